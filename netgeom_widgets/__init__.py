@@ -1,0 +1,42 @@
+"""See the geometry of a neural network: exact, fast, alive in a notebook.
+
+Names are imported on first use (PEP 562), so ``import netgeom_widgets`` loads neither torch, bokeh nor ipywidgets.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from netgeom_widgets import errors, execution, figures, kernels, widgets
+    from netgeom_widgets.doctor import doctor
+    from netgeom_widgets.kernels.regions import Slice
+    from netgeom_widgets.widgets import RegionExplorer, link
+
+_SUBPACKAGES = ("errors", "execution", "figures", "kernels", "widgets")
+_NAMES = {
+    "RegionExplorer": "netgeom_widgets.widgets",
+    "Slice": "netgeom_widgets.kernels.regions",
+    "doctor": "netgeom_widgets.doctor",
+    "link": "netgeom_widgets.widgets",
+}
+
+__all__ = ["RegionExplorer", "Slice", "doctor", "errors", "execution", "figures", "kernels", "link", "widgets"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        value = importlib.import_module(f"netgeom_widgets.{name}")
+    elif name in _NAMES:
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

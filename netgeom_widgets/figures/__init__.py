@@ -1,0 +1,1 @@
+"""A kernel's result as a Bokeh model: no notebook, no torch."""

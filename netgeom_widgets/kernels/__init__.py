@@ -1,0 +1,1 @@
+"""Pure compute kernels: numbers in, frozen dataclasses of arrays out; no notebook code."""
