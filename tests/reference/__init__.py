@@ -1,0 +1,1 @@
+"""Slow twins: the same quantities as the kernels, written from their definitions."""
