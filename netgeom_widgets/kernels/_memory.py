@@ -1,0 +1,35 @@
+"""Sizes are checked before memory is taken."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from netgeom_widgets.errors import TooLargeError
+
+_SHARE = 0.8  # of the memory that is free: leaves room for the notebook server and the browser beside the kernel
+
+
+def available_bytes() -> int:
+    """Memory that can be taken without swapping; half of the installed memory where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def require_memory(n_bytes: int, what: str, try_this: str) -> None:
+    """Refuse an array that would not fit."""
+    if n_bytes < 1 << 28:  # asking the system costs more than small arrays do
+        return
+    allowed = int(_SHARE * available_bytes())
+    if n_bytes > allowed:
+        raise TooLargeError(
+            f"{what} would take {n_bytes / 2**30:.1f} GiB",
+            expected=f"at most {allowed / 2**30:.1f} GiB, {_SHARE:.0%} of the free memory",
+            got=f"{n_bytes / 2**30:.1f} GiB",
+            try_this=try_this,
+        )

@@ -1,0 +1,102 @@
+"""Affine maps of regions: fitted to the corners where that is accurate, differentiated on the known branch elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from netgeom_widgets.kernels._memory import require_memory
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions.partition import Partition
+    from netgeom_widgets.kernels.regions.program import Activation
+
+# A fitted slope may be off by this share of the largest slope; anything worse is differentiated. A tenth of the 1e-9
+# promised, since the estimate is a first-order one.
+_FIT_TOLERANCE = 1e-10
+_SMALL_AREA = 1e-12  # of the domain
+_ROWS_AT_ONCE = 1 << 22  # numbers in the inputs of one batch of differentiated regions
+
+
+def fit(partition: Partition) -> tuple[Float[ndarray, "R C 2"], Float[ndarray, "R C"]]:
+    """Slopes and offsets of every region."""
+    outputs, points = partition.outputs, partition.vertices
+    n, c = partition.n_regions, outputs.shape[1]
+    require_memory(n * c * 24 * 3, "The affine maps", "a smaller domain")
+    base, far, wide = _triangles(partition)
+    d1, d2 = points[far] - points[base], points[wide] - points[base]
+    cross = d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f1, f2 = (outputs[far] - outputs[base]) / cross[:, None], (outputs[wide] - outputs[base]) / cross[:, None]
+        slopes = np.stack([f1 * d2[:, 1:] - f2 * d1[:, 1:], f2 * d1[:, :1] - f1 * d2[:, :1]], -1)
+        height = np.abs(cross) / np.linalg.norm(d1, axis=1)
+        error = partition.rounding.max() / height
+    error[~np.isfinite(error)] = np.inf
+    good = error <= np.quantile(error, 0.5)
+    largest = np.abs(slopes[good]).max(initial=0.0)
+    spoiled = np.logical_or.reduceat(partition.snapped[partition.ring_vertices], partition.ring_offsets[:-1])
+    redo = (error > _FIT_TOLERANCE * largest) | (partition.areas < _SMALL_AREA * partition.domain.area) | spoiled
+    offsets = outputs[base] - np.einsum("rcd,rd->rc", slopes, points[base])
+    chosen = np.flatnonzero(redo)
+    if len(chosen):
+        slopes[chosen], offsets[chosen] = differentiate(partition, chosen)
+    return slopes, offsets
+
+
+def _triangles(partition: Partition) -> tuple[ndarray, ndarray, ndarray]:
+    """Three corners of every region that span it well: the first, the farthest from it, the farthest from their line."""
+    offsets, ring, points = partition.ring_offsets, partition.ring_vertices, partition.vertices
+    starts, sides = offsets[:-1], np.diff(offsets)
+    base = ring[starts]
+    offset = points[ring] - np.repeat(points[base], sides, 0)
+    far = ring[_argmax(np.einsum("hd,hd->h", offset, offset), starts, sides)]
+    along = np.repeat(points[far] - points[base], sides, 0)
+    wide = ring[_argmax(np.abs(along[:, 0] * offset[:, 1] - along[:, 1] * offset[:, 0]), starts, sides)]
+    return base, far, wide
+
+
+def _argmax(values: ndarray, starts: ndarray, sides: ndarray) -> Int[ndarray, " R"]:
+    """Position of the first largest value in each segment."""
+    top = np.repeat(np.maximum.reduceat(values, starts), sides)
+    position = np.where(values == top, np.arange(len(values)), len(values))
+    return np.minimum.reduceat(position, starts)
+
+
+def differentiate(partition: Partition, regions: Int[ndarray, " M"]) -> tuple[Float[ndarray, "M C 2"], Float[ndarray, "M C"]]:
+    """Slopes and offsets of the branches themselves: every activation keeps the branch known for the region."""
+    domain, centroids = partition.domain, partition.centroids[regions]
+    slopes, offsets = [], []
+    rows = max(1, _ROWS_AT_ONCE // max(domain.origin.size, sum(len(layer.on) for layer in partition.layers)))
+    for at in range(0, len(regions), rows):
+        part = slice(at, at + rows)
+        x = torch.from_numpy(domain.to_input(centroids[part]))
+        branch = _on_branches(partition, regions[part])
+        with torch.no_grad():
+            directions = [torch.from_numpy(d).expand_as(x).contiguous() for d in (domain.u, domain.v)]
+            (value, along_u), (_, along_v) = (torch.func.jvp(branch, (x,), (d,)) for d in directions)
+        found = torch.stack([along_u, along_v], -1).numpy()
+        slopes.append(found)
+        offsets.append(value.numpy() - np.einsum("rcd,rd->rc", found, centroids[part]))
+    return np.concatenate(slopes), np.concatenate(offsets)
+
+
+def input_jacobian(partition: Partition, region: int) -> ndarray:
+    """(C, *input shape) by reverse differentiation of the region's branch."""
+    x = torch.from_numpy(partition.domain.to_input(partition.centroids[region : region + 1]))
+    branch = _on_branches(partition, np.array([region]))
+    return torch.func.jacrev(lambda row: branch(row[None])[0])(x[0]).numpy()
+
+
+def _on_branches(partition: Partition, regions: ndarray) -> Callable[[Tensor], Tensor]:
+    known = [torch.from_numpy(b) > 0 for b in partition.branches(regions)]
+
+    def follow(activation: Activation, z: Tensor, _: Tensor | None) -> tuple[Tensor, None]:
+        return activation.on_branch(z, known[activation.index].reshape(z.shape)), None
+
+    return lambda x: partition.program.run(x, follow)[0]

@@ -1,0 +1,187 @@
+"""Proof by checking: the partition against the model it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from netgeom_widgets.kernels.regions.compute import ROUNDING_UNITS
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions.partition import Partition
+    from netgeom_widgets.kernels.regions.program import Activation
+
+_SHRINK = 0.98
+_NUMBERS_AT_ONCE = 1 << 23
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What was checked, and by how much it is off.
+
+    Attributes
+    ----------
+    area_error : float
+        |sum of areas / area of the domain - 1|, at most 1e-9.
+    euler : int
+        V - E + F, which is 1.
+    patterns_distinct : bool
+        No two regions share an activation pattern.
+    shrunk_checked, shrunk_wrong : int
+        Corners of every region, moved 2 % towards its centroid: the model's own signs there must be the region's pattern.
+    grid_checked, grid_wrong : int
+        Points of a grid: the model's signs there must be the pattern of the region that holds the point, so none is missing.
+    undecided : int
+        Signs among these too near zero for float64 arithmetic to tell (within the unit's forward rounding error).
+    value_error : float
+        Largest |map - model| at random points relative to the largest output, at most 1e-9.
+    slope_error : float
+        Largest |slope - autograd| at sampled centroids of regions above 1e-12 of the area, relative to the largest slope in
+        the partition, at most 1e-9.
+    """
+
+    area_error: float
+    euler: int
+    patterns_distinct: bool
+    shrunk_checked: int
+    shrunk_wrong: int
+    grid_checked: int
+    grid_wrong: int
+    undecided: int
+    value_error: float
+    slope_error: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every check passed."""
+        return (
+            self.area_error <= 1e-9
+            and self.euler == 1
+            and self.patterns_distinct
+            and self.shrunk_wrong == 0
+            and self.grid_wrong == 0
+            and self.value_error <= 1e-9
+            and self.slope_error <= 1e-9
+        )
+
+    def __str__(self) -> str:
+        """One line a check."""
+        lines = [f"{f.name:18} {getattr(self, f.name)}" for f in fields(self)]
+        return "\n".join([f"{'holds':18} {self.holds}", *lines])
+
+
+def certify(partition: Partition, *, grid: int, samples: int, seed: int | np.random.Generator) -> Certificate:
+    """All checks, O(R N) for N units."""
+    rng = np.random.default_rng(seed)
+    wrong, undecided = 0, 0
+    corners, owners = _shrunk_corners(partition)
+    shrunk = _compare_signs(partition, corners, owners)
+    inside, regions = _grid_points(partition, grid)
+    on_grid = _compare_signs(partition, inside, regions)
+    wrong, undecided = shrunk[0] + on_grid[0], shrunk[1] + on_grid[1]
+    del wrong
+    return Certificate(
+        area_error=abs(float(partition.areas.sum()) / partition.domain.area - 1),
+        euler=len(partition.vertices) - len(partition.edges) + partition.n_regions,
+        patterns_distinct=_distinct(partition),
+        shrunk_checked=len(corners),
+        shrunk_wrong=shrunk[0],
+        grid_checked=len(inside),
+        grid_wrong=on_grid[0],
+        undecided=undecided,
+        value_error=_value_error(partition, samples, rng),
+        slope_error=_slope_error(partition, samples, rng),
+    )
+
+
+def _shrunk_corners(partition: Partition) -> tuple[Float[ndarray, "H 2"], Int[ndarray, " H"]]:
+    owners = np.repeat(np.arange(partition.n_regions), np.diff(partition.ring_offsets))
+    centre = partition.centroids[owners]
+    return centre + _SHRINK * (partition.vertices[partition.ring_vertices] - centre), owners
+
+
+def _grid_points(partition: Partition, n: int) -> tuple[ndarray, ndarray]:
+    (x0, y0), (x1, y1) = partition.domain.polygon.min(0), partition.domain.polygon.max(0)
+    xs, ys = (low + (np.arange(n) + 0.5) * (high - low) / n for low, high in ((x0, x1), (y0, y1)))
+    points = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+    regions = partition.locate(points)
+    return points[regions >= 0], regions[regions >= 0]
+
+
+def _compare_signs(partition: Partition, points: ndarray, regions: ndarray) -> tuple[int, int]:
+    """(points with a wrong sign, signs too near zero to tell)."""
+    n_units = sum(len(layer.on) for layer in partition.layers)
+    rows = max(1, _NUMBERS_AT_ONCE // max(n_units, partition.domain.origin.size))
+    wrong = undecided = 0
+    for at in range(0, len(points), rows):
+        part = slice(at, at + rows)
+        expected = partition.branches(regions[part])
+        bad = np.zeros(len(expected[0]) if expected else 0, dtype=bool)
+        for (z, floor), branch in zip(_pre_activations(partition, points[part]), expected, strict=True):
+            unclear = np.abs(z) <= floor
+            bad |= (((z > 0) != (branch > 0)) & ~unclear).any(1)
+            undecided += int(unclear.sum())
+        wrong += int(bad.sum())
+    return wrong, undecided
+
+
+def _pre_activations(partition: Partition, points: ndarray) -> list[tuple[ndarray, ndarray]]:
+    """The model's own pre-activations at slice points, with their rounding error."""
+    found: list[tuple[ndarray, ndarray]] = []
+
+    def look(activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, None]:
+        assert magnitude is not None  # noqa: S101 - asked for below
+        found.append((z.reshape(len(z), -1).numpy().copy(), ROUNDING_UNITS * magnitude.reshape(-1).numpy()))
+        return activation.apply(z), None
+
+    x = torch.from_numpy(partition.domain.to_input(points))
+    with torch.no_grad():
+        partition.program.run(x, look, x.abs().amax(0, keepdim=True))
+    return found
+
+
+def _distinct(partition: Partition) -> bool:
+    """Every region's pattern as bytes, compared by sorting; units that cut nothing are the same everywhere."""
+    columns = [layer.bits[partition.ancestors(i)] for i, layer in enumerate(partition.layers) if len(layer.active)]
+    if not columns:
+        return partition.n_regions == 1
+    packed = np.ascontiguousarray(np.concatenate(columns, 1))
+    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    return len(np.unique(keys)) == partition.n_regions
+
+
+def _value_error(partition: Partition, n: int, rng: np.random.Generator) -> float:
+    """Maps against the untraced model at random points."""
+    low, high = partition.domain.polygon.min(0), partition.domain.polygon.max(0)
+    points = low + rng.random((n, 2)) * (high - low)
+    regions = partition.locate(points)
+    points, regions = points[regions >= 0], regions[regions >= 0]
+    if not len(points):
+        return 0.0
+    with torch.no_grad():
+        expected = partition.program.model(torch.from_numpy(partition.domain.to_input(points))).reshape(len(points), -1).numpy()
+    found = np.einsum("rcd,rd->rc", partition.slopes[regions], points) + partition.offsets[regions]
+    return float(np.abs(found - expected).max() / max(np.abs(partition.outputs).max(), np.finfo(float).tiny))
+
+
+def _slope_error(partition: Partition, n: int, rng: np.random.Generator) -> float:
+    """Maps against forward differentiation of the untraced model at centroids."""
+    large = np.flatnonzero(partition.areas > 1e-12 * partition.domain.area)
+    chosen = large if len(large) <= n else rng.choice(large, n, replace=False)
+    if not len(chosen):
+        return 0.0
+    domain = partition.domain
+    x = torch.from_numpy(domain.to_input(partition.centroids[chosen])).requires_grad_(True)
+    outputs = partition.program.model(x).reshape(len(x), -1)
+    found = np.empty((len(chosen), outputs.shape[1], 2))
+    for c in range(outputs.shape[1]):
+        (gradient,) = torch.autograd.grad(outputs[:, c].sum(), x, retain_graph=True)
+        found[:, c] = gradient.reshape(len(x), -1).numpy() @ domain.basis
+    largest = max(float(np.abs(partition.slopes[large]).max()), float(np.finfo(float).tiny))
+    return float(np.abs(found - partition.slopes[chosen]).max() / largest)

@@ -1,0 +1,260 @@
+"""The exact partition of a slice into linear regions: a model's activations refine a complex, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from netgeom_widgets.errors import NetgeomError, TooLargeError
+from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels._model import private_copy
+from netgeom_widgets.kernels.regions import arrangement
+from netgeom_widgets.kernels.regions.arrangement import Complex
+from netgeom_widgets.kernels.regions.partition import Layer, Partition
+from netgeom_widgets.kernels.regions.program import Activation, Program
+from netgeom_widgets.kernels.regions.slices import Slice
+
+# Units of the last place by which a dot product and the values it starts from may be off: the floor below which a
+# pre-activation is not told from zero. Sums of a few hundred terms stay below 4 in practice; 16 leaves room.
+ROUNDING_UNITS = 16 * float(np.finfo(np.float64).eps)
+_MEMORY_ADVICE = "a smaller domain, or a narrower network"
+
+
+def partition(
+    model: nn.Module,
+    domain: Slice,
+    *,
+    tolerance: float = 1e-10,
+    max_regions: int = 2_000_000,
+    on_layer: Callable[[Partition], None] | None = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+) -> Partition:
+    """All linear regions of a piecewise-linear network in a convex polygon of a 2-D slice of its input.
+
+    A region is a maximal connected cell of positive area on which every activation keeps one branch (Humayun et al. 2023,
+    arXiv 2302.12828, section 3); the last affine layer splits nothing. A unit is on where its pre-activation is above zero.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Takes one tensor, batch first; any device, floating dtype and mode. It is copied, never touched.
+    domain : Slice
+        The slice; its origin is shaped like one input.
+    tolerance : float
+        Relative to a unit's largest pre-activation at the vertices; below it, and below the unit's own forward rounding
+        error, a sign counts as zero and the hinge passes through the vertex.
+    max_regions : int
+        More are refused before they are allocated.
+    on_layer : callable, optional
+        Called after each activation op with the exact partition of the network cut there (its ``complete`` is False).
+    progress, cancel
+        See `netgeom_widgets.execution`.
+
+    Returns
+    -------
+    Partition
+        Counts and adjacency exact for hinges farther apart than the tolerance; vertex coordinates and values to a few
+        units of float64 rounding (convex combinations only).
+
+    Raises
+    ------
+    UnsupportedModuleError
+        Something in the model is not piecewise linear or not supported, named by its dotted path, before any work.
+    TooLargeError
+        More than ``max_regions`` regions, or more memory than there is; says how many layers were finished.
+    NetgeomError
+        Weights that are not finite, an input shape that does not fit, a model that cannot be copied.
+
+    Notes
+    -----
+    Cost O(V w^2) for V vertices and width w (the network's own matrix products, once per vertex), plus O(V w) per layer for
+    the refinement and O(m^2) per cell cut by m units; V is about the number of regions.
+    """
+    return compile_partition(model, domain, tolerance=tolerance, max_regions=max_regions)(
+        domain, on_layer=on_layer, progress=progress, cancel=cancel
+    )
+
+
+def compile_partition(
+    model: nn.Module, domain: Slice, *, tolerance: float = 1e-10, max_regions: int = 2_000_000
+) -> Callable[..., Partition]:
+    """Check and copy the model once; the result computes partitions of any polygon in planes of the same input shape."""
+    if not isinstance(domain, Slice):
+        raise NetgeomError("The domain is not a slice", expected="a netgeom_widgets.Slice", got=type(domain).__name__)
+    if not 0 <= tolerance < 0.1:
+        raise NetgeomError("The tolerance must be a small relative number", expected="0 <= tolerance < 0.1", got=f"{tolerance}")
+    if max_regions < 1:
+        raise NetgeomError("max_regions must be positive", got=f"{max_regions}")
+    program = Program(private_copy(model), torch.from_numpy(domain.to_input(_probe_points(domain.polygon))))
+
+    def run(
+        domain: Slice,
+        *,
+        on_layer: Callable[[Partition], None] | None = None,
+        progress: Progress | bool | None = None,
+        cancel: Cancel | None = None,
+    ) -> Partition:
+        with torch.no_grad():
+            return _Refinement(program, domain, tolerance, max_regions, on_layer, as_progress(progress), as_cancel(cancel)).run()
+
+    return run
+
+
+def _probe_points(polygon: np.ndarray) -> np.ndarray:
+    """A few points inside: convex combinations of the corners with fixed, uneven weights."""
+    k = np.arange(1, len(polygon) + 1)
+    weights = np.array([1.0 + np.sin(k * step) ** 2 for step in (1.0, 2.3, 3.7)])
+    return weights / weights.sum(1, keepdims=True) @ polygon
+
+
+class _Refinement:
+    """State of one run: the complex so far and what every vertex carries."""
+
+    def __init__(
+        self,
+        program: Program,
+        domain: Slice,
+        tolerance: float,
+        max_regions: int,
+        on_layer: Callable[[Partition], None] | None,
+        progress: Progress,
+        cancel: Cancel,
+    ) -> None:
+        self.program, self.domain, self.tolerance, self.max_regions = program, domain, tolerance, max_regions
+        self.on_layer, self.progress, self.cancel = on_layer, progress, cancel
+        self.cells = Complex.polygon(len(domain.polygon))
+        self.points = torch.from_numpy(domain.polygon.copy())
+        # Vertices at or below the tolerance of some hinge, and all that descend from them: their values are off by up to it.
+        self.snapped = torch.zeros(len(domain.polygon), dtype=torch.float64)
+        self.layers: list[Layer] = []
+        self.sharpness: list[Tensor] = []
+
+    def run(self) -> Partition:
+        corners = torch.from_numpy(self.domain.to_input(self.domain.polygon))
+        magnitude = corners.abs().amax(0, keepdim=True)
+        self.progress.update(0, len(self.program.activations), "starting")
+        outputs, bound = self.program.run(corners, self._at_activation, magnitude)
+        if not bool(torch.isfinite(outputs).all()):
+            raise NetgeomError("The model's output is not finite inside the domain", expected="finite outputs")
+        assert bound is not None  # noqa: S101 - the run followed magnitudes
+        return self._partition(outputs, ROUNDING_UNITS * bound[0])
+
+    def _at_activation(self, activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, Any]:
+        self.cancel.checkpoint()
+        assert magnitude is not None  # noqa: S101
+        flat = z.reshape(len(z), -1)
+        low, high = flat.aminmax(dim=0)
+        floor = ROUNDING_UNITS * magnitude.reshape(-1)
+        threshold = torch.maximum(self.tolerance * torch.maximum(high, -low), floor)
+        active = torch.nonzero((high > threshold) & (low < -threshold)).view(-1)
+        self._mark_snapped(flat, low, high, threshold, floor)
+        extend = None
+        parents = None
+        if len(active):
+            chosen = flat if len(active) == flat.shape[1] else flat.index_select(1, active)
+            refined = self._refine(activation, chosen, threshold[active], active, flat)
+            flat, parents = refined.recipe.extend(flat, hinged=True), refined.parents
+            extend = refined.recipe.extend
+            self._carry(extend)
+            self.sharpness.append(floor[active] / (high[active] - low[active]))
+        silent = torch.nonzero((high <= threshold) & (low >= -threshold) & ((high != 0) | (low != 0))).view(-1)
+        if len(silent):  # rounding noise around an identically zero unit: it is off, and no later layer sees the noise
+            flat = flat.index_fill(1, silent, 0.0)
+        self.layers.append(self._layer(activation, z.shape[1:], flat, active, high > threshold, parents))
+        if self.on_layer is not None:
+            self.on_layer(self._partition(None, None))
+        self.progress.update(activation.index + 1, None, f"{activation.name}: {self.cells.n_faces:,} regions")
+        owned = flat.data_ptr() != z.data_ptr()
+        shaped = flat.reshape(len(flat), *z.shape[1:])
+        y = activation.apply(shaped, in_place=owned)
+        return y, extend
+
+    def _mark_snapped(self, flat: Tensor, low: Tensor, high: Tensor, threshold: Tensor, floor: Tensor) -> None:
+        """Remember vertices whose sign was snapped although rounding alone would not have hidden it."""
+        near = torch.nonzero((low < 0) & (high > 0) & (threshold > floor)).view(-1)
+        if len(near):
+            size = flat.index_select(1, near).abs_()
+            within = ((size <= threshold[near]) & (size > floor[near])).any(1)
+            self.snapped[within] = 1.0
+
+    def _refine(
+        self, activation: Activation, values: Tensor, threshold: Tensor, active: Tensor, flat: Tensor
+    ) -> arrangement.Refined:
+        try:
+            refined = arrangement.refine(
+                self.cells,
+                values,
+                threshold,
+                op=activation.index,
+                units=active,
+                tolerance=self.tolerance,
+                limit=self.max_regions,
+                checkpoint=self.cancel.checkpoint,
+            )
+            n_bytes = 2 * refined.complex.n_vertices * flat.shape[1] * 8
+            require_memory(n_bytes, f"{activation.name} at {refined.complex.n_vertices:,} vertices", _MEMORY_ADVICE)
+        except TooLargeError as error:
+            done, total = len(self.layers), len(self.program.activations)
+            raise TooLargeError(
+                f"The partition is too large at {activation.name}: {error.what}; {done} of {total} activation layers were "
+                f"finished, with {self.cells.n_faces:,} regions",
+                expected=error.expected,
+                got=error.got,
+                try_this=error.try_this or f"max_regions={max(4 * self.max_regions, 1000):_}, or a smaller domain",
+            ) from None
+        self.cells = refined.complex
+        return refined
+
+    def _carry(self, extend: Callable[[Tensor], Tensor]) -> None:
+        self.points = extend(self.points)
+        self.snapped = extend(self.snapped)
+
+    def _layer(
+        self, activation: Activation, shape: torch.Size, flat: Tensor, active: Tensor, on: Tensor, parents: Tensor | None
+    ) -> Layer:
+        """The branch of every unit in every face: units that cut nothing are constant, the others read off the face's ring."""
+        bits = arrangement._pack(flat.index_select(1, active) > 0 if len(active) < flat.shape[1] else flat > 0).numpy()
+        cells = self.cells
+        if len(active):
+            bits = np.bitwise_or.reduceat(bits[cells.origins.numpy()], cells.ring_offsets[:-1].numpy(), axis=0)
+        else:
+            bits = np.zeros((cells.n_faces, 0), dtype=np.uint8)
+        return Layer(
+            activation.name,
+            tuple(shape),
+            cells.n_faces,
+            active.numpy().astype(np.int32),
+            on.numpy(),
+            bits,
+            None if parents is None else parents.numpy().astype(np.int32),
+        )
+
+    def _partition(self, outputs: Tensor | None, rounding: Tensor | None) -> Partition:
+        cells = self.cells
+        sharpness = torch.cat(self.sharpness) if self.sharpness else torch.zeros(1, dtype=torch.float64)
+        half_faces = torch.full((2 * len(cells.edges),), -1, dtype=torch.int32)
+        half_faces[cells.ring] = cells.ring_faces.to(torch.int32)
+        return Partition(
+            domain=self.domain,
+            program=self.program,
+            layers=tuple(self.layers),
+            vertices=self.points.numpy(),
+            edges=cells.edges.numpy().astype(np.int32),
+            edge_op=cells.edge_op.numpy(),
+            edge_unit=cells.edge_unit.numpy(),
+            edge_regions=half_faces.view(-1, 2).numpy(),
+            ring_offsets=cells.ring_offsets.numpy().astype(np.int32),
+            ring_vertices=cells.origins.numpy().astype(np.int32),
+            ring_edges=(cells.ring >> 1).numpy().astype(np.int32),
+            snapped=self.snapped.numpy() > 0,
+            relative_resolution=float(torch.quantile(sharpness[:100_000], 0.9)),
+            outputs_or_none=None if outputs is None else outputs.numpy(),
+            rounding=None if rounding is None else rounding.numpy(),
+            settings={"tolerance": self.tolerance, "max_regions": self.max_regions},
+        )

@@ -1,0 +1,281 @@
+"""The result: a partition as arrays, with what can be asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int8, Int32, UInt8
+from numpy import ndarray
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.regions import affine_maps, decision, locating, measures
+from netgeom_widgets.kernels.regions.slices import Slice
+
+if TYPE_CHECKING:
+    import igraph
+
+    from netgeom_widgets.kernels.regions.certificate import Certificate
+    from netgeom_widgets.kernels.regions.decision import Boundary
+    from netgeom_widgets.kernels.regions.measures import Statistics
+    from netgeom_widgets.kernels.regions.program import Program
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One activation op: how it split the regions before it, and the branch of its units in every region after it."""
+
+    name: str
+    shape: tuple[int, ...]
+    n_regions: int
+    active: Int32[ndarray, " A"]  # units that cut something, flat index
+    on: Bool[ndarray, " N"]  # branch of every other unit, on the whole domain
+    bits: UInt8[ndarray, "F B"]  # bit i of byte j: branch of active unit 8j+i
+    parents: Int32[ndarray, " F"] | None  # region before this op; None where it split nothing
+
+    def branches(self, regions: ndarray) -> Int8[ndarray, "M N"]:
+        """(M, N) branch 0 or 1 of every unit in regions of this layer."""
+        found = np.repeat(self.on.astype(np.int8)[None], len(regions), 0)
+        if len(self.active):
+            bits = np.unpackbits(self.bits[regions], axis=1, count=len(self.active), bitorder="little")
+            found[:, self.active] = bits
+        return found
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Partition:
+    """Linear regions of a network in a slice; see `netgeom_widgets.kernels.regions.partition`.
+
+    Attributes
+    ----------
+    domain : Slice
+    vertices : (V, 2) float64
+        Slice coordinates.
+    edges : (E, 2) int32
+        Vertex ids.
+    edge_op : (E,) int32
+        Index of the activation op that made the edge, -1 on the border of the domain.
+    edge_unit : (E,) int32
+        Flat index of the unit in that op's output (on the border: side of the polygon).
+    edge_regions : (E, 2) int32
+        Region on the left and on the right of ``edges[:, 0] -> edges[:, 1]``, -1 outside.
+    ring_offsets, ring_vertices, ring_edges : int32
+        Corners (counter-clockwise) and sides of region r are entries ``ring_offsets[r]:ring_offsets[r+1]``.
+    snapped : (V,) bool
+        Vertices whose position or value was decided by the tolerance rather than by rounding alone.
+    settings : dict
+        Tolerance and limits it was made with.
+    """
+
+    domain: Slice
+    vertices: Float[ndarray, "V 2"]
+    edges: Int32[ndarray, "E 2"]
+    edge_op: Int32[ndarray, " E"]
+    edge_unit: Int32[ndarray, " E"]
+    edge_regions: Int32[ndarray, "E 2"]
+    ring_offsets: Int32[ndarray, " R+1"]
+    ring_vertices: Int32[ndarray, " H"]
+    ring_edges: Int32[ndarray, " H"]
+    snapped: Bool[ndarray, " V"]
+    settings: dict[str, Any]
+    layers: tuple[Layer, ...] = field(repr=False)
+    program: Program = field(repr=False)
+    relative_resolution: float
+    outputs_or_none: Float[ndarray, "V C"] | None = field(repr=False)
+    rounding: Float[ndarray, " C"] | None = field(repr=False)
+
+    # ------------------------------------------------------------------------------------------------------ counting
+
+    @property
+    def n_regions(self) -> int:
+        """Number of regions."""
+        return len(self.ring_offsets) - 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole network was followed; a partition handed to ``on_layer`` ends at an inner activation."""
+        return self.outputs_or_none is not None
+
+    @property
+    def ops(self) -> tuple[str, ...]:
+        """Names of the activation ops in graph order."""
+        return tuple(layer.name for layer in self.layers)
+
+    @property
+    def region_counts(self) -> tuple[int, ...]:
+        """Regions after each activation op."""
+        return tuple(layer.n_regions for layer in self.layers)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Libraries the result was made with."""
+        import torch
+
+        from netgeom_widgets import __version__
+
+        return {"netgeom_widgets": __version__, "torch": torch.__version__, "numpy": np.__version__}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the copied model's parameters and buffers, in the order of its state dict."""
+        found = hashlib.sha256()
+        for name, value in self.program.model.state_dict().items():
+            found.update(name.encode())
+            found.update(np.ascontiguousarray(value.numpy()).tobytes())
+        return found.hexdigest()
+
+    @property
+    def outputs(self) -> Float[ndarray, "V C"]:
+        """(V, C) network output at the vertices."""
+        if self.outputs_or_none is None:
+            raise NetgeomError(
+                "This partition ends at an inner activation and has no outputs", try_this="the finished partition for values"
+            )
+        return self.outputs_or_none
+
+    # ------------------------------------------------------------------------------------------------------ geometry
+
+    @cached_property
+    def areas(self) -> Float[ndarray, " R"]:
+        """(R,) areas in slice coordinates."""
+        return self._areas_and_centroids[0]
+
+    @cached_property
+    def centroids(self) -> Float[ndarray, "R 2"]:
+        """(R, 2) centroids in slice coordinates."""
+        return self._areas_and_centroids[1]
+
+    @cached_property
+    def _areas_and_centroids(self) -> tuple[ndarray, ndarray]:
+        return measures.areas_and_centroids(self.vertices, self.ring_offsets, self.ring_vertices)
+
+    @cached_property
+    def births(self) -> Int32[ndarray, " R"]:
+        """(R,) activation op that cut the region last, -1 where none did."""
+        return np.maximum.reduceat(self.edge_op[self.ring_edges], self.ring_offsets[:-1]).astype(np.int32)
+
+    def ancestors(self, op: int) -> Int32[ndarray, " R"]:
+        """(R,) region of the partition after activation ``op`` in which each region lies."""
+        if not -len(self.layers) <= op < len(self.layers):
+            raise NetgeomError("No such activation op", expected=f"0 to {len(self.layers) - 1}", got=f"{op}")
+        found = np.arange(self.n_regions, dtype=np.int32)
+        for layer in reversed(self.layers[op % len(self.layers) + 1 :]):
+            found = found if layer.parents is None else layer.parents[found]
+        return found
+
+    def polygon(self, region: int) -> Float[ndarray, "K 2"]:
+        """(K, 2) corners of a region, counter-clockwise."""
+        self._check_region(region)
+        return self.vertices[self.ring_vertices[self.ring_offsets[region] : self.ring_offsets[region + 1]]]
+
+    @property
+    def resolution(self) -> float:
+        """Width in slice units below which float64 arithmetic no longer separates the hinges of this domain.
+
+        Ninth decile over the units that cut the domain of (forward rounding error) / (slope of the pre-activation).
+        """
+        return self.relative_resolution * float(np.ptp(self.domain.polygon, axis=0).max())
+
+    # -------------------------------------------------------------------------------------------------------- values
+
+    @cached_property
+    def _maps(self) -> tuple[ndarray, ndarray]:
+        return affine_maps.fit(self)
+
+    @property
+    def slopes(self) -> Float[ndarray, "R C 2"]:
+        """(R, C, 2): output c in region r is ``slopes[r, c] @ (s, t) + offsets[r, c]``.
+
+        From the output at the region's corners; small, thin or snapped regions by differentiating the branch itself.
+        """
+        return self._maps[0]
+
+    @property
+    def offsets(self) -> Float[ndarray, "R C"]:
+        """(R, C) constant terms of the affine maps."""
+        return self._maps[1]
+
+    def values(self) -> Float[ndarray, "R C"]:
+        """(R, C) output at the regions' centroids."""
+        return np.einsum("rcd,rd->rc", self.slopes, self.centroids) + self.offsets
+
+    @cached_property
+    def classes(self) -> Int32[ndarray, " R"]:
+        """(R,) predicted class at the centroid: argmax, or for one output 1 where it is above zero."""
+        values = self.values()
+        return (values[:, 0] > 0 if values.shape[1] == 1 else values.argmax(1)).astype(np.int32)
+
+    def input_slopes(self, region: int) -> ndarray:
+        """Jacobian of the region's affine map in the full input space, (C, *input shape). Cost: C backward passes."""
+        self._check_region(region)
+        return affine_maps.input_jacobian(self, region)
+
+    def pattern(self, region: int) -> dict[str, Int8[ndarray, " ..."]]:
+        """Branch of every unit in a region, by activation op: 1 where the pre-activation is above zero."""
+        self._check_region(region)
+        found = self.branches(np.array([region]))
+        return {layer.name: b[0].reshape(layer.shape) for layer, b in zip(self.layers, found, strict=True)}
+
+    def branches(self, regions: Int[ndarray, " M"]) -> list[Int8[ndarray, "M N"]]:
+        """Branches of every unit in several regions, one (M, N) array for each activation op."""
+        require_memory(sum(len(layer.on) for layer in self.layers) * len(regions), "The activation patterns", "fewer regions")
+        return [layer.branches(self.ancestors(i)[regions]) for i, layer in enumerate(self.layers)]
+
+    def _check_region(self, region: int) -> None:
+        if not 0 <= region < self.n_regions:
+            raise NetgeomError("No such region", expected=f"0 to {self.n_regions - 1}", got=f"{region}")
+
+    # ------------------------------------------------------------------------------------------------- point queries
+
+    def locate(self, points: Any) -> Int32[ndarray, " M"]:
+        """Region of each point (M, 2), -1 outside; a point on a hinge belongs to one of its two sides."""
+        return locating.locate(self, points)
+
+    def rasterise(self, xmin: float, xmax: float, ymin: float, ymax: float, width: int, height: int) -> Int32[ndarray, "h w"]:
+        """(height, width) region at every pixel centre, row 0 at ymin, -1 outside; painted from the exact polygons."""
+        return locating.rasterise(self, xmin, xmax, ymin, ymax, width, height)
+
+    # ------------------------------------------------------------------------------------------------------ analyses
+
+    def adjacency(self) -> igraph.Graph:
+        """Regions as nodes, inner edges as links with attributes ``op``, ``unit`` and ``length``."""
+        import igraph
+
+        inner = np.flatnonzero((self.edge_regions >= 0).all(1))
+        ends = self.vertices[self.edges[inner]]
+        graph = igraph.Graph(n=self.n_regions, edges=self.edge_regions[inner].tolist())
+        graph.es["op"] = self.edge_op[inner].tolist()
+        graph.es["unit"] = self.edge_unit[inner].tolist()
+        graph.es["length"] = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).tolist()
+        return graph
+
+    def decision_boundary(self) -> Boundary:
+        """Zero set for one output, true argmax boundary for several."""
+        return self._boundary
+
+    @cached_property
+    def _boundary(self) -> Boundary:
+        return decision.boundary(self)
+
+    def sample_boundary(self, n: int, *, seed: int | np.random.Generator = 0) -> Float[ndarray, "n 2"]:
+        """(n, 2) points uniform on the decision boundary by length; empty where there is no boundary."""
+        return decision.sample(self._boundary, n, seed)
+
+    def statistics(self) -> Statistics:
+        """Area, eccentricity, sides and slope norm of every region, and their summary."""
+        return measures.statistics(self)
+
+    def certify(self, *, grid: int = 200, samples: int = 1000, seed: int | np.random.Generator = 0) -> Certificate:
+        """Check the partition against the model itself; see `netgeom_widgets.kernels.regions.certificate`."""
+        from netgeom_widgets.kernels.regions.certificate import certify
+
+        return certify(self, grid=grid, samples=samples, seed=seed)
+
+    def __repr__(self) -> str:
+        """One line."""
+        state = "" if self.complete else f" after {self.ops[-1]}"
+        return f"<Partition{state} of {self.n_regions:,} regions, {len(self.edges):,} edges, {len(self.vertices):,} vertices>"
