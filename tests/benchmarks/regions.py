@@ -1,0 +1,155 @@
+"""Speed and memory of the region partition: `python tests/benchmarks/regions.py [--quick] [--json FILE]`.
+
+In one process, on one thread, paired and interleaved: the kernel, the neuron-by-neuron numpy twin
+(`neuron_by_neuron.py`) as it is, and the same twin with arrays grown in place. Ratios are medians over the pairs, so
+that a busy machine disturbs both sides alike. The nets are 2-w^d-1 with torch's default initialisation, seed 0, the
+domain is the box [-1, 1]^2. The matmul column is the time of the float64 products that any vertex-based algorithm
+needs: the vertices known before a layer times that layer's weights. Peak memory is measured in a process of its own:
+peak resident memory minus that after import.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"  # before numpy and torch start their pools
+
+import neuron_by_neuron
+import torch
+from torch import nn
+
+from netgeom_widgets.kernels.regions import Slice, partition
+
+torch.set_num_threads(1)
+
+BOX = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]
+SIZES = {"2-64^4-1": (64, 4), "2-128^3-1": (128, 3), "2-256^2-1": (256, 2)}
+
+
+def network(width: int, depth: int) -> nn.Sequential:
+    """ReLU net 2-width^depth-1, default initialisation, seed 0."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for k in range(depth):
+        layers += [nn.Linear(2 if k == 0 else width, width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(width, 1))
+
+
+def seconds(function) -> tuple[float, object]:
+    start = time.perf_counter()
+    result = function()
+    return time.perf_counter() - start, result
+
+
+def matmul_seconds(model: nn.Sequential, vertices: list[int], repetitions: int) -> float:
+    """Best time of the float64 products of the net on the vertices known before each layer."""
+    linears = [module for module in model if isinstance(module, nn.Linear)]
+    pairs = [
+        (torch.rand(rows, linear.in_features, dtype=torch.float64), linear.weight.detach().double().T.contiguous())
+        for rows, linear in zip(vertices, linears, strict=True)
+    ]
+    return min(seconds(lambda: [a @ b for a, b in pairs])[0] for _ in range(repetitions))
+
+
+def vertices_before_layers(twin: neuron_by_neuron.Complex) -> list[int]:
+    """Vertices of the complex before each linear layer."""
+    layer_of_edge = twin.labels[:, 0]
+    known = [int(len(BOX))]
+    for layer in range(len(twin.counts)):
+        # A vertex is born with its first edges: count the vertices that edges up to this layer touch.
+        known.append(len(set(twin.edges[layer_of_edge <= layer].ravel().tolist())))
+    return known
+
+
+def peak_megabytes(name: str) -> float:
+    """Peak resident memory of one partition above that after import, in a fresh process."""
+    done = subprocess.run([sys.executable, __file__, "--peak", name], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def print_peak(name: str) -> None:
+    def status(key: str) -> float:
+        line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith(key))
+        return int(line.split()[1]) / 1024
+
+    model, domain = network(*SIZES[name]), Slice.box(-1, 1, -1, 1)
+    before = status("VmRSS")
+    partition(model, domain)
+    print(status("VmHWM") - before)
+
+
+def measure(name: str, repetitions: int) -> dict:
+    """One row of the table."""
+    model, domain = network(*SIZES[name]), Slice.box(-1, 1, -1, 1)
+    linears = [module for module in model if isinstance(module, nn.Linear)]
+    weights = [linear.weight.detach().double().numpy() for linear in linears]
+    biases = [linear.bias.detach().double().numpy() for linear in linears]
+    runs = {
+        "kernel": lambda: partition(model, domain),
+        "twin": lambda: neuron_by_neuron.partition(weights, biases, BOX),
+        "twin_in_place": lambda: neuron_by_neuron.partition(weights, biases, BOX, in_place=True),
+    }
+    times: dict[str, list[float]] = {key: [] for key in runs}
+    results: dict = {}
+    for repetition in range(repetitions):
+        order = list(runs) if repetition % 2 == 0 else list(runs)[::-1]
+        for key in order:
+            elapsed, results[key] = seconds(runs[key])
+            times[key].append(elapsed)
+    kernel, twin = results["kernel"], results["twin"]
+    if list(kernel.region_counts) != twin.counts or len(kernel.vertices) != len(twin.points):
+        raise SystemExit(f"{name}: the kernel found {list(kernel.region_counts)}, the twin {twin.counts}")
+    matmul = matmul_seconds(model, vertices_before_layers(twin), repetitions)
+    median = statistics.median(times["kernel"])
+
+    def ratio(key: str) -> float:
+        return statistics.median(slow / fast for slow, fast in zip(times[key], times["kernel"], strict=True))
+
+    return {
+        "net": name,
+        "regions": kernel.n_regions,
+        "kernel_s": median,
+        "twin_s": statistics.median(times["twin"]),
+        "ratio": ratio("twin"),
+        "twin_in_place_s": statistics.median(times["twin_in_place"]),
+        "ratio_in_place": ratio("twin_in_place"),
+        "us_per_region": 1e6 * median / kernel.n_regions,
+        "over_matmul": median / matmul,
+        "peak_MB": peak_megabytes(name) if Path("/proc/self/status").exists() else float("nan"),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="speed and memory of the exact region partition")
+    parser.add_argument("--quick", action="store_true", help="2-64^4-1 only, two repetitions: does it run, same counts")
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--json", metavar="FILE", help="write the rows as JSON too")
+    parser.add_argument("--peak", metavar="NET", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.peak:
+        print_peak(arguments.peak)
+        return
+    names = ["2-64^4-1"] if arguments.quick else list(SIZES)
+    print(f"{'net':>10} {'regions':>8} {'kernel ms':>10} {'twin ms':>9} {'ratio':>6} {'in place':>9} {'ratio':>6}"
+          f" {'us/region':>10} {'/matmul':>8} {'peak MB':>8}")  # fmt: skip
+    rows = []
+    for name in names:
+        row = measure(name, 2 if arguments.quick else arguments.repetitions)
+        rows.append(row)
+        print(f"{name:>10} {row['regions']:>8} {1e3 * row['kernel_s']:>10.1f} {1e3 * row['twin_s']:>9.1f}"
+              f" {row['ratio']:>6.2f} {1e3 * row['twin_in_place_s']:>9.1f} {row['ratio_in_place']:>6.2f}"
+              f" {row['us_per_region']:>10.1f} {row['over_matmul']:>8.1f} {row['peak_MB']:>8.1f}", flush=True)  # fmt: skip
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
