@@ -81,7 +81,9 @@ def random_layers(seed: int, *, grid: float | None = None):
     for n, m in zip(sizes, sizes[1:], strict=False):
         bound = 1 / np.sqrt(n)
         weight, bias = rng.uniform(-bound, bound, (m, n)), rng.uniform(-bound, bound, m)
-        layers.append((weight, bias) if grid is None else (np.round(weight / grid) * grid, np.round(bias / grid) * grid))
+        layers.append(
+            (weight, bias) if grid is None else (np.round(weight / grid) * grid, np.round(bias / grid) * grid)
+        )
     return layers
 
 
@@ -94,7 +96,9 @@ def _paired(sign: float, grid=None):
     layers = []
     for weight, bias in random_layers(2, grid=grid)[:-1]:
         half = len(weight) // 2
-        layers.append((np.concatenate([weight[:half], sign * weight[:half]]), np.append(bias[:half], sign * bias[:half])))
+        layers.append(
+            (np.concatenate([weight[:half], sign * weight[:half]]), np.append(bias[:half], sign * bias[:half]))
+        )
     return mlp(*layers, random_layers(2, grid=grid)[-1])
 
 
@@ -171,9 +175,7 @@ def test_degenerate_16x3_maps(kind):
     assert list(found.region_counts) == slow.counts
     assert_complex(found)
     assert_values(found, model)
-    assert_jacobians(
-        found, model, lambda r: twin.forced_map(program, patterns_of(found, r), ORIGIN, U, V)[:, :2]
-    )
+    assert_jacobians(found, model, lambda r: twin.forced_map(program, patterns_of(found, r), ORIGIN, U, V)[:, :2])
 
 
 @pytest.mark.parametrize("tolerance", [1e-12, 1e-10, 1e-9])

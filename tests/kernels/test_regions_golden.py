@@ -108,9 +108,7 @@ def test_twin_on_rationals_equals_the_golden_numbers(name):
     case = case_of(name)
     program = twin.from_golden(case.expected["layers"], case.arrays, case.expected["input_shape"])
     basis, expected = case.arrays["basis"], case.expected
-    slow = twin.partition(
-        program, case.arrays["domain"], case.arrays["origin"], basis[:, 0], basis[:, 1], exact=True
-    )
+    slow = twin.partition(program, case.arrays["domain"], case.arrays["origin"], basis[:, 0], basis[:, 1], exact=True)
     counted = twin.complex_of(slow)
     assert slow.counts == expected["per_layer_regions"]
     assert counted == twin.Complex(expected["vertices"], expected["edges"], expected["adjacent_pairs"])

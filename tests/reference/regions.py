@@ -158,9 +158,7 @@ def _append_module(program: Program, module: nn.Module, shape: tuple[int, ...]) 
             matrix, shape = _dense(lambda x: convolve(x, weight, None, *settings), shape)
         program.affine(matrix, None if module.bias is None else _per_unit(module.bias, shape))
     elif isinstance(module, nn.modules.batchnorm._BatchNorm):
-        _batch_norm(
-            program, shape, module.weight, module.bias, module.running_mean, module.running_var, module.eps
-        )
+        _batch_norm(program, shape, module.weight, module.bias, module.running_mean, module.running_var, module.eps)
     elif isinstance(module, (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)):
         matrix, shape = _dense(module, shape)
         program.affine(matrix)
