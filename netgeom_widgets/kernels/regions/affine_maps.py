@@ -68,7 +68,9 @@ def _argmax(values: ndarray, starts: ndarray, sides: ndarray) -> Int[ndarray, " 
     return np.minimum.reduceat(position, starts)
 
 
-def differentiate(partition: Partition, regions: Int[ndarray, " M"]) -> tuple[Float[ndarray, "M C 2"], Float[ndarray, "M C"]]:
+def differentiate(
+    partition: Partition, regions: Int[ndarray, " M"]
+) -> tuple[Float[ndarray, "M C 2"], Float[ndarray, "M C"]]:
     """Slopes and offsets of the branches themselves: every activation keeps the branch known for the region."""
     domain, centroids = partition.domain, partition.centroids[regions]
     slopes, offsets = [], []

@@ -165,7 +165,11 @@ def _value_error(partition: Partition, n: int, rng: np.random.Generator) -> floa
     if not len(points):
         return 0.0
     with torch.no_grad():
-        expected = partition.program.model(torch.from_numpy(partition.domain.to_input(points))).reshape(len(points), -1).numpy()
+        expected = (
+            partition.program.model(torch.from_numpy(partition.domain.to_input(points)))
+            .reshape(len(points), -1)
+            .numpy()
+        )
     found = np.einsum("rcd,rd->rc", partition.slopes[regions], points) + partition.offsets[regions]
     return float(np.abs(found - expected).max() / max(np.abs(partition.outputs).max(), np.finfo(float).tiny))
 

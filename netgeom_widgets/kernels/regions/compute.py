@@ -14,7 +14,8 @@ from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels._model import private_copy
 from netgeom_widgets.kernels.regions import arrangement
-from netgeom_widgets.kernels.regions.arrangement import Complex
+from netgeom_widgets.kernels.regions.cells import Complex
+from netgeom_widgets.kernels.regions.cuts import pack_bits
 from netgeom_widgets.kernels.regions.partition import Layer, Partition
 from netgeom_widgets.kernels.regions.program import Activation, Program
 from netgeom_widgets.kernels.regions.slices import Slice
@@ -88,7 +89,9 @@ def compile_partition(
     if not isinstance(domain, Slice):
         raise NetgeomError("The domain is not a slice", expected="a netgeom_widgets.Slice", got=type(domain).__name__)
     if not 0 <= tolerance < 0.1:
-        raise NetgeomError("The tolerance must be a small relative number", expected="0 <= tolerance < 0.1", got=f"{tolerance}")
+        raise NetgeomError(
+            "The tolerance must be a small relative number", expected="0 <= tolerance < 0.1", got=f"{tolerance}"
+        )
     if max_regions < 1:
         raise NetgeomError("max_regions must be positive", got=f"{max_regions}")
     program = Program(private_copy(model), torch.from_numpy(domain.to_input(_probe_points(domain.polygon))))
@@ -101,7 +104,9 @@ def compile_partition(
         cancel: Cancel | None = None,
     ) -> Partition:
         with torch.no_grad():
-            return _Refinement(program, domain, tolerance, max_regions, on_layer, as_progress(progress), as_cancel(cancel)).run()
+            return _Refinement(
+                program, domain, tolerance, max_regions, on_layer, as_progress(progress), as_cancel(cancel)
+            ).run()
 
     return run
 
@@ -216,10 +221,16 @@ class _Refinement:
         self.snapped = extend(self.snapped)
 
     def _layer(
-        self, activation: Activation, shape: torch.Size, flat: Tensor, active: Tensor, on: Tensor, parents: Tensor | None
+        self,
+        activation: Activation,
+        shape: torch.Size,
+        flat: Tensor,
+        active: Tensor,
+        on: Tensor,
+        parents: Tensor | None,
     ) -> Layer:
         """The branch of every unit in every face: units that cut nothing are constant, the others read off the face's ring."""
-        bits = arrangement._pack(flat.index_select(1, active) > 0 if len(active) < flat.shape[1] else flat > 0).numpy()
+        bits = pack_bits(flat.index_select(1, active) > 0 if len(active) < flat.shape[1] else flat > 0).numpy()
         cells = self.cells
         if len(active):
             bits = np.bitwise_or.reduceat(bits[cells.origins.numpy()], cells.ring_offsets[:-1].numpy(), axis=0)

@@ -158,7 +158,9 @@ def _along_edges(partition: Partition, logits: ndarray, threshold: float) -> _Pi
     middle = logits[edges].mean(1)
     top = np.argsort(-middle, axis=1, kind="stable")[:, :2]
     i, j = top.min(1), top.max(1)
-    gap = np.take_along_axis(logits[edges], i[:, None, None], 2) - np.take_along_axis(logits[edges], j[:, None, None], 2)
+    gap = np.take_along_axis(logits[edges], i[:, None, None], 2) - np.take_along_axis(
+        logits[edges], j[:, None, None], 2
+    )
     tied = np.flatnonzero((np.abs(gap[..., 0]) <= threshold).all(1) & (sides >= 0).all(1))
     if not len(tied):
         return np.empty((0, 2, 2)), np.empty((0, 2), dtype=np.int32), np.empty(0, dtype=np.int32)

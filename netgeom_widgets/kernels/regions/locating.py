@@ -39,7 +39,9 @@ def rasterise(
     """Region at every pixel centre. O(E + crossings of pixel rows with edges)."""
     if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE) or not (xmax > xmin and ymax > ymin):
         raise NetgeomError(
-            "The raster has no pixels or too many", expected=f"1 to {_MAX_SIDE} a side, xmax > xmin, ymax > ymin", got=f"{width}x{height}"
+            "The raster has no pixels or too many",
+            expected=f"1 to {_MAX_SIDE} a side, xmax > xmin, ymax > ymin",
+            got=f"{width}x{height}",
         )
     require_memory(width * height * 4, "The raster", "fewer pixels")
     ys = ymin + (np.arange(height) + 0.5) * ((ymax - ymin) / height)
@@ -74,10 +76,18 @@ def _scan(partition: Partition, heights: Float[ndarray, " K"]):  # type: ignore[
     first_row = np.searchsorted(heights, low[:, 1], side="left")
     last_row = np.searchsorted(heights, high[:, 1], side="left")
     crossed = np.flatnonzero(last_row > first_row)
-    low, high, right, first_row, last_row = low[crossed], high[crossed], right[crossed], first_row[crossed], last_row[crossed]
+    low, high, right, first_row, last_row = (
+        low[crossed],
+        high[crossed],
+        right[crossed],
+        first_row[crossed],
+        last_row[crossed],
+    )
     with np.errstate(divide="ignore", over="ignore"):
         run = (high[:, 0] - low[:, 0]) / (high[:, 1] - low[:, 1])
-    per_row = np.cumsum(np.bincount(first_row, minlength=len(heights) + 1) - np.bincount(last_row, minlength=len(heights) + 1))
+    per_row = np.cumsum(
+        np.bincount(first_row, minlength=len(heights) + 1) - np.bincount(last_row, minlength=len(heights) + 1)
+    )
     total = np.concatenate([[0], np.cumsum(per_row[: len(heights)])])
     start = 0
     while start < len(heights):
@@ -86,9 +96,13 @@ def _scan(partition: Partition, heights: Float[ndarray, " K"]):  # type: ignore[
         begin, end = np.maximum(first_row[inside], start), np.minimum(last_row[inside], stop)
         edge = np.repeat(inside, end - begin)
         row = np.repeat(begin - (np.cumsum(end - begin) - (end - begin)), end - begin) + np.arange(len(edge))
-        x = low[edge, 0] + (heights[row] - low[edge, 1]) * run[edge]
+        # From the nearer end, so that edges which meet just above or below the line keep their order; at equal x they are
+        # ordered by their direction away from the point in which they meet.
+        below, above = heights[row] - low[edge, 1], high[edge, 1] - heights[row]
+        from_low = below <= above
+        x = np.where(from_low, low[edge, 0] + below * run[edge], high[edge, 0] - above * run[edge])
         x = np.clip(x, np.minimum(low[edge, 0], high[edge, 0]), np.maximum(low[edge, 0], high[edge, 0]))
-        order = np.lexsort((run[edge], x, row))
+        order = np.lexsort((np.where(from_low, run[edge], -run[edge]), x, row))
         yield start, stop, row[order], x[order], right[edge][order]
         start = stop
 

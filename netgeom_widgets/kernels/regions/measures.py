@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def areas_and_centroids(
-    vertices: Float[ndarray, "V 2"], offsets: Int[ndarray, " R+1"], ring: Int[ndarray, " H"]
+    vertices: Float[ndarray, "V 2"], offsets: Int[ndarray, " offsets"], ring: Int[ndarray, " H"]
 ) -> tuple[Float[ndarray, " R"], Float[ndarray, "R 2"]]:
     """Shoelace formula about each region's first corner, so that tiny regions far from the origin keep their digits."""
     starts = offsets[:-1]
@@ -34,7 +34,7 @@ def areas_and_centroids(
     return np.maximum(doubled / 2, 0.0), first + centre
 
 
-def successors(offsets: Int[ndarray, " R+1"]) -> Int[ndarray, " H"]:
+def successors(offsets: Int[ndarray, " offsets"]) -> Int[ndarray, " H"]:
     """Position of the next ring entry, cyclically within each region."""
     after = np.arange(1, offsets[-1] + 1)
     after[offsets[1:] - 1] = offsets[:-1]
@@ -101,7 +101,12 @@ def _inertia_eccentricity(partition: Partition) -> Float[ndarray, " R"]:
     cross = here[:, 0] * after[:, 1] - after[:, 0] * here[:, 1]
 
     def second_moment(i: int, j: int) -> ndarray:
-        terms = 2 * here[:, i] * here[:, j] + 2 * after[:, i] * after[:, j] + here[:, i] * after[:, j] + after[:, i] * here[:, j]
+        terms = (
+            2 * here[:, i] * here[:, j]
+            + 2 * after[:, i] * after[:, j]
+            + here[:, i] * after[:, j]
+            + after[:, i] * here[:, j]
+        )
         return np.add.reduceat(cross * terms, offsets[:-1])
 
     xx, yy, xy = second_moment(0, 0), second_moment(1, 1), second_moment(0, 1)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the field's name for it
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -43,7 +43,16 @@ _STRUCTURAL_METHODS = {
 _UNCHANGED_METHODS = {"float", "double", "half", "bfloat16", "to", "type", "type_as", "cpu", "cuda"}
 _SUMS = {operator.add, operator.iadd, torch.add, operator.sub, operator.isub, torch.sub, torch.subtract}
 _SUM_METHODS = {"add", "add_", "sub", "sub_", "subtract"}
-_SCALINGS = {operator.mul, operator.imul, torch.mul, torch.multiply, operator.truediv, operator.itruediv, torch.div, torch.divide}
+_SCALINGS = {
+    operator.mul,
+    operator.imul,
+    torch.mul,
+    torch.multiply,
+    operator.truediv,
+    operator.itruediv,
+    torch.div,
+    torch.divide,
+}
 _SCALING_METHODS = {"mul", "mul_", "div", "div_", "multiply", "divide"}
 _DIVISIONS = {operator.truediv, operator.itruediv, torch.div, torch.divide, "div", "div_", "divide"}
 _PRODUCTS = {operator.matmul, torch.matmul, torch.mm, "matmul", "mm"}
@@ -123,7 +132,9 @@ def magnitude_of_module(module: nn.Module) -> nn.Module:
     return twin
 
 
-def affine_call(target: Any, batched: list[bool], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any] | str:
+def affine_call(
+    target: Any, batched: list[bool], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[..., Any] | str:
     """How a call acts on magnitudes, or why it is refused.
 
     ``batched`` says which positional arguments carry the batch. The returned function takes the call's own arguments, with
@@ -171,7 +182,14 @@ def _on_absolutes(target: Any) -> Callable[..., Any]:
 
 
 def _batch_norm_magnitude(
-    x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *_: Any, eps: float = 1e-5, **__: Any
+    x: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    *_: Any,
+    eps: float = 1e-5,
+    **__: Any,
 ) -> Tensor:
     return F.batch_norm(x, -mean, var, weight, bias, False, 0.0, eps)
 

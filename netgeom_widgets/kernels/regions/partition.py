@@ -77,7 +77,7 @@ class Partition:
     edge_op: Int32[ndarray, " E"]
     edge_unit: Int32[ndarray, " E"]
     edge_regions: Int32[ndarray, "E 2"]
-    ring_offsets: Int32[ndarray, " R+1"]
+    ring_offsets: Int32[ndarray, " offsets"]
     ring_vertices: Int32[ndarray, " H"]
     ring_edges: Int32[ndarray, " H"]
     snapped: Bool[ndarray, " V"]
@@ -133,7 +133,8 @@ class Partition:
         """(V, C) network output at the vertices."""
         if self.outputs_or_none is None:
             raise NetgeomError(
-                "This partition ends at an inner activation and has no outputs", try_this="the finished partition for values"
+                "This partition ends at an inner activation and has no outputs",
+                try_this="the finished partition for values",
             )
         return self.outputs_or_none
 
@@ -222,7 +223,9 @@ class Partition:
 
     def branches(self, regions: Int[ndarray, " M"]) -> list[Int8[ndarray, "M N"]]:
         """Branches of every unit in several regions, one (M, N) array for each activation op."""
-        require_memory(sum(len(layer.on) for layer in self.layers) * len(regions), "The activation patterns", "fewer regions")
+        require_memory(
+            sum(len(layer.on) for layer in self.layers) * len(regions), "The activation patterns", "fewer regions"
+        )
         return [layer.branches(self.ancestors(i)[regions]) for i, layer in enumerate(self.layers)]
 
     def _check_region(self, region: int) -> None:
@@ -235,7 +238,9 @@ class Partition:
         """Region of each point (M, 2), -1 outside; a point on a hinge belongs to one of its two sides."""
         return locating.locate(self, points)
 
-    def rasterise(self, xmin: float, xmax: float, ymin: float, ymax: float, width: int, height: int) -> Int32[ndarray, "h w"]:
+    def rasterise(
+        self, xmin: float, xmax: float, ymin: float, ymax: float, width: int, height: int
+    ) -> Int32[ndarray, "h w"]:
         """(height, width) region at every pixel centre, row 0 at ymin, -1 outside; painted from the exact polygons."""
         return locating.rasterise(self, xmin, xmax, ymin, ymax, width, height)
 

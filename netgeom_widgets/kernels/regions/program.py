@@ -30,7 +30,7 @@ class Activation:
 
     def apply(self, z: Tensor, *, in_place: bool = False) -> Tensor:
         """The activation itself; z (rows, *unit shape)."""
-        if self.slopes == (0.0, 1.0):
+        if not any(isinstance(slope, Tensor) for slope in self.slopes) and self.slopes == (0.0, 1.0):
             return z.clamp_(min=0) if in_place else z.clamp(min=0)
         return self.on_branch(z, z > 0)
 
@@ -69,7 +69,9 @@ class _Tracer(fx.Tracer):
         self.path = outer
         return result
 
-    def create_node(self, kind: str, target: Any, args: Any, kwargs: Any, name: Any = None, type_expr: Any = None) -> fx.Node:  # type: ignore[override]
+    def create_node(
+        self, kind: str, target: Any, args: Any, kwargs: Any, name: Any = None, type_expr: Any = None
+    ) -> fx.Node:  # type: ignore[override]
         node = super().create_node(kind, target, args, kwargs, name, type_expr)
         node.meta["path"] = self.path
         return node
@@ -118,7 +120,11 @@ class Program:
         for node in self.graph.nodes:
             module = self._modules.get(str(node.target)) if node.op == "call_module" else None
             name = getattr(node.target, "__name__", str(node.target))
-            in_place = getattr(module, "inplace", False) or node.kwargs.get("inplace") or (name.endswith("_") and not name.endswith("__"))
+            in_place = (
+                getattr(module, "inplace", False)
+                or node.kwargs.get("inplace")
+                or (name.endswith("_") and not name.endswith("__"))
+            )
             if in_place and node.args and isinstance(node.args[0], fx.Node):
                 source = node.args[0]
                 source.replace_all_uses_with(node, delete_user_cb=lambda user, at=order[node]: order[user] > at)
@@ -131,7 +137,9 @@ class Program:
             self._constants[node] = self._attribute(str(node.target))
         elif node.op == "output":
             if not (isinstance(node.args[0], fx.Node) and node.args[0] in self._batched):
-                raise UnsupportedModuleError("The model returns something else than one tensor", expected="one tensor, batch first")
+                raise UnsupportedModuleError(
+                    "The model returns something else than one tensor", expected="one tensor, batch first"
+                )
         elif self._is_shapelike(node):
             self._shapelike.add(node)
         elif node.op == "call_module":
@@ -149,7 +157,9 @@ class Program:
         elif node.args or str(node.target).startswith("*"):
             self._constants[node] = node.args[0] if node.args else None
         else:
-            raise UnsupportedModuleError("The model takes more than one input", expected="one tensor, batch first", got=f"also {node.target}")
+            raise UnsupportedModuleError(
+                "The model takes more than one input", expected="one tensor, batch first", got=f"also {node.target}"
+            )
 
     def _attribute(self, target: str) -> Any:
         value: Any = self.model
@@ -236,7 +246,9 @@ class Program:
 
     # ------------------------------------------------------------------------------------------------------- running
 
-    def run(self, x: Tensor, at_activation: AtActivation, magnitude: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def run(
+        self, x: Tensor, at_activation: AtActivation, magnitude: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Outputs (rows, C) for a batch, and the magnitude row of the outputs when one is followed."""
         values: dict[fx.Node, Any] = {}
         bounds: dict[fx.Node, Any] = {}
@@ -254,7 +266,9 @@ class Program:
             elif node in self._activation_at:
                 source = node.args[0]
                 z = values.pop(source) if source in self._last_use.get(node, ()) else values[source]
-                y, extend = at_activation(self._activation_at[node], z, bounds[source] if magnitude is not None else None)
+                y, extend = at_activation(
+                    self._activation_at[node], z, bounds[source] if magnitude is not None else None
+                )
                 del z
                 if extend is not None:
                     for other, value in values.items():
@@ -302,7 +316,11 @@ class Program:
         if node.op == "call_module":
             return self._modules[str(node.target)](*args, **kwargs)
         if node.op == "call_method":
-            return args[0] if ops.unchanged_method(node.target) else getattr(args[0], str(node.target))(*args[1:], **kwargs)
+            return (
+                args[0]
+                if ops.unchanged_method(node.target)
+                else getattr(args[0], str(node.target))(*args[1:], **kwargs)
+            )
         target: Any = node.target
         return target(*args, **kwargs)
 
@@ -330,7 +348,9 @@ class Program:
                     got=f"a batch of shape {tuple(probe.shape)}",
                 ) from error
             if not isinstance(expected, Tensor) or len(expected) != len(probe):
-                raise UnsupportedModuleError("The model returns something else than one tensor", expected="one tensor, batch first")
+                raise UnsupportedModuleError(
+                    "The model returns something else than one tensor", expected="one tensor, batch first"
+                )
             if not bool(torch.isfinite(expected).all()):
                 raise NetgeomError("The model's output is not finite inside the domain", expected="finite outputs")
             expected = expected.reshape(len(probe), -1)
@@ -354,7 +374,9 @@ class Program:
             single = alone[node]
             if isinstance(value, Tensor) and not _same(value[:1], single):
                 return self._refuse(node, "mixes the samples of a batch: a sample's output depends on the others")
-        return UnsupportedModuleError("The model mixes the samples of a batch", expected="each sample's output to depend on it alone")
+        return UnsupportedModuleError(
+            "The model mixes the samples of a batch", expected="each sample's output to depend on it alone"
+        )
 
     def _trail(self, x: Tensor) -> dict[fx.Node, Any]:
         values: dict[fx.Node, Any] = {}
@@ -380,4 +402,3 @@ def _map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
     if isinstance(value, Tensor):
         return function(value)
     return type(value)(_map_tensors(function, v) for v in value) if isinstance(value, list | tuple) else value
-

@@ -53,7 +53,9 @@ class Slice:
         u, v = self.u.ravel(), self.v.ravel()
         uu, vv, uv = u @ u, v @ v, u @ v
         if not uu * vv - uv * uv > _NEGLIGIBLE * uu * vv:
-            raise NetgeomError("The directions u and v are linearly dependent", expected="two directions that span a plane")
+            raise NetgeomError(
+                "The directions u and v are linearly dependent", expected="two directions that span a plane"
+            )
         object.__setattr__(self, "polygon", _convex(self.polygon))
 
     @classmethod
@@ -71,7 +73,11 @@ class Slice:
         """
         a, b, c = (_float64(x, name) for x, name in ((a, "a"), (b, "b"), (c, "c")))
         if not a.shape == b.shape == c.shape:
-            raise NetgeomError("The three inputs differ in shape", expected="three equal shapes", got=f"{a.shape}, {b.shape}, {c.shape}")
+            raise NetgeomError(
+                "The three inputs differ in shape",
+                expected="three equal shapes",
+                got=f"{a.shape}, {b.shape}, {c.shape}",
+            )
         u, v = _orthonormal(b - a, c - a)
         origin = (a + b + c) / 3
         points = np.array([[(x - origin).ravel() @ u.ravel(), (x - origin).ravel() @ v.ravel()] for x in (a, b, c)])
@@ -116,7 +122,11 @@ class Slice:
         """(M, *input shape) -> coordinates (M, 2) of the orthogonal projection and the distance (M,) to the plane."""
         inputs = _float64(inputs, "inputs")
         if inputs.shape[1:] != self.origin.shape:
-            raise NetgeomError("The inputs do not fit the slice", expected=f"(M, {', '.join(map(str, self.origin.shape))})", got=f"{inputs.shape}")
+            raise NetgeomError(
+                "The inputs do not fit the slice",
+                expected=f"(M, {', '.join(map(str, self.origin.shape))})",
+                got=f"{inputs.shape}",
+            )
         offset = inputs.reshape(len(inputs), -1) - self.origin.ravel()
         points = np.linalg.lstsq(self.basis, offset.T, rcond=None)[0].T
         return points, np.linalg.norm(offset - points @ self.basis.T, axis=1)
@@ -141,7 +151,9 @@ def _float64(values: Any, name: str) -> ndarray:
 
 def _orthonormal(first: ndarray, second: ndarray) -> tuple[ndarray, ndarray]:
     if first.shape != second.shape:
-        raise NetgeomError("The two directions differ in shape", expected="equal shapes", got=f"{first.shape}, {second.shape}")
+        raise NetgeomError(
+            "The two directions differ in shape", expected="equal shapes", got=f"{first.shape}, {second.shape}"
+        )
     a, b = first.ravel(), second.ravel()
     length, other = np.linalg.norm(a), np.linalg.norm(b)
     if length > 0:
@@ -149,7 +161,9 @@ def _orthonormal(first: ndarray, second: ndarray) -> tuple[ndarray, ndarray]:
         b = b - (a @ b) * a
         b = b - (a @ b) * a  # twice: the first pass leaves rounding along a when the two are nearly parallel
     if not (length > 0 and np.linalg.norm(b) > np.sqrt(_NEGLIGIBLE) * other):
-        raise NetgeomError("The three inputs or two directions do not span a plane", expected="linearly independent differences")
+        raise NetgeomError(
+            "The three inputs or two directions do not span a plane", expected="linearly independent differences"
+        )
     return a.reshape(first.shape), (b / np.linalg.norm(b)).reshape(first.shape)
 
 
@@ -165,11 +179,15 @@ def _signed_area(polygon: ndarray) -> float:
 def _convex(polygon: ndarray) -> ndarray:
     """Counter-clockwise corners; corners on a straight line stay corners."""
     if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
-        raise NetgeomError("The polygon needs at least three corners", expected="an array (K, 2)", got=f"{polygon.shape}")
+        raise NetgeomError(
+            "The polygon needs at least three corners", expected="an array (K, 2)", got=f"{polygon.shape}"
+        )
     area = _signed_area(polygon)
     size = np.ptp(polygon, axis=0)
     if not abs(area) > _NEGLIGIBLE * max(size.max(), np.finfo(float).tiny) ** 2:
-        raise NetgeomError("The polygon has no area", expected="a convex polygon of positive area", got=f"area {area:g}")
+        raise NetgeomError(
+            "The polygon has no area", expected="a convex polygon of positive area", got=f"area {area:g}"
+        )
     if area < 0:
         polygon = polygon[::-1].copy()
     side = np.roll(polygon, -1, 0) - polygon
@@ -177,7 +195,8 @@ def _convex(polygon: ndarray) -> ndarray:
     length = np.linalg.norm(side, axis=1)
     if length.min() <= _NEGLIGIBLE * length.max():
         raise NetgeomError(
-            "Two neighbouring corners of the polygon coincide", expected="an open polygon, the first corner not repeated"
+            "Two neighbouring corners of the polygon coincide",
+            expected="an open polygon, the first corner not repeated",
         )
     turn = side[:, 0] * following[:, 1] - side[:, 1] * following[:, 0]
     winding = np.arctan2(turn, (side * following).sum(1)).sum()

@@ -1,0 +1,107 @@
+"""A planar cell complex with shared vertices, and the recipe by which it grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(eq=False)
+class Complex:
+    """Vertices are numbers; half-edge ``2*e + d`` runs along edge ``e`` from ``edges[e, d]``, its face on the left."""
+
+    n_vertices: int
+    edges: Tensor  # (E, 2) int64 vertex ids
+    edge_op: Tensor  # (E,) int32 activation op that made the edge, -1 on the border
+    edge_unit: Tensor  # (E,) int32 unit of that op, or the side of the domain
+    ring_offsets: Tensor  # (F+1,) int64
+    ring: Tensor  # (H,) int64 half-edges of each face, counter-clockwise
+
+    @property
+    def n_faces(self) -> int:
+        return len(self.ring_offsets) - 1
+
+    @property
+    def origins(self) -> Tensor:
+        """(H,) the vertex at which each ring entry starts."""
+        return self.edges.view(-1)[self.ring]
+
+    @property
+    def ring_faces(self) -> Tensor:
+        """(H,) the face each ring entry bounds."""
+        return torch.repeat_interleave(self.ring_offsets.diff())
+
+    @classmethod
+    def polygon(cls, n: int) -> Complex:
+        """One face with ``n`` corners in counter-clockwise order."""
+        corners = torch.arange(n)
+        return cls(
+            n,
+            torch.stack([corners, corners.roll(-1)], 1),
+            torch.full((n,), -1, dtype=torch.int32),
+            corners.to(torch.int32),
+            torch.tensor([0, n]),
+            2 * corners,
+        )
+
+
+@dataclass(eq=False)
+class Recipe:
+    """How the new vertices come from old ones, and where a unit vanishes exactly, in the order in which it happened.
+
+    A step ``(a, b, t)`` appends the vertices ``(1-t) a + t b``; a step ``(vertices, units)`` sets those values to zero.
+    """
+
+    steps: list[tuple[Tensor, ...]] = field(default_factory=list)
+
+    def add(self, a: Tensor, b: Tensor, t: Tensor) -> None:
+        """Append the vertices ``(1-t) a + t b``."""
+        self.steps.append((a, b, t))
+
+    def vanish(self, vertices: Tensor, units: Tensor) -> None:
+        """Record that a unit is exactly zero at a vertex."""
+        if len(vertices):
+            self.steps.append((vertices, units))
+
+    def extend(self, values: Tensor, *, hinged: bool = False) -> Tensor:
+        """Values (V, ...) at the old vertices -> at all vertices; convex combinations, so errors do not grow.
+
+        ``hinged`` says that these are the refined pre-activations: where a unit vanishes they become exactly zero.
+        """
+        added = sum(len(step[2]) for step in self.steps if len(step) == 3)
+        if not added and not (hinged and self.steps):
+            return values
+        n = len(values)
+        flat = values.reshape(n, -1)
+        out = flat.new_empty((n + added, flat.shape[1]))
+        out[:n] = flat
+        for step in self.steps:
+            if len(step) == 3:
+                _append_between(out, n, *step)
+                n += len(step[2])
+            elif hinged:
+                out[step[0], step[1]] = 0.0
+        return out.reshape(n, *values.shape[1:])
+
+
+def _append_between(out: Tensor, n: int, a: Tensor, b: Tensor, t: Tensor) -> None:
+    rows = max(256, (1 << 19) // max(1, out.shape[1]))  # blocks that stay in the processor's cache
+    for at in range(0, len(t), rows):
+        part = slice(at, at + rows)
+        target = out[n + at : n + min(at + rows, len(t))]
+        torch.lerp(out.index_select(0, a[part]), out.index_select(0, b[part]), t[part, None], out=target)
+
+
+def any_per_face(flags: Tensor, offsets: Tensor) -> Tensor:
+    total = torch.zeros(len(flags) + 1, dtype=torch.int64)
+    torch.cumsum(flags, 0, out=total[1:])
+    return total[offsets[1:]] > total[offsets[:-1]]
+
+
+def ranges(first: Tensor, length: Tensor) -> Tensor:
+    """Concatenation of ``first[i] .. first[i] + length[i] - 1``."""
+    ends = length.cumsum(0)
+    shift = torch.repeat_interleave(first - (ends - length), length)
+    return shift + torch.arange(len(shift))

@@ -1,0 +1,122 @@
+"""Where pre-activations change sign along the edges, and the rings of the cut faces with those points inserted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from netgeom_widgets.kernels.regions.cells import Complex, ranges
+
+
+@dataclass(eq=False)
+class Cuts:
+    """Crossings of edges with units, sorted along each edge; cut ``c`` becomes vertex ``n_vertices + c``."""
+
+    edge: Tensor  # (C,)
+    column: Tensor  # (C,)
+    t: Tensor  # (C,) from edges[edge, 0]
+    count: Tensor  # (E,) cuts of each edge
+    first: Tensor  # (E,) its first cut
+
+
+def find_cuts(cells: Complex, values: Tensor, positive: Tensor, negative: Tensor | None = None) -> Cuts:
+    """Edges whose ends have strictly opposite signs; without ``negative`` every value is positive or negative."""
+    a, b = cells.edges[:, 0], cells.edges[:, 1]
+    edge, column = _opposite(positive, negative, a, b)
+    start = values[a[edge], column]
+    t = start / (start - values[b[edge], column])
+    count = torch.bincount(edge, minlength=len(a))
+    if len(edge) and int(count.max()) > 1:
+        # One sort: the edge's number plus t. t closer than this key resolves is closer than any tolerance allows, see below.
+        order = torch.argsort(edge + t)
+        edge, column, t = edge[order], column[order], t[order]
+    return Cuts(edge, column, t, count, count.cumsum(0) - count)
+
+
+def _opposite(positive: Tensor, negative: Tensor | None, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """(edge, column) pairs whose end signs differ, sorted by edge, found on eight units to a byte."""
+    if negative is None:
+        bits = pack_bits(positive)
+        differs = bits.index_select(0, a) ^ bits.index_select(0, b)
+    else:
+        plus, minus = pack_bits(positive), pack_bits(negative)
+        differs = (plus[a] & minus[b]) | (minus[a] & plus[b])
+    row, byte = torch.nonzero(differs, as_tuple=True)
+    hit, bit = torch.nonzero(_BITS[differs[row, byte].long()], as_tuple=True)
+    return row[hit], byte[hit] * 8 + bit
+
+
+_BITS = (torch.arange(256)[:, None] >> torch.arange(8)) & 1 == 1
+
+
+def pack_bits(flags: Tensor) -> Tensor:
+    """(V, n) bool -> (V, ceil(n/8)) uint8, bit i of byte j is column 8j+i."""
+    n, columns = flags.shape
+    if columns % 8:
+        flags = torch.nn.functional.pad(flags, (0, -columns % 8))
+    # Eight 0/1 bytes of a little-endian word times this number: the top byte collects them, first byte in the lowest bit.
+    words = flags.contiguous().view(torch.uint8).view(torch.int64)
+    return ((words * 0x0102040810204080) >> 56).to(torch.uint8).view(n, -1)
+
+
+def cut_edges(cells: Complex, cuts: Cuts) -> Tensor:
+    """(E + C, 2) end vertices after every edge is cut into its parts."""
+    n_edges, n_cuts = len(cells.edges), len(cuts.t)
+    vertices = cells.n_vertices + torch.arange(n_cuts)
+    edges = torch.empty((n_edges + n_cuts, 2), dtype=torch.int64)
+    edges[:n_edges] = cells.edges
+    if n_cuts:
+        edges[n_edges:, 0] = vertices
+        last = torch.ones(n_cuts, dtype=torch.bool)
+        last[:-1] = cuts.edge[1:] != cuts.edge[:-1]
+        edges[n_edges:, 1] = torch.where(last, cells.edges[cuts.edge, 1], vertices + 1)
+        first = torch.ones(n_cuts, dtype=torch.bool)
+        first[1:] = last[:-1]
+        edges[cuts.edge[first], 1] = vertices[first]
+    return edges
+
+
+@dataclass(eq=False)
+class Touched:
+    """The faces that are cut, their rings with the cut vertices inserted; positions count through all of them."""
+
+    faces: Tensor  # (T,) ids of the cut faces
+    untouched: Tensor  # (F,) bool
+    half_edges: Tensor  # (G,) half-edges after cutting the edges
+    starts: Tensor  # (T+1,) first position of each cut face
+    position: Tensor  # (N,) position of every appearance of a cut vertex, in ring order
+    cut: Tensor  # (N,) which cut it is
+    face: Tensor  # (N,) index into faces
+
+
+def expand_rings(cells: Complex, cuts: Cuts, touched: Tensor) -> Touched:
+    """Insert cut vertices in the rings of the touched faces. Part 0 of edge e keeps its number; the part after cut c is E + c."""
+    sides = cells.ring_offsets.diff()
+    faces = torch.nonzero(touched).view(-1)
+    entry = ranges(cells.ring_offsets[faces], sides[faces])
+    ring = cells.ring[entry]
+    edge, backward = ring >> 1, ring & 1
+    count = cuts.count[edge]
+    length = count + 1
+    ends = length.cumsum(0)
+    starts = torch.zeros(len(faces) + 1, dtype=torch.int64)
+    starts[1:] = ends[sides[faces].cumsum(0) - 1]
+    total = int(starts[-1])
+    new = torch.empty(total, dtype=torch.int64)
+    at = ends - length
+    last = cuts.first[edge] + count - 1
+    n_edges = len(cells.edges)
+    new[at] = torch.where((backward == 1) & (count > 0), 2 * (n_edges + last) + 1, ring)
+    cut_entries = torch.nonzero(count).view(-1)
+    owner = torch.repeat_interleave(cut_entries, count[cut_entries])
+    rank = ranges(torch.zeros_like(cut_entries), count[cut_entries])  # 0 .. count-1 along the traversal
+    flipped = backward[owner] == 1
+    cut = torch.where(flipped, last[owner] - rank, cuts.first[edge[owner]] + rank)
+    position = at[owner] + 1 + rank
+    # The half-edge that leaves cut vertex c: forward it is part E + c; backward the part before c, which is e itself for the first cut.
+    before = torch.where(cut == cuts.first[edge[owner]], edge[owner], n_edges + cut - 1)
+    new[position] = torch.where(flipped, 2 * before + 1, 2 * (n_edges + cut))
+    face = torch.repeat_interleave(sides[faces])[owner]
+    return Touched(faces, ~touched, new, starts, position, cut, face)
