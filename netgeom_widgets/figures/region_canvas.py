@@ -1,0 +1,303 @@
+"""The Bokeh models of the region picture and the plain setters that fill them; no geometry, no colours of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from bokeh.models import (
+    ColorBar,
+    ColumnDataSource,
+    CustomJS,
+    GlyphRenderer,
+    HoverTool,
+    Legend,
+    LegendItem,
+    LinearColorMapper,
+    LogTicker,
+    BasicTicker,
+    Range1d,
+    Title,
+)
+from bokeh.plotting import figure
+from jaxtyping import Float
+
+from netgeom_widgets.figures.region_colours import PICKED
+from netgeom_widgets.figures.region_geometry import Window
+from netgeom_widgets.figures.region_values import RegionValues
+
+if TYPE_CHECKING:
+    from bokeh.models import ColorMapper
+
+    from netgeom_widgets.kernels.regions import Slice
+
+#: A domain longer than this many times its width is stretched to the frame instead of keeping one scale for s and t.
+_MAX_ASPECT = 5.0
+_SMALL = "11px"
+
+# Keeps one unit of s as long as one unit of t when the frame changes its shape; runs in the browser, so that a
+# standalone HTML page does it too.
+_KEEP_ASPECT = """
+const [w, h] = [plot.inner_width, plot.inner_height]
+if (!(w > 1 && h > 1)) return
+const [x, y] = [plot.x_range, plot.y_range]
+const unit = 1.04 * Math.max((box[1] - box[0]) / w, (box[3] - box[2]) / h)
+const [cx, cy] = [(box[0] + box[1]) / 2, (box[2] + box[3]) / 2]
+const home = x.start == x.reset_start && x.end == x.reset_end && y.start == y.reset_start && y.end == y.reset_end
+x.reset_start = cx - unit * w / 2
+x.reset_end = cx + unit * w / 2
+y.reset_start = cy - unit * h / 2
+y.reset_end = cy + unit * h / 2
+if (home) {
+  x.setv({start: x.reset_start, end: x.reset_end})
+  y.setv({start: y.reset_start, end: y.reset_end})
+} else {
+  const half = (y.end - y.start) / h * w / 2
+  const middle = (x.start + x.end) / 2
+  x.setv({start: middle - half, end: middle + half})
+}
+"""
+
+_REGION_TIPS = [
+    ("region", "@region{0,0}"),
+    ("shown colour", "@value{%.4g}"),
+    ("class", "@class"),
+    ("area", "@area{%.3g}"),
+    ("slope norm", "@slope{%.4g}"),
+    ("sides", "@sides"),
+]
+_SAMPLE_TIPS = [("sample", "@sample"), ("label", "@label"), ("distance to the plane", "@distance{%.3g}")]
+
+
+class RegionCanvas:
+    """Figure, sources and glyphs of the region picture, from the back to the front."""
+
+    def __init__(self, domain: Slice, with_samples: bool, height: int) -> None:
+        box = Window.around(domain.polygon)
+        self.plot = self._figure(box, height)
+        self._images = self._source("image", "x", "y", "dw", "dh")
+        self.plot.image_rgba("image", "x", "y", "dw", "dh", source=self._images, level="image")
+        self.regions = self._source("xs", "ys", "fill", "region", "value", "class", "area", "slope", "sides")
+        # The outline in the fill's own colour closes the hair gaps that anti-aliasing leaves between neighbours.
+        self._patches = self.plot.patches(
+            "xs", "ys", source=self.regions, fill_color="fill", line_color="fill", line_width=0.8, line_join="bevel"
+        )
+        self.lines: list[GlyphRenderer] = []
+        self._border = self._source("xs", "ys")
+        self._boundary = self._source("x0", "y0", "x1", "y1")
+        self._outlines = [self._source("xs", "ys") for _ in range(2)]
+        self._samples = self._source("x", "y", "sample", "distance", "label", "size", "alpha", "fill", "marker", "picked")
+        self._front()
+        self._legends()
+        self.plot.add_tools(HoverTool(renderers=[self._patches], tooltips=_REGION_TIPS, formatters=_printf(_REGION_TIPS)))
+        if with_samples:
+            tips = HoverTool(renderers=[self._dots], tooltips=_SAMPLE_TIPS, formatters=_printf(_SAMPLE_TIPS))
+            self.plot.add_tools(tips, "lasso_select", "box_select")
+
+    # -- construction ---------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _source(*names: str) -> ColumnDataSource:
+        return ColumnDataSource({name: [] for name in names})
+
+    def _figure(self, box: Window, height: int) -> figure:
+        square = max(box.width, box.height) <= _MAX_ASPECT * min(box.width, box.height)
+        start = box.grown(0.02)
+        ranges = [Range1d(a, b, reset_start=a, reset_end=b) for a, b in ((start.xmin, start.xmax), (start.ymin, start.ymax))]
+        plot = figure(
+            sizing_mode="stretch_width",
+            height=height,
+            x_range=ranges[0],
+            y_range=ranges[1],
+            match_aspect=square,
+            tools="pan,wheel_zoom,box_zoom,reset",
+            active_scroll="wheel_zoom",
+            toolbar_location="above",
+            # Decimated glyphs while dragging would show a partition with holes.
+            lod_threshold=None,
+            min_border_right=8,
+            output_backend="canvas",
+        )
+        plot.toolbar.logo = None
+        plot.grid.visible = False
+        plot.title.text_font_size = "14px"
+        if square:
+            keep = CustomJS(args={"plot": plot, "box": [box.xmin, box.xmax, box.ymin, box.ymax]}, code=_KEEP_ASPECT)
+            plot.js_on_change("inner_width", keep)
+            plot.js_on_change("inner_height", keep)
+        return plot
+
+    def _front(self) -> None:
+        plot = self.plot
+        plot.patches("xs", "ys", source=self._border, fill_alpha=0.0, line_color="#808080", line_width=1.2)
+        plot.segment("x0", "y0", "x1", "y1", source=self._boundary, line_color="#ffffff", line_width=6, line_cap="round")
+        self._boundary_line = plot.segment(
+            "x0", "y0", "x1", "y1", source=self._boundary, line_color="#000000", line_width=3, line_cap="round"
+        )
+        picked, beside = self._outlines
+        plot.patches("xs", "ys", source=beside, fill_alpha=0.0, line_color=PICKED, line_width=1.4, line_dash="dashed")
+        plot.patches("xs", "ys", source=picked, fill_alpha=0.0, line_color="#ffffff", line_width=6, line_join="round")
+        plot.patches("xs", "ys", source=picked, fill_alpha=0.0, line_color=PICKED, line_width=3, line_join="round")
+        self._dots = plot.scatter(
+            "x",
+            "y",
+            source=self._samples,
+            size="size",
+            marker="marker",
+            fill_color="fill",
+            fill_alpha="alpha",
+            line_color="edge",
+            line_width="edge_width",
+            line_alpha="alpha",
+        )
+        # Selection is drawn by the columns above: Bokeh's own way fades everything that is not selected.
+        self._dots.nonselection_glyph = self._dots.selection_glyph = self._dots.glyph
+
+    def _legends(self) -> None:
+        def legend(click: str) -> Legend:
+            made = Legend(
+                items=[],
+                orientation="horizontal",
+                ncols=3,
+                click_policy=click,
+                location="left",
+                label_text_font_size=_SMALL,
+                border_line_alpha=0,
+                background_fill_alpha=0,
+                padding=2,
+                margin=2,
+                spacing=2,
+                glyph_height=14,
+                glyph_width=18,
+                label_height=14,
+            )
+            self.plot.add_layout(made, "below")
+            return made
+
+        self._line_legend, self._fill_legend = legend("hide"), legend("none")
+        self._bar = ColorBar(
+            color_mapper=LinearColorMapper(palette=["#000000", "#ffffff"], low=0, high=1),
+            width=14,
+            title="",
+            title_text_font_size=_SMALL,
+            major_label_text_font_size=_SMALL,
+            background_fill_alpha=0,
+            margin=0,
+            padding=6,
+        )
+        self.plot.add_layout(self._bar, "right")
+        self.note = Title(text="", text_font_size=_SMALL, text_font_style="normal")
+        self.caption = Title(text="", text_font_size=_SMALL, text_font_style="normal")
+        for words in (self.caption, self.note):
+            self.plot.add_layout(words, "below")
+
+    # -- setters --------------------------------------------------------------------------------------------------
+
+    def set_border(self, polygon: Float[np.ndarray, "K 2"]) -> None:
+        """Outline of the domain."""
+        self._border.data = {"xs": [polygon[:, 0].tolist()], "ys": [polygon[:, 1].tolist()]}
+
+    def set_images(self, images: Sequence[tuple[np.ndarray, Window]]) -> None:
+        """Rasters from the back to the front."""
+        windows = [window for _, window in images]
+        self._images.data = {
+            "image": [image for image, _ in images],
+            "x": [w.xmin for w in windows],
+            "y": [w.ymin for w in windows],
+            "dw": [w.width for w in windows],
+            "dh": [w.height for w in windows],
+        }
+
+    def set_polygons(
+        self, corners: tuple[list[Any], list[Any]], fill: list[str], value: np.ndarray, facts: dict[str, Any]
+    ) -> None:
+        """Polygons with their colours and what the hover says of them."""
+        self.regions.data = {"xs": corners[0], "ys": corners[1], "fill": fill, "value": value, **facts}
+
+    def recolour(self, fill: list[str], value: np.ndarray) -> None:
+        """New colours for the polygons already there."""
+        if fill:
+            self.regions.patch({"fill": [(slice(0, len(fill)), fill)], "value": [(slice(0, len(fill)), value.tolist())]})
+
+    def set_lines(self, segments: Sequence[Float[np.ndarray, "S 4"]], colours: Sequence[str]) -> None:
+        """Hinge lines, one glyph per layer: the first layers wider."""
+        for op in range(len(self.lines), len(segments)):
+            line = self.plot.segment(
+                "x0", "y0", "x1", "y1", source=self._source("x0", "y0", "x1", "y1"), level="glyph", name=f"hinges {op}"
+            )
+            # New lines go right above the fills, below the boundary, the outlines and the samples.
+            self.plot.renderers.remove(line)
+            self.plot.renderers.insert(self.plot.renderers.index(self._patches) + 1, line)
+            self.lines.append(line)
+        for op, line in enumerate(self.lines):
+            rows = segments[op] if op < len(segments) and len(segments[op]) else np.full((1, 4), np.nan)  # for the legend
+            line.data_source.data = _segment_columns(rows)
+            line.glyph.line_color = colours[op] if op < len(colours) else "#000000"
+            line.glyph.line_width = max(0.7, 1.8 - 0.35 * op)
+
+    def set_boundary(self, segments: Float[np.ndarray, "B 4"]) -> None:
+        """Decision boundary."""
+        self._boundary.data = _segment_columns(segments)
+
+    def set_outlines(self, picked: tuple[list[Any], list[Any]], beside: tuple[list[Any], list[Any]]) -> None:
+        """Outlines of the picked region and of its neighbours."""
+        for source, (xs, ys) in zip(self._outlines, (picked, beside), strict=True):
+            source.data = {"xs": xs, "ys": ys}
+
+    def set_samples(self, columns: dict[str, Any]) -> None:
+        """Data points; those picked with a wide outline."""
+        picked = columns["picked"]
+        columns = {
+            **columns,
+            "edge": [PICKED if p else "#202020" for p in picked],
+            "edge_width": np.where(picked, 2.5, 0.8),
+        }
+        self._samples.selected.indices = []
+        self._samples.data = columns
+
+    def set_colour_bar(self, values: RegionValues, mapper: ColorMapper | None) -> None:
+        """Colour bar with label and unit; hidden for categories, which have a legend."""
+        self._bar.visible = mapper is not None
+        if mapper is None:
+            return
+        self._bar.color_mapper = mapper
+        self._bar.ticker = LogTicker() if values.log else BasicTicker(desired_num_ticks=6)
+        self._bar.title = "\n".join(filter(None, [values.label, values.unit, "log scale" if values.log else ""]))
+
+    def set_legends(
+        self,
+        lines: Iterable[tuple[str, GlyphRenderer]],
+        swatches: Iterable[tuple[str, str, str]],
+        marks: Iterable[tuple[str, str, str]],
+        boundary: bool,
+    ) -> None:
+        """Hinge lines per layer (a click hides them), then boundary, fills and sample labels."""
+        shown = [(name, line.id) for name, line in lines]
+        by_id = {line.id: line for line in self.lines}
+        if shown != [(item.label.value, item.renderers[0].id) for item in self._line_legend.items]:
+            self._line_legend.items = [LegendItem(label={"value": n}, renderers=[by_id[i]]) for n, i in shown]
+        entries = [(name, *look) for name, *look in [*swatches, *marks]]
+        key = [*entries, boundary]
+        if key == getattr(self, "_legend_key", None):
+            return
+        self._legend_key = key
+        for item in self._fill_legend.items:
+            for old in item.renderers:
+                if old is not self._boundary_line:
+                    self.plot.renderers.remove(old)
+        items = [LegendItem(label={"value": "decision boundary"}, renderers=[self._boundary_line])] if boundary else []
+        for name, colour, marker in entries:
+            # A glyph at no point: it exists for its entry only.
+            sign = self.plot.scatter([np.nan], [np.nan], marker=marker, size=11, fill_color=colour, line_color="#606060")
+            items.append(LegendItem(label={"value": name}, renderers=[sign]))
+        self._fill_legend.items = items
+        self._fill_legend.visible = bool(items)
+
+
+def _segment_columns(rows: Float[np.ndarray, "S 4"]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(("x0", "y0", "x1", "y1"))}
+
+
+def _printf(tips: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {text.split("{")[0]: "printf" for _, text in tips if "{%" in text}

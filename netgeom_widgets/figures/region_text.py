@@ -1,0 +1,188 @@
+"""What the region picture says in words: title, caption, hover line and the detail panel of one region."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from netgeom_widgets.figures.region_geometry import Window, neighbours
+from netgeom_widgets.figures.region_values import groups_at, layer_count, layer_name
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions import Partition, Slice
+
+#: More outputs than this are left out of the detail panel, which says so.
+_MAX_OUTPUTS = 10
+
+
+def number(value: float) -> str:
+    """Four significant digits, with a true minus sign."""
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+
+
+def count(n: int, noun: str) -> str:
+    """ "1 region", "1,204 regions"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def title(partition: Partition, layer: int) -> str:
+    """How many regions there are, and after which layer."""
+    last = layer_count(partition)
+    if not partition.complete:
+        return f"{count(partition.n_regions, 'region')} after {layer_name(partition, last - 1)}, still computing"
+    if layer >= last:
+        return f"{count(partition.n_regions, 'region')}, exact"
+    if layer == 0:
+        return f"The whole domain, before the first of {last} layers"
+    shown = int(groups_at(partition, layer).max()) + 1
+    return f"{count(shown, 'region')} after {layer_name(partition, layer - 1)} of {last}, exact"
+
+
+def mode(n_polygons: int, raster: bool) -> str:
+    """Which of the two pictures is shown."""
+    return f"raster of {n_polygons:,} exact polygons" if raster else f"{n_polygons:,} exact polygons"
+
+
+def view(window: Window, domain: Window, at_limit: bool) -> str:
+    """How far the view is zoomed in, and that it can go no further."""
+    zoom = domain.width / window.width
+    words = [] if zoom < 1.05 else [f"zoom {number(zoom)}×, view {window.width:.3g} wide"]
+    if at_limit:
+        words.append("zoom limit: closer, float64 no longer separates hinges")
+    return "; ".join(words)
+
+
+def distances(distance: Float[np.ndarray, " N"], reach: float, n_inside: int) -> str:
+    """How many of the samples lie how close to the plane: a projection must not pass for the sample."""
+    n = len(distance)
+    if not n:
+        return ""
+    outside = f"; {n - n_inside:,} outside the domain" if n_inside < n else ""
+    farthest = float(distance.max())
+    if farthest <= 1e-9 * max(reach, 1.0):
+        return f"{count(n, 'sample')}, all in the plane{outside}"
+    near = [f"{int((distance <= radius).sum()):,} within {number(radius)}" for radius in (reach, 10 * reach)]
+    return (
+        f"{count(n, 'sample')} projected onto the plane: {', '.join(near)} of it, farthest {number(farthest)} "
+        f"(input units); farther ones fainter{outside}"
+    )
+
+
+def axis_labels(domain: Slice) -> tuple[str, str]:
+    """Names and units of the slice coordinates; a plane that is not metric is named as such."""
+    if domain.metric:
+        return "s (input units)", "t (input units)"
+    oblique = "u and v not orthonormal: areas, lengths and slopes are in (s, t)"
+    return f"s, in lengths of u  ({oblique})", "t, in lengths of v"
+
+
+def hover_line(partition: Partition, region: int, point: tuple[float, float] | None = None) -> str:
+    """One line about a region, plain text: what the raster shows under the pointer."""
+    at = "" if point is None else f"s {number(point[0])}, t {number(point[1])}: "
+    if region < 0:
+        return f"{at}outside the domain"
+    words = [f"region {region:,}", f"area {number(partition.areas[region])}"]
+    if partition.complete:
+        slopes = np.atleast_2d(partition.slopes[region])
+        words.append(f"slope norm {number(float(np.linalg.norm(slopes, 2)))}")
+        words.append(f"class {int(partition.classes[region])}")
+    return at + ", ".join(words)
+
+
+def detail_html(
+    partition: Partition,
+    region: int,
+    pattern: dict[str, Int[np.ndarray, " U"]],
+    samples: Int[np.ndarray, " M"],
+    nearest: float | None,
+) -> str:
+    """The detail panel of one region: facts, affine map, activation pattern. All user text is escaped.
+
+    Parameters
+    ----------
+    partition : Partition
+        Of the whole domain, complete.
+    region : int
+        Id in it.
+    pattern : dict
+        Branch of every unit per activation operation, as ``partition.pattern(region)`` gives it.
+    samples : (M,) ids
+        Samples whose projection lies in the region.
+    nearest : float or None
+        Smallest distance of these samples to the plane.
+    """
+    sides = int(partition.ring_offsets[region + 1] - partition.ring_offsets[region])
+    share = 100 * float(partition.areas[region]) / float(np.sum(partition.areas))
+    unit = "input units²" if partition.domain.metric else "(s, t) units²"
+    centre = partition.centroids[region]
+    held = count(len(samples), "sample") + (f", nearest {number(nearest)} off the plane" if nearest else "")
+    facts = [
+        ("class", f"{int(partition.classes[region])}"),
+        ("area", f"{number(partition.areas[region])} {unit} ({share:.2g} %)"),
+        ("centre", f"s {number(centre[0])}, t {number(centre[1])}"),
+        ("shape", f"{sides} sides, {count(len(neighbours(partition, region)), 'neighbour')}"),
+        ("born", layer_name(partition, int(partition.births[region]))),
+        ("samples", held),
+    ]
+    rows = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in facts)
+    return (
+        f"<div class='netgeom-detail'><b>Region {region:,}</b> <span>of {partition.n_regions:,}</span>"
+        f"<table>{rows}</table>{_affine_html(partition, region)}{_pattern_html(pattern)}</div>"
+    )
+
+
+def hint_html(partition: Partition | None) -> str:
+    """What the panel says while no region is picked."""
+    words = "Click a region to see its affine map and its activation pattern." if partition is not None else ""
+    return f"<div class='netgeom-detail'><span>{words}</span></div>"
+
+
+def _affine_html(partition: Partition, region: int) -> str:
+    slopes, offsets = partition.slopes[region], partition.offsets[region]
+    lines = []
+    for c, ((a, b), d) in enumerate(zip(slopes[:_MAX_OUTPUTS].tolist(), offsets[:_MAX_OUTPUTS].tolist(), strict=True)):
+        name = "f" if len(slopes) == 1 else f"f<sub>{c}</sub>"
+        lines.append(f"<tr><td>{name} =</td><td>{number(a)} s</td><td>{_signed(b)} t</td><td>{_signed(d)}</td></tr>")
+    more = len(slopes) - len(lines)
+    rest = f"<div><span>and {count(more, 'more output')}: result.slopes[{region}]</span></div>" if more > 0 else ""
+    norm = number(float(np.linalg.norm(slopes, 2)))
+    return f"<div><b>Affine map</b> <span>slope norm {norm}</span></div><table class='netgeom-map'>{''.join(lines)}</table>{rest}"
+
+
+def _pattern_html(pattern: dict[str, Int[np.ndarray, " U"]]) -> str:
+    rows = []
+    for op, branches in pattern.items():
+        units, active = branches.size, int((np.asarray(branches) > 0).sum())
+        percent = 100 * active / max(units, 1)
+        rows.append(
+            f"<tr><th title='{escape(op, quote=True)}'>{escape(op)}</th><td><i><i style='width:{percent:.0f}%'></i></i></td>"
+            f"<td>{active:,} of {units:,}</td></tr>"
+        )
+    return f"<div><b>Active units</b> <span>per layer</span></div><table class='netgeom-bars'>{''.join(rows)}</table>"
+
+
+def _signed(value: float) -> str:
+    sign = "\N{MINUS SIGN}" if value < 0 else "+"
+    return f"{sign} {number(abs(value))}"
+
+
+#: Style of the detail panel; colours come from the notebook's theme, so it reads in the light and the dark one.
+DETAIL_STYLE = """<style>
+.netgeom-detail { line-height: 1.45; font-size: 12px; color: var(--jp-ui-font-color1, inherit); }
+.netgeom-detail b { font-size: 13px; }
+.netgeom-detail span { color: var(--jp-ui-font-color2, inherit); }
+.netgeom-detail table { border-collapse: collapse; margin: 2px 0 8px; background: none; }
+.netgeom-detail th { font-weight: normal; text-align: left; padding: 0 10px 0 0; white-space: nowrap;
+  color: var(--jp-ui-font-color2, inherit); max-width: 110px; overflow: hidden; text-overflow: ellipsis; }
+.netgeom-detail td { padding: 0; text-align: left; }
+.netgeom-detail .netgeom-map td { text-align: right; padding: 0 8px 0 0; white-space: nowrap;
+  font-family: var(--jp-code-font-family, monospace); }
+.netgeom-detail .netgeom-bars { width: 100%; }
+.netgeom-detail .netgeom-bars td { white-space: nowrap; padding-right: 6px; }
+.netgeom-detail .netgeom-bars > tbody > tr > td:nth-child(2) { width: 100%; }
+.netgeom-detail i { display: block; height: 8px; border-radius: 4px; background: var(--jp-border-color2, #ccc); }
+.netgeom-detail i > i { background: var(--jp-brand-color1, #1976d2); }
+</style>"""

@@ -1,0 +1,256 @@
+"""The picture of a region partition: a Bokeh figure that is updated in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netgeom_widgets.figures.region_canvas import RegionCanvas
+from netgeom_widgets.figures.region_colours import (
+    category_colours,
+    colour_mapper,
+    layer_colours,
+    packed,
+    pixel_colours,
+    region_colours,
+)
+from netgeom_widgets.figures.region_geometry import Window, neighbours, paint_segments, rings
+from netgeom_widgets.figures.region_samples import SliceSamples
+from netgeom_widgets.figures.region_scene import Raster, RegionScene
+from netgeom_widgets.figures.region_text import axis_labels, distances, mode, title, view
+from netgeom_widgets.figures.region_values import RegionValues, layer_count, layer_name, region_values
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions import Partition, Slice
+
+#: Painted hinge lines take at most this share of a raster's pixels before they are painted fainter.
+_LINE_SHARE = 0.15
+_LEGEND_LAYERS = 8
+
+
+@dataclass(frozen=True)
+class RegionStyle:
+    """How a partition is drawn.
+
+    Attributes
+    ----------
+    color_by, output, scale
+        As in :func:`netgeom_widgets.figures.region_values.region_values`.
+    layer : int or None
+        Activation operations shown; all by default.
+    hinges : tuple of int or None
+        Operations whose hinge lines are shown; all by default.
+    boundary, samples : bool
+        Whether the decision boundary and the samples are shown.
+    max_distance : float or None
+        Samples farther from the plane than this are hidden.
+    region : int or None
+        The region picked.
+    selection : tuple of int
+        Ids of the samples picked.
+    """
+
+    color_by: str = "slope norm"
+    output: int = 0
+    scale: str = "auto"
+    layer: int | None = None
+    hinges: tuple[int, ...] | None = None
+    boundary: bool = True
+    samples: bool = True
+    max_distance: float | None = None
+    region: int | None = None
+    selection: tuple[int, ...] = ()
+
+
+class RegionFigure:
+    """A Bokeh figure of a region partition; ``root`` is the model to show, save or put into a document.
+
+    Parameters
+    ----------
+    domain : Slice
+        The slice whose partitions will be drawn.
+    samples : SliceSamples, optional
+        Data points on it.
+    height : int
+        In pixels; the width stretches to its container.
+
+    Examples
+    --------
+    >>> figure = RegionFigure(partition.domain)                    # doctest: +SKIP
+    >>> figure.draw(RegionScene.of(partition), RegionStyle())      # doctest: +SKIP
+    >>> bokeh.io.save(figure.root)                                 # doctest: +SKIP
+    """
+
+    def __init__(self, domain: Slice, samples: SliceSamples | None = None, *, height: int = 560) -> None:
+        self.samples = samples or SliceSamples.none()
+        self.canvas = RegionCanvas(domain, bool(len(self.samples)), height)
+        self.root = self.canvas.plot
+        self.root.xaxis.axis_label, self.root.yaxis.axis_label = axis_labels(domain)
+        self.domain = domain
+        self.home = Window.around(domain.polygon)
+        self.scene: RegionScene | None = None
+        self.style = RegionStyle()
+        self.values: RegionValues | None = None
+        self._values_key: tuple[Any, ...] = ()
+        self._inside = int(_inside(domain, self.samples.points).sum())
+        self._draw_samples()
+        self.canvas.set_border(domain.polygon)
+
+    def draw(self, scene: RegionScene | None = None, style: RegionStyle | None = None) -> None:
+        """Show a scene in a style; what did not change since the last call is not sent again."""
+        new_scene = scene is not None and scene is not self.scene
+        self.scene = scene or self.scene
+        before, self.style = self.style, style or self.style
+        changed = {name for name in before.__dataclass_fields__ if getattr(before, name) != getattr(self.style, name)}
+        if changed & {"samples", "max_distance", "selection"}:
+            self._draw_samples()
+        if self.scene is None:
+            return
+        partition = self.scene.full
+        if new_scene:
+            self._set_lines()
+        recoloured = self._set_values(partition)
+        if new_scene or recoloured:
+            self._fill(new_scene)
+        self._show_lines(repaint=self.scene.is_raster and bool(changed & {"hinges", "layer"}) and not recoloured)
+        if new_scene or changed & {"boundary", "layer"}:
+            shown = self.style.boundary and self._layer >= layer_count(partition)
+            self.canvas.set_boundary(self.scene.boundary if shown else np.empty((0, 4)))
+        if new_scene or changed & {"region"}:
+            self._outline(partition)
+        self._legends(partition)
+        self.write()
+
+    @property
+    def _layer(self) -> int:
+        last = layer_count(self.scene.full) if self.scene else 0
+        return last if self.style.layer is None else min(self.style.layer, last)
+
+    def write(self, at_limit: bool = False) -> None:
+        """Title and caption for what is shown now; ``at_limit`` says that zooming stopped."""
+        if self.scene is None:
+            return
+        plot, scene = self.root, self.scene
+        plot.title.text = title(scene.full, self._layer)
+        window = Window(plot.x_range.start, plot.x_range.end, plot.y_range.start, plot.y_range.end)
+        words = [mode(scene.n_polygons, scene.is_raster), view(window, self.home, at_limit)]
+        self.canvas.caption.text = "In view: " + "; ".join(word for word in words if word)
+        held = distances(self.samples.distance, self.samples.reach, self._inside) if self.style.samples else ""
+        self.canvas.note.text = held
+        self.canvas.note.visible = bool(held)
+    # -- colours --------------------------------------------------------------------------------------------------
+
+    def _set_values(self, partition: Partition) -> bool:
+        style = self.style
+        key = (id(partition), style.color_by, style.output, style.scale, self._layer)
+        if key == self._values_key:
+            return False
+        self.values = region_values(
+            partition, style.color_by, output=style.output, layer=self._layer, scale=style.scale
+        )
+        self._values_key = key
+        self.canvas.set_colour_bar(self.values, None if self.values.kind in ("category", "identity") else colour_mapper(self.values))
+        return True
+
+    def _fill(self, new_scene: bool) -> None:
+        scene, values = self.scene, self.values
+        assert scene is not None and values is not None
+        self._paint()
+        ids = scene.ids[scene.shapes]
+        colours = [*region_colours(values), "#c8c8c8"]
+        fills = [colours[i] for i in ids.tolist()]
+        numbers = np.append(values.values, np.nan)[ids]
+        if new_scene:
+            self.canvas.set_polygons(scene.polygons, fills, numbers, _facts(scene.full, ids))
+        else:
+            self.canvas.recolour(fills, numbers)
+
+    def _paint(self) -> None:
+        scene, values = self.scene, self.values
+        assert scene is not None and values is not None
+        table = pixel_colours(values)
+        images = []
+        zoomed = not scene.window.contains(self.home)
+        if scene.backdrop is not None and zoomed:
+            images.append((table[scene.backdrop.ids], scene.backdrop.window))
+        if scene.raster is not None:
+            image = table[scene.raster.ids]
+            self._paint_lines(image, scene.raster)
+            images.append((image, scene.raster.window))
+        self.canvas.set_images(images)
+
+    def _paint_lines(self, image: np.ndarray, raster: Raster) -> None:
+        scene = self.scene
+        assert scene is not None
+        colours = layer_colours(len(scene.segments))
+        scale = np.array([image.shape[1] / raster.window.width, image.shape[0] / raster.window.height])
+        drawn = [(op, scene.segments[op]) for op in reversed(range(len(scene.segments))) if self._line_visible(op)]
+        lengths = [np.abs((s[:, 2:] - s[:, :2]) * scale).max(axis=1).sum() for _, s in drawn if len(s)]
+        alpha = min(0.9, _LINE_SHARE * image.size / max(float(np.sum(lengths)), 1.0))
+        for op, segments in drawn:  # the first layer last: its lines are the frame of the picture
+            paint_segments(image, raster.window, segments, packed(colours[op]), max(alpha, 0.06))
+
+    # -- lines ----------------------------------------------------------------------------------------------------
+
+    def _line_visible(self, op: int) -> bool:
+        return op < self._layer and (self.style.hinges is None or op in self.style.hinges)
+
+    def _set_lines(self) -> None:
+        scene = self.scene
+        assert scene is not None
+        segments = [np.empty((0, 4))] * len(scene.segments) if scene.is_raster else scene.segments
+        self.canvas.set_lines(segments, layer_colours(len(segments)))
+
+    def _show_lines(self, *, repaint: bool) -> None:
+        for op, line in enumerate(self.canvas.lines):
+            line.visible = self._line_visible(op)
+        if repaint:
+            self._paint()
+
+    def _outline(self, partition: Partition) -> None:
+        region = self.style.region
+        if region is None or not 0 <= region < partition.n_regions or not partition.complete:
+            self.canvas.set_outlines(([], []), ([], []))
+            return
+        beside = rings(partition, neighbours(partition, region))
+        self.canvas.set_outlines(rings(partition, np.array([region])), beside)
+
+    # -- samples and legends --------------------------------------------------------------------------------------
+
+    def _draw_samples(self) -> None:
+        shown = self.samples if self.style.samples else SliceSamples.none()
+        self.canvas.set_samples(shown.columns(self.style.max_distance, self.style.selection))
+
+    def _legends(self, partition: Partition) -> None:
+        values = self.values
+        assert values is not None
+        last = min(self._layer, layer_count(partition))
+        listed = range(last) if last <= _LEGEND_LAYERS else sorted({*np.linspace(0, last - 1, _LEGEND_LAYERS).round().astype(int).tolist()})
+        lines = [(layer_name(partition, op), self.canvas.lines[op]) for op in listed]
+        fills = category_colours(values) if values.kind == "category" else {}
+        swatches = [(name, fills[key], "square") for key, name in values.categories]
+        marks = self.samples.legend if self.style.samples else []
+        self.canvas.set_legends(lines, swatches, marks, bool(len(self.scene.boundary)) and self.style.boundary)
+
+
+def _facts(partition: Partition, ids: np.ndarray) -> dict[str, Any]:
+    """What the hover says of a region beside its colour; outputs are unknown until the last layer is done."""
+    sides = np.diff(partition.ring_offsets)[ids]
+    facts: dict[str, Any] = {"region": ids, "area": partition.areas[ids], "sides": sides}
+    if partition.complete:
+        facts["class"] = np.asarray(partition.classes)[ids]
+        facts["slope"] = np.asarray(partition.statistics().slope_norm)[ids]
+    else:
+        facts["class"] = facts["slope"] = np.full(len(ids), np.nan)
+    return facts
+
+
+def _inside(domain: Slice, points: np.ndarray) -> np.ndarray:
+    """Which points lie in the convex, counter-clockwise polygon of the domain."""
+    corners = np.asarray(domain.polygon)
+    along = np.roll(corners, -1, axis=0) - corners
+    offset = points[:, None, :] - corners
+    cross = along[:, 0] * offset[:, :, 1] - along[:, 1] * offset[:, :, 0]
+    return (cross >= -1e-12 * np.abs(corners).max() ** 2).all(axis=1)
