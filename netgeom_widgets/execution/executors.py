@@ -42,9 +42,9 @@ def as_executor(executor: Any = None) -> Executor:
     if isinstance(executor, Executor):
         return executor
     if callable(getattr(executor, "get_executor", None)):
-        return executor.get_executor()  # type: ignore[no-any-return]  # dask's ClientExecutor, an Executor without types
+        return executor.get_executor()  # dask's ClientExecutor, an Executor without types
     if callable(getattr(executor, "submit", None)) and callable(getattr(executor, "map", None)):
-        return executor  # type: ignore[no-any-return]  # ipyparallel, mpi4py and loky offer the interface by duck typing
+        return executor  # ipyparallel, mpi4py and loky offer the interface by duck typing
     raise NetgeomError(
         "executor is not understood.",
         expected="None, a concurrent.futures.Executor or a dask.distributed.Client",

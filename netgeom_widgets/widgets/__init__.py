@@ -1,0 +1,37 @@
+"""Widgets: controls, threads and the connection to the browser around the figures.
+
+Names are imported on first use, so that the base does not pull in every analysis.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netgeom_widgets.widgets.base import AnalysisWidget
+    from netgeom_widgets.widgets.linking import Link, link
+    from netgeom_widgets.widgets.pane import BokehPane
+    from netgeom_widgets.widgets.regions import RegionExplorer
+
+_NAMES = {
+    "AnalysisWidget": "netgeom_widgets.widgets.base",
+    "BokehPane": "netgeom_widgets.widgets.pane",
+    "Link": "netgeom_widgets.widgets.linking",
+    "RegionExplorer": "netgeom_widgets.widgets.regions",
+    "link": "netgeom_widgets.widgets.linking",
+}
+
+__all__ = ["AnalysisWidget", "BokehPane", "Link", "RegionExplorer", "link"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_NAMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

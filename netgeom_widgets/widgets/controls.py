@@ -1,0 +1,157 @@
+"""Controls made from tagged traits: a constructor keyword, a trait and a control that stay in step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import ipywidgets
+import traitlets
+
+from netgeom_widgets.errors import NetgeomError
+
+KINDS = ("run", "draw", "costly")
+
+
+def label_of(name: str, trait: traitlets.TraitType[Any, Any]) -> str:
+    """Text beside the control: the tag ``label``, or the trait's name in words."""
+    return str(trait.metadata.get("label") or name.replace("_", " ").capitalize())
+
+
+def _enum(trait: Any, common: dict[str, Any]) -> ipywidgets.Widget:
+    texts = trait.metadata.get("texts") or {}
+    return ipywidgets.Dropdown(options=[(str(texts.get(v, v)), v) for v in trait.values], **common)
+
+
+def _number(trait: Any, common: dict[str, Any], *, whole: bool) -> ipywidgets.Widget:
+    low, high, step = trait.min, trait.max, trait.metadata.get("step")
+    bounded = all(bound is not None and math.isfinite(bound) for bound in (low, high))
+    if bounded and trait.metadata.get("log"):
+        exponents = {"min": math.log10(low), "max": math.log10(high)}
+        return ipywidgets.FloatLogSlider(readout_format=".2g", step=step or 0.05, **exponents, **common)
+    if bounded and whole:
+        return ipywidgets.IntSlider(min=low, max=high, step=step or 1, **common)
+    if bounded:
+        return ipywidgets.FloatSlider(min=low, max=high, step=step or (high - low) / 100, **common)
+    return (ipywidgets.IntText if whole else ipywidgets.FloatText)(**common)
+
+
+def make_widget(name: str, trait: Any) -> ipywidgets.Widget | None:
+    """The ipywidgets control for a trait; None when the tag ``control=False`` says that it has none.
+
+    Parameters
+    ----------
+    name : str
+        Name of the trait.
+    trait : traitlets.TraitType
+        Enum gives a menu (tag ``texts`` maps values to words), Bool a check box, a number with both bounds a slider
+        (tags ``step`` and ``log``), any other number a number field, Unicode a text field. Tag ``control`` may hold
+        a function that makes another one from the keywords ``description``, ``tooltip``, ``style`` and ``layout``.
+
+    Raises
+    ------
+    TypeError
+        For a trait of another type without the tag ``control``.
+    """
+    maker = trait.metadata.get("control")
+    if maker is False:
+        return None
+    help_text = trait.help
+    if trait.metadata.get("setting") == "costly":
+        help_text = f"{help_text} (takes effect with Run)".strip()
+    common = {
+        "description": label_of(name, trait),
+        "tooltip": help_text,
+        "style": {"description_width": "initial"},
+        "layout": {"width": "auto", "max_width": "100%"},
+    }
+    if maker is not None:
+        return maker(**common)
+    if isinstance(trait, traitlets.Enum):
+        return _enum(trait, common)
+    if isinstance(trait, traitlets.Bool):
+        return ipywidgets.Checkbox(indent=False, **common)
+    if isinstance(trait, traitlets.Int | traitlets.Float):
+        return _number(trait, common, whole=isinstance(trait, traitlets.Int))
+    if isinstance(trait, traitlets.Unicode):
+        return ipywidgets.Text(continuous_update=False, **common)
+    raise TypeError(f"trait {name!r} is tagged as a setting, but no control is known for {type(trait).__name__}")
+
+
+class Control:
+    """One control in step with one trait, and the place for a message beside it.
+
+    A value that the owner refuses stays in the control, with the reason beside it; the trait keeps its last good value.
+
+    Parameters
+    ----------
+    name : str
+        Name of the trait.
+    widget : ipywidgets.Widget
+        The control; its ``value`` is shown and watched.
+    assign : callable
+        Called as ``assign(name, value)`` when the user changed the control; raises what is wrong with the value.
+    """
+
+    def __init__(self, name: str, widget: ipywidgets.Widget, assign: Callable[[str, Any], None]) -> None:
+        self.name, self.widget = name, widget
+        self._assign = assign
+        self._note = ipywidgets.Label(layout={"display": "none", "max_width": "100%"})
+        self._note.add_class("netgeom-bad")
+        self.box = ipywidgets.HBox([widget, self._note], layout={"flex_flow": "row wrap", "overflow": "visible"})
+        widget.observe(self._changed, "value")
+
+    def _changed(self, change: Any) -> None:
+        try:
+            self._assign(self.name, change["new"])
+        except (traitlets.TraitError, NetgeomError) as error:
+            self.say(str(error))
+        else:
+            self.say("")
+
+    def show(self, value: Any) -> None:
+        """Show a value that the trait has taken."""
+        self.say("")
+        if self.widget.value != value:
+            self.widget.value = value
+
+    def say(self, text: str) -> None:
+        """Put a message beside the control; an empty one removes it."""
+        self._note.value = text
+        self._note.layout.display = None if text else "none"
+
+    @property
+    def message(self) -> str:
+        """The message beside the control."""
+        return str(self._note.value)
+
+    def set_options(self, options: Iterable[Any], value: Any) -> None:
+        """Offer other choices in a menu and show one of them, without telling the owner."""
+        self.widget.unobserve(self._changed, "value")
+        try:
+            self.widget.options = list(options)
+            self.widget.value = value
+        finally:
+            self.widget.observe(self._changed, "value")
+
+    def set_bounds(self, low: float, high: float) -> None:
+        """Move the ends of a slider (the trait's own bounds stay), without telling the owner of a clipped value."""
+        self.widget.unobserve(self._changed, "value")
+        try:
+            with self.widget.hold_trait_notifications():
+                self.widget.min, self.widget.max = low, high
+        finally:
+            self.widget.observe(self._changed, "value")
+
+
+def close_tree(widget: ipywidgets.Widget) -> None:
+    """Close a widget with its children, layouts and styles: ipywidgets keeps each of them alive otherwise."""
+    for child in getattr(widget, "children", ()):
+        close_tree(child)
+    for name in ("layout", "style"):
+        part = getattr(widget, name, None)
+        if isinstance(part, ipywidgets.Widget):
+            part.close()
+    widget.unobserve_all()
+    widget.close()
