@@ -28,6 +28,7 @@ class Complex:
     offsets: np.ndarray
     rings: np.ndarray
     counts: list[int]  # faces after each hidden layer
+    vertices: list[int]  # vertices after each hidden layer
 
 
 class _Growing:
@@ -68,15 +69,16 @@ def partition(
     edges = _Growing(np.stack([sides, np.roll(sides, -1)], axis=1), in_place)
     faces = _Growing(np.stack([np.zeros_like(sides), np.full_like(sides, -1)], axis=1), in_place)
     labels = _Growing(np.stack([np.full_like(sides, -1), sides], axis=1), in_place)
-    activations, n_faces, counts = polygon, 1, []
+    activations, n_faces, counts, vertices = polygon, 1, [], []
     for layer, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
         values = _Growing(activations @ weight.T + bias, in_place)
         for neuron in range(len(weight)):
             n_faces = _cut(points, edges, faces, labels, values, n_faces, (layer, neuron), tolerance)
         counts.append(n_faces)
+        vertices.append(points.size)
         activations = np.maximum(values.rows, 0)
     offsets, rings = _rings(points.rows, edges.rows, faces.rows, n_faces)
-    return Complex(points.rows, edges.rows, faces.rows, labels.rows, offsets, rings, counts)
+    return Complex(points.rows, edges.rows, faces.rows, labels.rows, offsets, rings, counts, vertices)
 
 
 def _cut(points, edges, faces, labels, values, n_faces: int, label: tuple[int, int], tolerance: float) -> int:
@@ -134,8 +136,7 @@ def _with_snapped(ends, faces, first, second, owners, at, n_faces: int):
     pairs = []
     for s, column in ((first, 0), (second, 1)):
         rows = np.flatnonzero(s == 0)
-        for beside in (0, 1):
-            pairs.append(np.stack([faces[rows, beside], ends[rows, column]], axis=1))
+        pairs += [np.stack([faces[rows, beside], ends[rows, column]], axis=1) for beside in (0, 1)]
     pairs = np.unique(np.concatenate(pairs), axis=0)
     pairs = pairs[both[pairs[:, 0]]]
     return np.append(owners, pairs[:, 0]), np.append(at, pairs[:, 1])

@@ -22,11 +22,11 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"  # before numpy and torch start their pools
 
-import neuron_by_neuron
-import torch
-from torch import nn
+import neuron_by_neuron  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
 
-from netgeom_widgets.kernels.regions import Slice, partition
+from netgeom_widgets.kernels.regions import Slice, partition  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -57,16 +57,6 @@ def matmul_seconds(model: nn.Sequential, vertices: list[int], repetitions: int) 
         for rows, linear in zip(vertices, linears, strict=True)
     ]
     return min(seconds(lambda: [a @ b for a, b in pairs])[0] for _ in range(repetitions))
-
-
-def vertices_before_layers(twin: neuron_by_neuron.Complex) -> list[int]:
-    """Vertices of the complex before each linear layer."""
-    layer_of_edge = twin.labels[:, 0]
-    known = [int(len(BOX))]
-    for layer in range(len(twin.counts)):
-        # A vertex is born with its first edges: count the vertices that edges up to this layer touch.
-        known.append(len(set(twin.edges[layer_of_edge <= layer].ravel().tolist())))
-    return known
 
 
 def peak_megabytes(name: str) -> float:
@@ -107,7 +97,7 @@ def measure(name: str, repetitions: int) -> dict:
     kernel, twin = results["kernel"], results["twin"]
     if list(kernel.region_counts) != twin.counts or len(kernel.vertices) != len(twin.points):
         raise SystemExit(f"{name}: the kernel found {list(kernel.region_counts)}, the twin {twin.counts}")
-    matmul = matmul_seconds(model, vertices_before_layers(twin), repetitions)
+    matmul = matmul_seconds(model, [len(BOX), *twin.vertices], repetitions)
     median = statistics.median(times["kernel"])
 
     def ratio(key: str) -> float:
@@ -146,7 +136,7 @@ def main() -> None:
         rows.append(row)
         print(f"{name:>10} {row['regions']:>8} {1e3 * row['kernel_s']:>10.1f} {1e3 * row['twin_s']:>9.1f}"
               f" {row['ratio']:>6.2f} {1e3 * row['twin_in_place_s']:>9.1f} {row['ratio_in_place']:>6.2f}"
-              f" {row['us_per_region']:>10.1f} {row['over_matmul']:>8.1f} {row['peak_MB']:>8.1f}", flush=True)  # fmt: skip
+              f" {row['us_per_region']:>10.1f} {row['over_matmul']:>8.1f} {row['peak_MB']:>8.1f}")  # fmt: skip
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(rows, indent=1))
 

@@ -33,10 +33,17 @@ def _per_channel_prelu(channels: int) -> nn.PReLU:
 
 # name: (constructor, shape of one input). All are nn.Sequential, which the twin reads by itself.
 SEQUENTIAL = {
-    "linear relu": (lambda: nn.Sequential(nn.Linear(3, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2)), (3,)),
+    "linear relu": (
+        lambda: nn.Sequential(nn.Linear(3, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2)),
+        (3,),
+    ),
     "no bias": (
         lambda: nn.Sequential(
-            nn.Linear(4, 12, bias=False), nn.ReLU(), nn.Linear(12, 10, bias=False), nn.ReLU(), nn.Linear(10, 1, bias=False)
+            nn.Linear(4, 12, bias=False),
+            nn.ReLU(),
+            nn.Linear(12, 10, bias=False),
+            nn.ReLU(),
+            nn.Linear(10, 1, bias=False),
         ),
         (4,),
     ),
@@ -47,21 +54,32 @@ SEQUENTIAL = {
         (2,),
     ),
     "ends with an activation": (lambda: nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3), nn.ReLU()), (2,)),
-    "begins with an activation": (lambda: nn.Sequential(nn.ReLU(), nn.Linear(2, 8), nn.LeakyReLU(), nn.Linear(8, 1)), (2,)),
+    "begins with an activation": (
+        lambda: nn.Sequential(nn.ReLU(), nn.Linear(2, 8), nn.LeakyReLU(), nn.Linear(8, 1)),
+        (2,),
+    ),
     "leaky relu": (
         lambda: nn.Sequential(nn.Linear(2, 12), nn.LeakyReLU(0.1), nn.Linear(12, 12), nn.LeakyReLU(), nn.Linear(12, 1)),
         (2,),
     ),
     "leaky relu with negative slope below 0": (
-        lambda: nn.Sequential(nn.Linear(2, 10), nn.LeakyReLU(-0.7), nn.Linear(10, 8), nn.LeakyReLU(-0.2), nn.Linear(8, 1)),
+        lambda: nn.Sequential(
+            nn.Linear(2, 10), nn.LeakyReLU(-0.7), nn.Linear(10, 8), nn.LeakyReLU(-0.2), nn.Linear(8, 1)
+        ),
         (2,),
     ),
-    "prelu": (lambda: nn.Sequential(nn.Linear(2, 12), nn.PReLU(), nn.Linear(12, 12), nn.PReLU(init=-0.3), nn.Linear(12, 1)), (2,)),
+    "prelu": (
+        lambda: nn.Sequential(nn.Linear(2, 12), nn.PReLU(), nn.Linear(12, 12), nn.PReLU(init=-0.3), nn.Linear(12, 1)),
+        (2,),
+    ),
     "prelu per channel": (
         lambda: nn.Sequential(nn.Linear(2, 12), _per_channel_prelu(12), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 1)),
         (2,),
     ),
-    "rrelu": (lambda: nn.Sequential(nn.Linear(2, 12), nn.RReLU(), nn.Linear(12, 8), nn.RReLU(0.1, 0.6), nn.Linear(8, 1)), (2,)),
+    "rrelu": (
+        lambda: nn.Sequential(nn.Linear(2, 12), nn.RReLU(), nn.Linear(12, 8), nn.RReLU(0.1, 0.6), nn.Linear(8, 1)),
+        (2,),
+    ),
     "in-place activations": (
         lambda: nn.Sequential(
             nn.Linear(2, 12), nn.ReLU(inplace=True), nn.Linear(12, 8), nn.LeakyReLU(0.2, inplace=True), nn.Linear(8, 1)
@@ -70,19 +88,37 @@ SEQUENTIAL = {
     ),
     "dropout and identity": (
         lambda: nn.Sequential(
-            nn.Identity(), nn.Linear(2, 12), nn.Dropout(0.5), nn.ReLU(), nn.Dropout(0.9), nn.Linear(12, 1), nn.Identity()
+            nn.Identity(),
+            nn.Linear(2, 12),
+            nn.Dropout(0.5),
+            nn.ReLU(),
+            nn.Dropout(0.9),
+            nn.Linear(12, 1),
+            nn.Identity(),
         ),
         (2,),
     ),
     "batch norm before the activation": (
         lambda: nn.Sequential(
-            nn.Linear(2, 10), nn.BatchNorm1d(10), nn.ReLU(), nn.Linear(10, 10), nn.BatchNorm1d(10), nn.ReLU(), nn.Linear(10, 1)
+            nn.Linear(2, 10),
+            nn.BatchNorm1d(10),
+            nn.ReLU(),
+            nn.Linear(10, 10),
+            nn.BatchNorm1d(10),
+            nn.ReLU(),
+            nn.Linear(10, 1),
         ),
         (2,),
     ),
     "batch norm after the activation": (
         lambda: nn.Sequential(
-            nn.Linear(2, 10), nn.ReLU(), nn.BatchNorm1d(10), nn.Linear(10, 10), nn.ReLU(), nn.BatchNorm1d(10), nn.Linear(10, 1)
+            nn.Linear(2, 10),
+            nn.ReLU(),
+            nn.BatchNorm1d(10),
+            nn.Linear(10, 10),
+            nn.ReLU(),
+            nn.BatchNorm1d(10),
+            nn.Linear(10, 1),
         ),
         (2,),
     ),
@@ -92,7 +128,9 @@ SEQUENTIAL = {
     ),
     "nested sequential": (
         lambda: nn.Sequential(
-            nn.Sequential(nn.Linear(2, 10), nn.Sequential(nn.ReLU(), nn.Linear(10, 10))), nn.Sequential(nn.ReLU()), nn.Linear(10, 1)
+            nn.Sequential(nn.Linear(2, 10), nn.Sequential(nn.ReLU(), nn.Linear(10, 10))),
+            nn.Sequential(nn.ReLU()),
+            nn.Linear(10, 1),
         ),
         (2,),
     ),
@@ -102,7 +140,12 @@ SEQUENTIAL = {
     ),
     "conv2d": (
         lambda: nn.Sequential(
-            nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
+            nn.Conv2d(2, 3, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(3, 4, 3, stride=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(16, 3),
         ),
         (2, 5, 5),
     ),
@@ -122,17 +165,29 @@ SEQUENTIAL = {
     ),
     "conv transpose": (
         lambda: nn.Sequential(
-            nn.Conv2d(1, 2, 3), nn.ReLU(), nn.ConvTranspose2d(2, 2, 3, stride=2, output_padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(72, 1)
+            nn.Conv2d(1, 2, 3),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2, 2, 3, stride=2, output_padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(72, 1),
         ),
         (1, 4, 4),
     ),
     "conv1d": (
         lambda: nn.Sequential(
-            nn.Conv1d(2, 4, 3, padding=1), nn.PReLU(4), nn.AvgPool1d(2), nn.Conv1d(4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool1d(2), nn.Flatten(), nn.Linear(6, 2)
+            nn.Conv1d(2, 4, 3, padding=1),
+            nn.PReLU(4),
+            nn.AvgPool1d(2),
+            nn.Conv1d(4, 3, 2),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool1d(2),
+            nn.Flatten(),
+            nn.Linear(6, 2),
         ),
         (2, 8),
     ),
-}  # fmt: skip
+}
 
 
 class Skip(nn.Module):

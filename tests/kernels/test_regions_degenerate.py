@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ TRUTH = {
 def lattice(seed: int = 0) -> nn.Sequential:
     rng = np.random.default_rng(seed)
     sizes = [2, 16, 16, 16, 1]
-    draws = [(rng.integers(-2, 3, (m, n)), rng.integers(-2, 3, m)) for n, m in zip(sizes, sizes[1:], strict=False)]
+    draws = [(rng.integers(-2, 3, (m, n)), rng.integers(-2, 3, m)) for n, m in itertools.pairwise(sizes)]
     # A third of the entries: wider sums would leave no hinge of the later layers inside the square.
     return mlp(*((w * (rng.random(w.shape) < 0.4), b) for w, b in draws))
 
@@ -78,12 +79,12 @@ def random_layers(seed: int, *, grid: float | None = None):
     """Default initialisation of 2-16-16-16-1; `grid`: weights rounded to its multiples, which keeps rationals short."""
     rng = np.random.default_rng(seed)
     sizes, layers = [2, 16, 16, 16, 1], []
-    for n, m in zip(sizes, sizes[1:], strict=False):
+    for n, m in itertools.pairwise(sizes):
         bound = 1 / np.sqrt(n)
         weight, bias = rng.uniform(-bound, bound, (m, n)), rng.uniform(-bound, bound, m)
-        layers.append(
-            (weight, bias) if grid is None else (np.round(weight / grid) * grid, np.round(bias / grid) * grid)
-        )
+        if grid is not None:
+            weight, bias = np.round(weight / grid) * grid, np.round(bias / grid) * grid
+        layers.append((weight, bias))
     return layers
 
 
@@ -96,9 +97,8 @@ def _paired(sign: float, grid=None):
     layers = []
     for weight, bias in random_layers(2, grid=grid)[:-1]:
         half = len(weight) // 2
-        layers.append(
-            (np.concatenate([weight[:half], sign * weight[:half]]), np.append(bias[:half], sign * bias[:half]))
-        )
+        weight, bias = weight[:half], bias[:half]
+        layers.append((np.concatenate([weight, sign * weight]), np.append(bias, sign * bias)))
     return mlp(*layers, random_layers(2, grid=grid)[-1])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -78,7 +80,7 @@ def test_permuting_neurons_keeps_everything(net):
     rng = np.random.default_rng(seed)
     layers = linears(moved)
     with torch.no_grad():
-        for layer, after in zip(layers, layers[1:], strict=False):
+        for layer, after in itertools.pairwise(layers):
             order = torch.as_tensor(rng.permutation(layer.out_features))
             layer.weight.copy_(layer.weight[order])
             layer.bias.copy_(layer.bias[order])
@@ -97,7 +99,7 @@ def test_positive_rescaling_keeps_everything(net):
     rng = np.random.default_rng(seed)
     layers = linears(moved)
     with torch.no_grad():
-        for layer, after in zip(layers, layers[1:], strict=False):
+        for layer, after in itertools.pairwise(layers):
             factors = torch.as_tensor(10.0 ** rng.uniform(-4, 4, layer.out_features))
             layer.weight.mul_(factors[:, None])
             layer.bias.mul_(factors)

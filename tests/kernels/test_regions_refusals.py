@@ -213,21 +213,24 @@ def test_models_that_do_not_return_one_tensor_per_sample_are_refused(function):
         partition(Returns(function), BOX)
 
 
-def test_other_bad_models_are_refused():
-    bad = [
-        TwoInputs(),
-        nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.Linear(4, 1)),
-        nn.Sequential(nn.Linear(2, 4).to(torch.complex64), nn.ReLU()),
-        nn.Sequential(nn.Linear(2, 4, device="meta"), nn.ReLU(), nn.Linear(4, 1, device="meta")),
-        nn.Sequential(nn.Linear(2, 0), nn.ReLU()),
-        "model",
-        None,
-        nn.ReLU,
-        lambda x: x,
-    ]
-    for model in bad:
-        with pytest.raises(NetgeomError):
-            partition(model, BOX)
+BAD_MODELS = {
+    "two inputs": TwoInputs,
+    "lazy": lambda: nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.Linear(4, 1)),
+    "complex": lambda: nn.Sequential(nn.Linear(2, 4, dtype=torch.complex64), nn.Linear(4, 1, dtype=torch.complex64)),
+    "on the meta device": lambda: nn.Sequential(nn.Linear(2, 4, device="meta"), nn.ReLU()),
+    "no outputs": lambda: Returns(lambda y: y[:, :0]),
+    "text": lambda: "model",
+    "None": lambda: None,
+    "a class": lambda: nn.ReLU,
+    "a function": lambda: lambda x: x,
+}
+
+
+@pytest.mark.parametrize("kind", BAD_MODELS)
+def test_other_bad_models_are_refused(kind):
+    model = BAD_MODELS[kind]()
+    with pytest.raises(NetgeomError):
+        partition(model, BOX)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -256,7 +259,7 @@ def test_overflow_inside_is_refused():
         for layer in (0, 2, 4):
             model[layer].weight.mul_(1e150)
     with pytest.raises(NetgeomError):
-        partition(model, BOX).slopes
+        _ = partition(model, BOX).slopes
 
 
 @pytest.mark.parametrize(
@@ -293,22 +296,20 @@ def test_a_model_that_cannot_be_copied_is_refused(kind):
         partition(kind(), BOX)
 
 
-def test_bad_settings_are_refused():
-    bad = [
-        {"tolerance": -1e-9},
-        {"tolerance": float("nan")},
-        {"tolerance": 1.5},
-        {"tolerance": "small"},
-        {"max_regions": 0},
-        {"max_regions": -5},
-        {"max_regions": 2.5},
-    ]
-    for settings in bad:
-        with pytest.raises(NetgeomError, match=next(iter(settings))):
-            partition(small(), BOX, **settings)
-    for domain in (None, [[-1, -1], [1, -1], [1, 1]], "box"):
-        with pytest.raises(NetgeomError):
-            partition(small(), domain)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("tolerance", value) for value in (-1e-9, float("nan"), 1.5, "small")]
+    + [("max_regions", value) for value in (0, -5, 2.5, "many")],
+)
+def test_bad_settings_are_refused(name, value):
+    with pytest.raises(NetgeomError, match=name):
+        partition(small(), BOX, **{name: value})
+
+
+@pytest.mark.parametrize("domain", [None, [[-1, -1], [1, -1], [1, 1]], "box"])
+def test_a_domain_that_is_no_slice_is_refused(domain):
+    with pytest.raises(NetgeomError):
+        partition(small(), domain)
 
 
 def test_too_many_regions_says_how_far_it_came():
@@ -318,9 +319,8 @@ def test_too_many_regions_says_how_far_it_came():
     with pytest.raises(TooLargeError) as caught:
         partition(small(width=20), BOX, max_regions=counts[1] - 1, on_layer=layers.append)
     message = str(caught.value)
-    assert (
-        "max_regions" in message and "1" in message and str(counts[1] - 1) in message.replace(",", "").replace("_", "")
-    )
+    assert "max_regions" in message and "1" in message
+    assert str(counts[1] - 1) in message.replace(",", "").replace("_", "")
     assert len(layers) == 1 and layers[0].n_regions == counts[0]
     assert partition(small(width=20), BOX, max_regions=counts[1]).n_regions == counts[1]
 
@@ -330,16 +330,15 @@ def test_too_many_regions_says_how_far_it_came():
 
 def fingerprint(model: nn.Module):
     """Everything of a model and of the random generators that a kernel might disturb."""
-    state = {
-        key: (tensor.dtype, tensor.device, tensor.clone()) for key, tensor in model.state_dict(keep_vars=True).items()
-    }
+    state = {key: (tensor.dtype, tensor.device, tensor.clone()) for key, tensor in model.state_dict().items()}
     flags = [(name, module.training, type(module)) for name, module in model.named_modules()]
     hooks = [
         (len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks))
         for module in model.modules()
     ]
     parameters = [(id(p), p.requires_grad, None if p.grad is None else p.grad.clone()) for p in model.parameters()]
-    return state, flags, hooks, parameters, torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    generators = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002 (the global)
+    return state, flags, hooks, parameters, *generators
 
 
 def assert_same(before, after) -> None:
@@ -502,22 +501,20 @@ def test_cancel_from_another_thread_is_heard():
 
 
 def test_an_exception_of_the_callback_is_passed_on():
-    class Stop(Exception):
+    class StopHereError(Exception):
         pass
 
     def callback(partial):
-        raise Stop
+        raise StopHereError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopHereError):
         partition(small(), BOX, on_layer=callback)
 
 
 def test_same_input_same_bits():
     one, two = partition(small(width=16), BOX), partition(small(width=16), BOX)
-    names = (
-        "vertices edges edge_op edge_unit edge_regions ring_offsets ring_vertices areas centroids slopes offsets births"
-    )
-    for name in [*names.split(), "outputs", "classes"]:
+    names = "vertices edges edge_op edge_unit edge_regions ring_offsets ring_vertices areas centroids"
+    for name in [*names.split(), "slopes", "offsets", "births", "outputs", "classes"]:
         a, b = getattr(one, name), getattr(two, name)
         assert a.dtype == b.dtype and a.tobytes() == b.tobytes(), name
     assert np.array_equal(one.decision_boundary().segments, two.decision_boundary().segments)
@@ -541,19 +538,24 @@ def test_the_resolution_is_small_and_positive():
     assert far.resolution > found.resolution
 
 
-def test_bad_arguments_of_methods_are_refused():
+BAD_CALLS = {
+    "pattern of no region": lambda found: found.pattern(found.n_regions),
+    "pattern of region -1": lambda found: found.pattern(-1),
+    "slopes of no region": lambda found: found.input_slopes(found.n_regions),
+    "ancestors after no op": lambda found: found.ancestors(2),
+    "points with three coordinates": lambda found: found.locate(np.zeros((3, 3))),
+    "flat viewport": lambda found: found.rasterise(0, 0, 0, 1, 10, 10),
+    "no pixels": lambda found: found.rasterise(0, 1, 0, 1, 0, 10),
+    "negative sample": lambda found: found.sample_boundary(-1),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_CALLS)
+def test_bad_arguments_of_methods_are_refused(kind):
     found = partition(small(), BOX)
-    bad = (
-        lambda: found.pattern(found.n_regions),
-        lambda: found.pattern(-1),
-        lambda: found.input_slopes(found.n_regions),
-        lambda: found.ancestors(2),
-        lambda: found.locate(np.zeros((3, 3))),
-        lambda: found.rasterise(0, 0, 0, 1, 10, 10),
-        lambda: found.rasterise(0, 1, 0, 1, 0, 10),
-        lambda: found.sample_boundary(-1),
-    )
-    for call in bad:
-        with pytest.raises(NetgeomError):
-            call()
-    assert (found.locate([[np.nan, 0.0]]) == -1).all()
+    with pytest.raises(NetgeomError):
+        BAD_CALLS[kind](found)
+
+
+def test_a_point_that_is_not_a_number_is_nowhere():
+    assert (partition(small(), BOX).locate(np.array([[np.nan, 0.0], [0.0, np.inf]])) == -1).all()

@@ -66,7 +66,8 @@ def test_equals_the_twin(name):
     slow = twin.partition(program_of(name), domain.polygon, domain.origin, domain.u, domain.v)
     assert list(found.region_counts) == slow.counts
     np.testing.assert_allclose(np.sort(found.areas), np.sort(slow.areas), rtol=1e-8, atol=1e-13)
-    assert found.decision_boundary().length == pytest.approx(twin.boundary_length(slow), rel=1e-8, abs=1e-8)
+    if name != "ends with an activation":  # its outputs tie at 0 in whole regions, where a boundary is not defined
+        assert found.decision_boundary().length == pytest.approx(twin.boundary_length(slow), rel=1e-8, abs=1e-8)
 
 
 @pytest.mark.parametrize("name", ["linear relu", "conv2d", "residual conv", "functional"])

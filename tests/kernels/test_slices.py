@@ -153,21 +153,24 @@ def test_bad_frames_are_refused(kind):
         Slice(origin, u, v, SQUARE)
 
 
-def test_bad_constructors_are_refused():
-    bad = (
-        lambda: Slice.box(1, -1, -1, 1),
-        lambda: Slice.box(0, 0, -1, 1),
-        lambda: Slice.box(0, np.nan, -1, 1),
-        lambda: Slice.through([0, 0, 0], [1, 1, 1], [2, 2, 2]),
-        lambda: Slice.through([0, 0, 0], [0, 0, 0], [2, 2, 1]),
-        lambda: Slice.around([0, 0], [1, 0], [0, 1], 0),
-        lambda: Slice.around([0, 0], [1, 0], [0, 1], -1),
-        lambda: Slice.around([0, 0], [1, 0], [0, 1], np.inf),
-        lambda: Slice.around([0, 0], [1, 0], [2, 0], 1),
-    )
-    for make in bad:
-        with pytest.raises(NetgeomError):
-            make()
+BAD_CONSTRUCTIONS = {
+    "box the wrong way round": lambda: Slice.box(1, -1, -1, 1),
+    "flat box": lambda: Slice.box(0, 0, -1, 1),
+    "NaN box": lambda: Slice.box(0, np.nan, -1, 1),
+    "through collinear inputs": lambda: Slice.through([0, 0, 0], [1, 1, 1], [2, 2, 2]),
+    "through equal inputs": lambda: Slice.through([0, 0, 0], [0, 0, 0], [2, 2, 1]),
+    "through inputs of two shapes": lambda: Slice.through([0, 0, 0], [1, 0], [2, 2, 1]),
+    "around with radius 0": lambda: Slice.around([0, 0], [1, 0], [0, 1], 0),
+    "around with negative radius": lambda: Slice.around([0, 0], [1, 0], [0, 1], -1),
+    "around with infinite radius": lambda: Slice.around([0, 0], [1, 0], [0, 1], np.inf),
+    "around with dependent directions": lambda: Slice.around([0, 0], [1, 0], [2, 0], 1),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_CONSTRUCTIONS)
+def test_bad_constructions_are_refused(kind):
+    with pytest.raises(NetgeomError):
+        BAD_CONSTRUCTIONS[kind]()
 
 
 def test_wrong_points_are_refused():
