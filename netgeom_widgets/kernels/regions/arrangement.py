@@ -21,6 +21,7 @@ from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.kernels.regions.assembly import Chords, Crossings, Flagged, assemble
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe, any_per_face, ranges
 from netgeom_widgets.kernels.regions.cuts import Cuts, Touched, cut_edges, expand_rings, find_cuts
+from netgeom_widgets.kernels.regions.signs import bits_above, bits_below, pack, set_bits, words
 
 # Chord pairs tested for crossing at a time: bounds the temporary arrays to a few hundred MB.
 _PAIRS_AT_ONCE = 1 << 22
@@ -33,7 +34,8 @@ class Refined:
     complex: Complex
     recipe: Recipe
     parents: Tensor  # (F_new,) int64
-    withheld: int  # units that were inserted one at a time
+    snapped_vertices: Tensor  # (S,) old vertices at which a value counted as zero
+    snapped_columns: Tensor  # (S,) and the columns in which it did
 
 
 def refine(
@@ -70,22 +72,24 @@ def refine(
     TooLargeError
         More than ``limit`` faces would arise; nothing was allocated for them.
     """
-    snapped = values.abs() <= thresholds
-    general = torch.nonzero(~snapped.any(0)).view(-1)
+    positive, negative = bits_above(values, thresholds), bits_below(values, -thresholds)
+    vertices, columns = set_bits(_neither(positive, negative, values.shape[1]))
     recipe = Recipe()
-    vertices, columns = torch.nonzero(snapped, as_tuple=True)
     recipe.vanish(vertices, units[columns])
     parents = torch.arange(cells.n_faces)
+    general = _without(torch.arange(values.shape[1]), columns)
     while len(general):
         checkpoint()
         try:
-            chosen = values if len(general) == values.shape[1] else values[:, general]
-            cells, parents = _split_together(cells, chosen, recipe, op, units[general], tolerance, limit)
+            if len(general) < values.shape[1]:
+                chosen = values[:, general]
+                positive = bits_above(chosen, 0.0)
+            else:
+                chosen = values
+            cells, parents = _split_together(cells, chosen, positive, recipe, op, units[general], tolerance, limit)
             break
         except Flagged as flagged:
-            keep = torch.ones(len(general), dtype=torch.bool)
-            keep[flagged.columns] = False
-            general = general[keep]
+            general = _without(general, flagged.columns)
     single = torch.ones(values.shape[1], dtype=torch.bool)
     single[general] = False
     withheld = torch.nonzero(single).view(-1)
@@ -99,7 +103,20 @@ def refine(
         parents = parents[children]
         recipe.steps += own.steps
         remaining = own.extend(remaining)
-    return Refined(cells, recipe, parents, len(withheld))
+    return Refined(cells, recipe, parents, vertices, columns)
+
+
+def _neither(positive: Tensor, negative: Tensor, n_columns: int) -> Tensor:
+    """Bits of the values that are neither above nor below their threshold."""
+    known = words(positive) | words(negative)
+    known |= words(~pack(torch.ones((1, n_columns), dtype=torch.bool)))  # padding
+    return (~known).view(torch.uint8)
+
+
+def _without(columns: Tensor, positions: Tensor) -> Tensor:
+    keep = torch.ones(len(columns), dtype=torch.bool)
+    keep[positions] = False
+    return columns[keep]
 
 
 def _too_close(group: Tensor, position: Tensor, tolerance: float) -> Tensor:
@@ -161,11 +178,18 @@ def _chord_pairs(face: Tensor, n_faces: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _split_together(
-    cells: Complex, values: Tensor, recipe: Recipe, op: int, units: Tensor, tolerance: float, limit: int
+    cells: Complex,
+    values: Tensor,
+    positive: Tensor,
+    recipe: Recipe,
+    op: int,
+    units: Tensor,
+    tolerance: float,
+    limit: int,
 ) -> tuple[Complex, Tensor]:
     """All units at once; nothing is recorded in ``recipe`` unless the attempt succeeds."""
     n = cells.n_vertices
-    cuts = find_cuts(cells, values, values > 0)
+    cuts = find_cuts(cells, values, positive)
     close = _too_close(cuts.edge, cuts.t, tolerance)
     if len(close):
         raise Flagged(torch.cat([cuts.column[close], cuts.column[close + 1]]))
@@ -241,7 +265,7 @@ def _split_one(
     if not n_cut:
         return cells, torch.arange(cells.n_faces)
     _check_limit(cells.n_faces + n_cut, limit)
-    cuts = find_cuts(cells, values[:, None], positive[:, None], negative[:, None])
+    cuts = find_cuts(cells, values[:, None], pack(positive[:, None]), pack(negative[:, None]))
     touched = expand_rings(cells, cuts, both)
     if len(cuts.t):
         ends = cells.edges[cuts.edge]

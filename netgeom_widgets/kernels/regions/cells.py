@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from netgeom_widgets.kernels.regions.signs import row_blocks
+
 
 @dataclass(eq=False)
 class Complex:
@@ -87,10 +89,8 @@ class Recipe:
 
 
 def _append_between(out: Tensor, n: int, a: Tensor, b: Tensor, t: Tensor) -> None:
-    rows = max(256, (1 << 19) // max(1, out.shape[1]))  # blocks that stay in the processor's cache
-    for at in range(0, len(t), rows):
-        part = slice(at, at + rows)
-        target = out[n + at : n + min(at + rows, len(t))]
+    for part in row_blocks(out[n : n + len(t)]):
+        target = out[n + part.start : n + part.stop]
         torch.lerp(out.index_select(0, a[part]), out.index_select(0, b[part]), t[part, None], out=target)
 
 

@@ -135,10 +135,10 @@ def _pre_activations(partition: Partition, points: ndarray) -> list[tuple[ndarra
     """The model's own pre-activations at slice points, with their rounding error."""
     found: list[tuple[ndarray, ndarray]] = []
 
-    def look(activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, None]:
+    def look(activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, None, None]:
         assert magnitude is not None  # noqa: S101 - asked for below
         found.append((z.reshape(len(z), -1).numpy().copy(), ROUNDING_UNITS * magnitude.reshape(-1).numpy()))
-        return activation.apply(z), None
+        return activation.apply(z), None, None
 
     x = torch.from_numpy(partition.domain.to_input(points))
     with torch.no_grad():
@@ -148,7 +148,7 @@ def _pre_activations(partition: Partition, points: ndarray) -> list[tuple[ndarra
 
 def _distinct(partition: Partition) -> bool:
     """Every region's pattern as bytes, compared by sorting; units that cut nothing are the same everywhere."""
-    columns = [layer.bits[partition.ancestors(i)] for i, layer in enumerate(partition.layers) if len(layer.active)]
+    columns = [layer.bits[partition.ancestors(i)] for i, layer in enumerate(partition.layers) if layer.bits.shape[1]]
     if not columns:
         return partition.n_regions == 1
     packed = np.ascontiguousarray(np.concatenate(columns, 1))

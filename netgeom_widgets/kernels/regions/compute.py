@@ -15,9 +15,9 @@ from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels._model import private_copy
 from netgeom_widgets.kernels.regions import arrangement
 from netgeom_widgets.kernels.regions.cells import Complex
-from netgeom_widgets.kernels.regions.cuts import pack_bits
 from netgeom_widgets.kernels.regions.partition import Layer, Partition
 from netgeom_widgets.kernels.regions.program import Activation, Program
+from netgeom_widgets.kernels.regions.signs import bits_above, column_bounds, words
 from netgeom_widgets.kernels.regions.slices import Slice
 
 # Units of the last place by which a dot product and the values it starts from may be off: the floor below which a
@@ -150,43 +150,47 @@ class _Refinement:
         assert bound is not None  # noqa: S101 - the run followed magnitudes
         return self._partition(outputs, ROUNDING_UNITS * bound[0])
 
-    def _at_activation(self, activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, Any]:
+    def _at_activation(self, activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, Any, Tensor]:
         self.cancel.checkpoint()
         assert magnitude is not None  # noqa: S101
         flat = z.reshape(len(z), -1)
-        low, high = flat.aminmax(dim=0)
+        low, high = column_bounds(flat)
         floor = ROUNDING_UNITS * magnitude.reshape(-1)
         threshold = torch.maximum(self.tolerance * torch.maximum(high, -low), floor)
-        active = torch.nonzero((high > threshold) & (low < -threshold)).view(-1)
-        self._mark_snapped(flat, low, high, threshold, floor)
-        extend = None
-        parents = None
+        cutting = (high > threshold) & (low < -threshold)
+        active = torch.nonzero(cutting).view(-1)
+        extend = parents = None
         if len(active):
+            self.sharpness.append(floor[active] / (high[active] - low[active]))
             chosen = flat if len(active) == flat.shape[1] else flat.index_select(1, active)
             refined = self._refine(activation, chosen, threshold[active], active, flat)
-            flat, parents = refined.recipe.extend(flat, hinged=True), refined.parents
-            extend = refined.recipe.extend
-            self._carry(extend)
-            self.sharpness.append(floor[active] / (high[active] - low[active]))
-        silent = torch.nonzero((high <= threshold) & (low >= -threshold) & ((high != 0) | (low != 0))).view(-1)
-        if len(silent):  # rounding noise around an identically zero unit: it is off, and no later layer sees the noise
-            flat = flat.index_fill(1, silent, 0.0)
+            self._mark_snapped(chosen, refined.snapped_vertices, refined.snapped_columns, floor[active])
+            extend, parents = refined.recipe.extend, refined.parents
+            del chosen
+            flat = refined.recipe.extend(flat, hinged=True)
+            self.points, self.snapped = extend(self.points), extend(self.snapped)
+        # Units that only graze the domain, or are zero but for rounding: no hinge, and no later layer sees the noise.
+        grazing = torch.nonzero(~cutting & (low < 0) & (high > 0)).view(-1)
+        if len(grazing):
+            flat = self._settle(flat, grazing, threshold, floor)
         self.layers.append(self._layer(activation, z.shape[1:], flat, active, high > threshold, parents))
         if self.on_layer is not None:
             self.on_layer(self._partition(None, None))
         self.progress.update(activation.index + 1, None, f"{activation.name}: {self.cells.n_faces:,} regions")
+        bounds = activation.apply(torch.stack([low, high]).reshape(2, *z.shape[1:])).abs().amax(0, keepdim=True)
         owned = flat.data_ptr() != z.data_ptr()
-        shaped = flat.reshape(len(flat), *z.shape[1:])
-        y = activation.apply(shaped, in_place=owned)
-        return y, extend
+        return activation.apply(flat.reshape(len(flat), *z.shape[1:]), in_place=owned), extend, bounds
 
-    def _mark_snapped(self, flat: Tensor, low: Tensor, high: Tensor, threshold: Tensor, floor: Tensor) -> None:
+    def _mark_snapped(self, values: Tensor, vertices: Tensor, columns: Tensor, floor: Tensor) -> None:
         """Remember vertices whose sign was snapped although rounding alone would not have hidden it."""
-        near = torch.nonzero((low < 0) & (high > 0) & (threshold > floor)).view(-1)
-        if len(near):
-            size = flat.index_select(1, near).abs_()
-            within = ((size <= threshold[near]) & (size > floor[near])).any(1)
-            self.snapped[within] = 1.0
+        self.snapped[vertices[values[vertices, columns].abs() > floor[columns]]] = 1.0
+
+    def _settle(self, flat: Tensor, grazing: Tensor, threshold: Tensor, floor: Tensor) -> Tensor:
+        """Set the values of the lesser sign, all within the threshold, to zero."""
+        values = flat.index_select(1, grazing)
+        within = values.abs() <= threshold[grazing]
+        self.snapped[(within & (values.abs() > floor[grazing])).any(1)] = 1.0
+        return flat.index_copy(1, grazing, values.masked_fill(within, 0.0))
 
     def _refine(
         self, activation: Activation, values: Tensor, threshold: Tensor, active: Tensor, flat: Tensor
@@ -216,10 +220,6 @@ class _Refinement:
         self.cells = refined.complex
         return refined
 
-    def _carry(self, extend: Callable[[Tensor], Tensor]) -> None:
-        self.points = extend(self.points)
-        self.snapped = extend(self.snapped)
-
     def _layer(
         self,
         activation: Activation,
@@ -230,19 +230,20 @@ class _Refinement:
         parents: Tensor | None,
     ) -> Layer:
         """The branch of every unit in every face: units that cut nothing are constant, the others read off the face's ring."""
-        bits = pack_bits(flat.index_select(1, active) > 0 if len(active) < flat.shape[1] else flat > 0).numpy()
         cells = self.cells
         if len(active):
-            bits = np.bitwise_or.reduceat(bits[cells.origins.numpy()], cells.ring_offsets[:-1].numpy(), axis=0)
+            bits = bits_above(flat, 0.0, active if len(active) < flat.shape[1] else None)
+            at_corners = words(bits)[cells.origins].numpy()
+            rings = np.bitwise_or.reduceat(at_corners, cells.ring_offsets[:-1].numpy(), axis=0).view(np.uint8)
         else:
-            bits = np.zeros((cells.n_faces, 0), dtype=np.uint8)
+            rings = np.zeros((cells.n_faces, 0), dtype=np.uint8)
         return Layer(
             activation.name,
             tuple(shape),
             cells.n_faces,
             active.numpy().astype(np.int32),
             on.numpy(),
-            bits,
+            rings,
             None if parents is None else parents.numpy().astype(np.int32),
         )
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from netgeom_widgets.kernels.regions.cells import Complex, ranges
+from netgeom_widgets.kernels.regions.signs import set_bits, words
 
 
 @dataclass(eq=False)
@@ -22,43 +23,23 @@ class Cuts:
 
 
 def find_cuts(cells: Complex, values: Tensor, positive: Tensor, negative: Tensor | None = None) -> Cuts:
-    """Edges whose ends have strictly opposite signs; without ``negative`` every value is positive or negative."""
+    """Edges whose ends have strictly opposite signs, given as bits; without ``negative`` no value is zero."""
     a, b = cells.edges[:, 0], cells.edges[:, 1]
-    edge, column = _opposite(positive, negative, a, b)
+    plus = words(positive)
+    if negative is None:
+        differs = plus.index_select(0, a) ^ plus.index_select(0, b)
+    else:
+        minus = words(negative)
+        differs = (plus[a] & minus[b]) | (minus[a] & plus[b])
+    edge, column = set_bits(differs.view(torch.uint8))
     start = values[a[edge], column]
     t = start / (start - values[b[edge], column])
     count = torch.bincount(edge, minlength=len(a))
     if len(edge) and int(count.max()) > 1:
-        # One sort: the edge's number plus t. t closer than this key resolves is closer than any tolerance allows, see below.
+        # One sort by edge number plus t. What this key cannot resolve is near enough to be withheld (`_too_close`).
         order = torch.argsort(edge + t)
         edge, column, t = edge[order], column[order], t[order]
     return Cuts(edge, column, t, count, count.cumsum(0) - count)
-
-
-def _opposite(positive: Tensor, negative: Tensor | None, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """(edge, column) pairs whose end signs differ, sorted by edge, found on eight units to a byte."""
-    if negative is None:
-        bits = pack_bits(positive)
-        differs = bits.index_select(0, a) ^ bits.index_select(0, b)
-    else:
-        plus, minus = pack_bits(positive), pack_bits(negative)
-        differs = (plus[a] & minus[b]) | (minus[a] & plus[b])
-    row, byte = torch.nonzero(differs, as_tuple=True)
-    hit, bit = torch.nonzero(_BITS[differs[row, byte].long()], as_tuple=True)
-    return row[hit], byte[hit] * 8 + bit
-
-
-_BITS = (torch.arange(256)[:, None] >> torch.arange(8)) & 1 == 1
-
-
-def pack_bits(flags: Tensor) -> Tensor:
-    """(V, n) bool -> (V, ceil(n/8)) uint8, bit i of byte j is column 8j+i."""
-    n, columns = flags.shape
-    if columns % 8:
-        flags = torch.nn.functional.pad(flags, (0, -columns % 8))
-    # Eight 0/1 bytes of a little-endian word times this number: the top byte collects them, first byte in the lowest bit.
-    words = flags.contiguous().view(torch.uint8).view(torch.int64)
-    return ((words * 0x0102040810204080) >> 56).to(torch.uint8).view(n, -1)
 
 
 def cut_edges(cells: Complex, cuts: Cuts) -> Tensor:

@@ -41,8 +41,7 @@ class Layer:
         """(M, N) branch 0 or 1 of every unit in regions of this layer."""
         found = np.repeat(self.on.astype(np.int8)[None], len(regions), 0)
         if len(self.active):
-            bits = np.unpackbits(self.bits[regions], axis=1, count=len(self.active), bitorder="little")
-            found[:, self.active] = bits
+            found[:, self.active] = np.unpackbits(self.bits[regions], axis=1, count=len(self.active), bitorder="little")
         return found
 
 

@@ -46,9 +46,11 @@ class Activation:
         return slope.reshape(-1, *[1] * (z.ndim - 2)) if slope.numel() > 1 else slope.reshape(())
 
 
-# Called with the activation, its input z and the magnitude row of z (None when not followed). Returns the output and, when
-# rows were added to the batch, the function that adds them to every other live tensor.
-AtActivation = Callable[[Activation, Tensor, Tensor | None], tuple[Tensor, Callable[[Tensor], Tensor] | None]]
+# Called with the activation, its input z and the magnitude row of z (None when not followed). Returns the output; when rows
+# were added to the batch, the function that adds them to every other live tensor; and the magnitude row of the output, None
+# to read it off the output.
+_Extend = Callable[[Tensor], Tensor]
+AtActivation = Callable[[Activation, Tensor, Tensor | None], tuple[Tensor, _Extend | None, Tensor | None]]
 
 
 class _Tracer(fx.Tracer):
@@ -266,7 +268,7 @@ class Program:
             elif node in self._activation_at:
                 source = node.args[0]
                 z = values.pop(source) if source in self._last_use.get(node, ()) else values[source]
-                y, extend = at_activation(
+                y, extend, bound = at_activation(
                     self._activation_at[node], z, bounds[source] if magnitude is not None else None
                 )
                 del z
@@ -276,7 +278,7 @@ class Program:
                     rows = len(y)
                 values[node] = y
                 if magnitude is not None:
-                    bounds[node] = torch.maximum(y.amax(0, keepdim=True), -y.amin(0, keepdim=True))
+                    bounds[node] = y.abs().amax(0, keepdim=True) if bound is None else bound
             else:
                 values[node] = self._call(node, {**self._constants, **values}, self._shapes(node, trailing, rows))
                 if magnitude is not None:
@@ -288,7 +290,7 @@ class Program:
 
     def plain(self, x: Tensor) -> Tensor:
         """Outputs (rows, C), every activation simply applied."""
-        return self.run(x, lambda activation, z, _: (activation.apply(z), None))[0]
+        return self.run(x, lambda activation, z, _: (activation.apply(z), None, None))[0]
 
     def _shapes(self, node: fx.Node, trailing: dict[fx.Node, Any], rows: int) -> dict[fx.Node, Any]:
         """Sizes a node asks for, computed when they are used: the batch grows between one reading and the next."""
