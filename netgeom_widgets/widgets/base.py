@@ -86,7 +86,7 @@ class AnalysisWidget(Outputs, Settings, ipywidgets.VBox):
     # ---- what subclasses say
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Publish) -> Any:
-        """The result, computed on the worker's thread from the settings; ``publish(partial)`` shows what is there yet."""
+        """The result, computed on the worker's thread from the settings; ``publish(partial)`` shows a first part."""
         raise NotImplementedError
 
     def _draw(self, result: Any, settings: dict[str, Any], *, final: bool) -> None:
@@ -395,4 +395,5 @@ class AnalysisWidget(Outputs, Settings, ipywidgets.VBox):
                 png = static.render(self.pane.root, "png")
             self._stored.update(png, repr(self))
         except Exception as error:  # noqa: BLE001  # said in the status line; the widget itself is fine
-            self._say(f"{self.message}; the notebook's stored picture was not updated: {error}")
+            note = "; the notebook's stored picture is old: "
+            self._say(f"{self.message.split(note)[0]}{note}{error}")

@@ -26,6 +26,7 @@ def _enum(trait: Any, common: dict[str, Any]) -> ipywidgets.Widget:
 
 def _number(trait: Any, common: dict[str, Any], *, whole: bool) -> ipywidgets.Widget:
     low, high, step = trait.min, trait.max, trait.metadata.get("step")
+    common = {**common, "layout": {"width": "280px" if trait.min is not None else "160px", "max_width": "100%"}}
     bounded = all(bound is not None and math.isfinite(bound) for bound in (low, high))
     if bounded and trait.metadata.get("log"):
         exponents = {"min": math.log10(low), "max": math.log10(high)}

@@ -9,7 +9,12 @@ from collections.abc import Callable
 import ipywidgets
 
 WRAP = {"flex_flow": "row wrap", "align_items": "center", "overflow": "visible"}
-EXPORTS = {"html": "a page that works by itself", "png": "a picture", "svg": "a scalable picture", "npz": "the numbers"}
+EXPORTS = {  # suffix: text of the button, what it writes
+    "html": ("HTML", "a page that works by itself"),
+    "png": ("PNG", "a picture"),
+    "svg": ("SVG", "a scalable picture"),
+    "npz": ("Data", "the numbers (npz)"),
+}
 
 
 def _button(text: str, tooltip: str, icon: str, on_click: Callable[[], None]) -> ipywidgets.Button:
@@ -42,15 +47,15 @@ class Frame:
         self.cancel.disabled = True
         self.reset = _button("Reset view", "Show the whole figure again", "home", reset)
         exports = [
-            _button(kind, f"Write {what} next to the notebook", "download", lambda kind=kind: export(kind))
-            for kind, what in EXPORTS.items()
+            _button(text, f"Write {what} next to the notebook", "download", lambda suffix=suffix: export(suffix))
+            for suffix, (text, what) in EXPORTS.items()
         ]
         self.buttons = ipywidgets.Box([self.run, self.cancel, self.reset, *exports], layout=WRAP)
         self.progress = ipywidgets.FloatProgress(
             min=0.0, max=1.0, tooltip="How far the computation has come", layout={"width": "160px", "margin": "2px 8px"}
         )
         self.progress.add_class("netgeom-progress")
-        self.progress.layout.visibility = "hidden"
+        self.progress.layout.display = "none"
         self.status = ipywidgets.Label(
             tooltip="What the widget is doing", layout={"flex": "1 1 200px", "min_width": "0"}
         )
@@ -63,7 +68,7 @@ class Frame:
         """Make buttons and bar fit what is going on."""
         running = status == "running"
         self.cancel.disabled = not running
-        self.progress.layout.visibility = "visible" if running else "hidden"
+        self.progress.layout.display = None if running else "none"
 
     def want_run(self, wanted: bool) -> None:
         """Say with the colour and the tooltip of the Run button that changed settings wait for it."""

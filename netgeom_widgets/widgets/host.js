@@ -136,13 +136,13 @@ function guardWheel(target, hint, signal) {
 
 class Outbox {
   constructor(model, view, doc) {
-    Object.assign(this, {model, view, doc, queue: new Map(), serial: 0, waiting: false, frame: 0});
+    Object.assign(this, {model, view, doc, queue: new Map(), serial: 0, waiting: false, frame: 0, opening: true});
     this.listener = (event) => this.add(event);
     doc.on_change(this.listener);
   }
 
   add(event) {
-    if (event.sync === false) return;
+    if (event.sync === false || (this.opening && !SIZES.has(event.attr))) return; // a new view changes nothing but sizes
     let key = this.serial++;
     if (event.kind === "ModelChanged") key = `${event.model.id}.${event.attr}`;
     const data = event.msg_data;
@@ -254,9 +254,10 @@ function render({model, el}) {
     doc = Bokeh.require("document").Document.from_json(JSON.parse(message.json), undefined, named(message, buffers));
     doc.config.setv({notifications: null}, {sync: false}); // a box of its own outside the figure, never removed
     applyTheme(doc, pane, themed);
+    outbox = new Outbox(model, view, doc);
     views = await Bokeh.require("embed/standalone").add_document_standalone(doc, target, [target]);
     if (signal.aborted) return shut();
-    outbox = new Outbox(model, view, doc);
+    outbox.opening = false;
     ready = true;
     clearTimeout(slow);
     if (!dead) say("");

@@ -50,7 +50,7 @@ class Outputs:
         self._export(lambda: exports.save_picture(self.pane.root, path, suffixes=(".svg", ".pdf")))
 
     def export_data(self, path: str | Path) -> None:
-        """Write the numbers of the result: a path ending in .npz takes all arrays, one in .csv a table of equal columns.
+        """Write the numbers of the result: .npz takes all arrays, .csv a table of columns of equal length.
 
         The npz file also holds the settings, as JSON under the name ``about``; nothing in it is pickled.
         """
@@ -94,7 +94,7 @@ class Outputs:
     # ---- state
 
     def state(self) -> dict[str, Any]:
-        """Settings, selection and marks as a dict that JSON can hold; :meth:`from_state` makes the same picture of it."""
+        """Settings, selection and marks as a dict for JSON; :meth:`from_state` makes the same picture of it."""
         state = {
             "widget": type(self).__name__,
             "version": netgeom_widgets.__version__,

@@ -47,7 +47,10 @@ class Settings(traitlets.HasTraits):
     def _setup_settings(self, given: dict[str, Any]) -> None:
         """Take the values given to the constructor, check all together, then make the controls."""
         traits = self.traits()
-        self._kinds: dict[str, str] = {n: t.metadata["setting"] for n, t in traits.items() if "setting" in t.metadata}
+        ordered = dict.fromkeys(name for cls in reversed(type(self).__mro__) for name in vars(cls) if name in traits)
+        self._kinds: dict[str, str] = {  # in the order of the class body, which is the order of the controls
+            name: traits[name].metadata["setting"] for name in ordered if "setting" in traits[name].metadata
+        }
         for name, kind in self._kinds.items():
             if kind not in (*KINDS, "mark"):
                 raise TypeError(f"trait {name!r} has an unknown kind of setting {kind!r}")
@@ -76,7 +79,10 @@ class Settings(traitlets.HasTraits):
     # ---- what subclasses say
 
     def _validate(self, settings: dict[str, Any]) -> None:
-        """Raise NetgeomError when the settings do not fit together or not the data; ``.setting`` may name the culprit."""
+        """Raise NetgeomError when the settings do not fit together or not the data.
+
+        The error's attribute ``setting``, if it has one, says beside which control it is shown.
+        """
 
     # ---- what the base does with it
 

@@ -1,7 +1,7 @@
 """What a notebook stores of a widget: a picture in an output of its own, hidden while the widget lives.
 
-A picture inside the widget's own output would not do: in a trusted notebook JupyterLab prefers the widget, which is gone
-when the notebook is opened again, and that output is made before a run has ended.
+A picture inside the widget's own output would not do: in a trusted notebook JupyterLab prefers the widget, which is
+gone when the notebook is opened again, and that output is made before a run has ended.
 """
 
 from __future__ import annotations
