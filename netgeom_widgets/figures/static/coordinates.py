@@ -139,6 +139,8 @@ def auto_interval(range_: DataRange1d, bounds: Bounds, *, log: bool) -> tuple[fl
     span = min(max(span, range_.min_interval or 0), range_.max_interval or math.inf)
     start, end = (first + last - span) / 2, (first + last + span) / 2
     start, end = (10**start, 10**end) if log else (start, end)
+    start = float(range_.start) if _is_number(range_.start) and (range_.start > 0 or not log) else start
+    end = float(range_.end) if _is_number(range_.end) and (range_.end > 0 or not log) else end
     sign = 1
     if range_.flipped:
         start, end, sign = end, start, -1

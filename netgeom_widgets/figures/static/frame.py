@@ -10,8 +10,6 @@ from matplotlib.transforms import Transform
 
 from netgeom_widgets.figures.static.coordinates import Scale
 
-DEFAULT: Any = object()
-
 
 class Coordinates:
     """One pair of scales on a frame, and where artists of it go.
@@ -49,12 +47,9 @@ class Coordinates:
             abs(self.size[1] / (self.y.end - self.y.start)),
         )
 
-    def add(self, artist: Any, transform: Any = DEFAULT) -> None:
-        """Put a collection on the frame, clipped to it; transform None leaves the artist's own."""
-        if transform is DEFAULT:
-            artist.set_transform(self.transform)
-        elif transform is not None:
-            artist.set_transform(transform)
+    def add(self, artist: Any, transform: Transform | None = None) -> None:
+        """Put a collection on the frame, clipped to it; its paths are in data unless a transform is given."""
+        artist.set_transform(self.transform if transform is None else transform)
         artist.set_zorder(self.next_order())
         self.axes.add_collection(artist, autolim=False)
 

@@ -10,7 +10,7 @@ import numpy as np
 from bokeh.models import glyphs as bokeh_glyphs
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.path import Path
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import IdentityTransform, ScaledTranslation
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.static.colours import unknown
@@ -260,7 +260,7 @@ def _add_in_points(at: Coordinates, paths: list[Path], x: np.ndarray, y: np.ndar
     collection = PathCollection(
         paths, sizes=[1.0], offsets=np.column_stack([x, y]), offset_transform=at.transform, **fill_keywords(rows)
     )
-    at.add(collection, transform=None)
+    at.add(collection, transform=IdentityTransform())
 
 
 def _paint_circle(rows: Rows, at: Coordinates) -> None:
@@ -272,7 +272,7 @@ def _paint_circle(rows: Rows, at: Coordinates) -> None:
     collection = PathCollection(
         paths, sizes=radius**2, offsets=np.column_stack([x, y]), offset_transform=at.transform, **fill_keywords(rows)
     )
-    at.add(collection, transform=None)
+    at.add(collection, transform=IdentityTransform())
 
 
 def _paint_scatter(rows: Rows, at: Coordinates) -> None:
@@ -310,9 +310,8 @@ def _paint_marker(rows: Rows, at: Coordinates, name: str) -> None:
             style |= {"facecolors": keywords["edgecolors"], "edgecolors": "none"}
         paths = [rotated(path, -angle) for angle in turn] if turn.any() else [path]
         offsets = np.column_stack([x, y])
-        at.add(
-            PathCollection(paths, sizes=sizes, offsets=offsets, offset_transform=at.transform, **style), transform=None
-        )
+        shapes = PathCollection(paths, sizes=sizes, offsets=offsets, offset_transform=at.transform, **style)
+        at.add(shapes, transform=IdentityTransform())
 
 
 def _paint_area(rows: Rows, at: Coordinates) -> None:

@@ -18,6 +18,7 @@ from bokeh.models import (
 )
 from bokeh.models import glyphs as bokeh_glyphs
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from matplotlib.transforms import IdentityTransform
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.static.canvas import GUIDES, Box, Canvas
@@ -170,6 +171,7 @@ def _draw_handle(canvas: Canvas, renderer: Any, row: int, box: Box) -> None:
             artist = PathCollection(
                 [path], sizes=[(size * PX) ** 2], offsets=[middle], offset_transform=canvas.transform, **style
             )
+            artist.set_transform(IdentityTransform())
             artist.set_zorder(order)
             canvas.figure.add_artist(artist)
 
