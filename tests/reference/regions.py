@@ -10,6 +10,7 @@ vertices and edges are counted by comparing coordinates exactly.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -204,8 +205,9 @@ class Regions:
 
 def area(polygon):
     """Signed area (shoelace)."""
-    twice = sum(p[0] * q[1] - q[0] * p[1] for p, q in zip(polygon, polygon[1:] + polygon[:1], strict=True))
-    return twice / 2
+    x, y = polygon[0]  # relative to a corner: a tiny polygon far from the origin would lose its digits
+    spokes = [(p[0] - x, p[1] - y) for p in polygon[1:]]
+    return sum(p[0] * q[1] - q[0] * p[1] for p, q in itertools.pairwise(spokes)) / 2
 
 
 def split(polygon: list[tuple], values: list, tolerance) -> tuple[list[tuple], list[tuple]]:
