@@ -66,10 +66,10 @@ function named(message, buffers) {
 
 // ---- colours of the notebook's theme, for every property that the figure leaves at its default
 
-function themeOf(el) {
-  const style = getComputedStyle(el);
+function themeOf() {
+  const style = getComputedStyle(document.body); // a view may be drawn before it is attached
   const pick = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
-  const text = pick("--jp-ui-font-color1", pick("--vscode-editor-foreground", style.color));
+  const text = pick("--jp-ui-font-color1", pick("--vscode-editor-foreground", style.color || "#000"));
   const line = pick("--jp-ui-font-color2", text);
   return {text, line, faint: pick("--jp-border-color2", line), ground: pick("--jp-layout-color0", "transparent")};
 }
@@ -77,7 +77,9 @@ function themeOf(el) {
 function themedProperties(model, c) {
   const kind = model.type;
   if (kind === "Figure" || kind === "Plot") {
-    return {background_fill_color: null, border_fill_color: null, outline_line_color: c.faint};
+    // "transparent" and not null: without any background BokehJS 3.9 begins no path before it strokes the outline, and
+    // strokes the last path of the picture before along with it.
+    return {background_fill_color: "transparent", border_fill_color: null, outline_line_color: c.faint};
   }
   if (kind.endsWith("Axis")) {
     return {axis_label_text_color: c.text, major_label_text_color: c.text, axis_line_color: c.line,
@@ -97,8 +99,8 @@ function themedProperties(model, c) {
   return {};
 }
 
-function applyTheme(doc, el, mine) {
-  const colours = themeOf(el);
+function applyTheme(doc, mine) {
+  const colours = themeOf();
   for (const model of doc.all_models) {
     const values = {};
     for (const [attr, value] of Object.entries(themedProperties(model, colours))) {
@@ -253,7 +255,7 @@ function render({model, el}) {
     if (signal.aborted) return;
     doc = Bokeh.require("document").Document.from_json(JSON.parse(message.json), undefined, named(message, buffers));
     doc.config.setv({notifications: null}, {sync: false}); // a box of its own outside the figure, never removed
-    applyTheme(doc, pane, themed);
+    applyTheme(doc, themed);
     outbox = new Outbox(model, view, doc);
     views = await Bokeh.require("embed/standalone").add_document_standalone(doc, target, [target]);
     if (signal.aborted) return shut();
@@ -271,7 +273,7 @@ function render({model, el}) {
     const content = JSON.parse(message.json);
     content.events = content.events.filter((event) => !SIZES.has(event.attr));
     doc.apply_json_patch(content, named(message, buffers));
-    applyTheme(doc, pane, themed);
+    applyTheme(doc, themed);
     drawn();
   }
 
@@ -303,7 +305,7 @@ function render({model, el}) {
   model.on("comm_live_update", die);
   guardWheel(target, hint, signal);
 
-  const retheme = () => requestAnimationFrame(() => { if (ready && doc) applyTheme(doc, pane, themed); });
+  const retheme = () => requestAnimationFrame(() => { if (ready && doc) applyTheme(doc, themed); });
   const themes = new MutationObserver(retheme);
   themes.observe(document.body, {attributes: true, attributeFilter: ["class", "data-jp-theme-light", "data-jp-theme-name"]});
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme, {signal});
