@@ -22,9 +22,6 @@ FIGURE = ".bk-Figure"  # the element of a Bokeh figure, in the shadow root of it
 STATIC_PICTURE = ".jp-RenderedImage img"
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 
-# What JupyterLab itself writes into the console as an error; everything else fails the test.
-HARMLESS: tuple[str, ...] = ()
-
 
 class Notebook:
     """One notebook in one browser page.
@@ -36,13 +33,14 @@ class Notebook:
     def __init__(self, server: JupyterLab, page: Page, path: Path) -> None:
         self.server, self.page, self.path = server, page, path
         self.errors: list[str] = []
+        self.tolerated: list[str] = []  # patterns of errors that belong to what a test does
         self.foreign_requests: list[str] = []
         page.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self._note(str(error)))
         page.on("request", lambda request: self._check_address(request.url))
 
     def _note(self, text: str) -> None:
-        if not any(re.search(pattern, text) for pattern in HARMLESS):
+        if not any(re.search(pattern, text) for pattern in self.tolerated):
             self.errors.append(text)
 
     def _check_address(self, url: str) -> None:
@@ -125,6 +123,7 @@ class Notebook:
         """End the kernel, and open the saved file with a fresh one or with none."""
         self.close_kernel()
         self.page.goto("about:blank")
+        self.tolerated.append("widget model not found")  # ipywidgets says so of every widget whose kernel is gone
         self.server.end_sessions()
         return self.open(kernel=kernel)
 
@@ -198,6 +197,27 @@ class Notebook:
         path = SCREENSHOTS / f"{name}.png"
         self.page.screenshot(path=path)
         return path
+
+    def place_of(self, x: float, y: float, *, figure: int = 0) -> tuple[float, float]:
+        """Where data coordinates lie in a figure, as the fractions that :meth:`click` and the others take."""
+        self.figure(figure)
+        place = self.page.wait_for_function(
+            """([x, y, number]) => {
+                const pages = Object.values(globalThis[Symbol.for("netgeom.bokehjs")]);
+                const figures = pages.flatMap(page => [...page.root.Bokeh.index.query(v => v.model.type === "Figure")]);
+                figures.sort((a, b) => a.el.getBoundingClientRect().top - b.el.getBoundingClientRect().top);
+                const { canvas_view, frame, el } = figures[number];
+                const canvas = canvas_view.el.getBoundingClientRect(), box = el.getBoundingClientRect();
+                const place = [
+                    (canvas.left + frame.x_scale.compute(x) - box.left) / box.width,
+                    (canvas.top + frame.y_scale.compute(y) - box.top) / box.height,
+                ];
+                return place.every(isFinite) && place;  // not finite before the first paint
+            }""",
+            arg=[x, y, figure],
+        )
+        across, down = place.json_value()
+        return across, down
 
     # ---- what a user does ------------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ class JupyterLab:
             "JUPYTER_DATA_DIR": str(home / "data"),
             "JUPYTER_RUNTIME_DIR": str(self.runtime),
             "IPYTHONDIR": str(home / "ipython"),
+            "PYTHONPATH": str(Path(__file__).parents[2]),  # notebooks of the tests import from tests/
             "OMP_NUM_THREADS": "1",  # browser, server and kernel share the machine
         }
         for folder in (self.notebooks, self.runtime, home / "config" / "labconfig"):
