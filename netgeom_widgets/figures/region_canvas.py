@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from bokeh.core.property.descriptors import UnsetValueError
 from bokeh.models import (
+    BasicTicker,
+    BoxZoomTool,
     ColorBar,
     ColumnDataSource,
     CustomJS,
@@ -16,7 +19,6 @@ from bokeh.models import (
     LegendItem,
     LinearColorMapper,
     LogTicker,
-    BasicTicker,
     Range1d,
     Title,
 )
@@ -111,7 +113,7 @@ class RegionCanvas:
             x_range=ranges[0],
             y_range=ranges[1],
             match_aspect=square,
-            tools="pan,wheel_zoom,box_zoom,reset",
+            tools=["pan", "wheel_zoom", BoxZoomTool(match_aspect=square), "reset"],
             active_scroll="wheel_zoom",
             toolbar_location="above",
             # Decimated glyphs while dragging would show a partition with holes.
@@ -192,6 +194,34 @@ class RegionCanvas:
         for words in (self.caption, self.note):
             self.plot.add_layout(words, "below")
 
+    # -- what the browser says -----------------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> tuple[int | None, int | None]:
+        """Width and height of the frame in pixels; None before a browser has drawn it."""
+        try:
+            width, height = self.plot.inner_width, self.plot.inner_height
+        except UnsetValueError:
+            return None, None
+        return (width, height) if width > 1 and height > 1 else (None, None)
+
+    def on_lasso(self, act: Callable[[list[int]], None]) -> None:
+        """Call with the ids of samples that the user drew a box or lasso around."""
+
+        def changed(attr: str, old: Any, new: list[int]) -> None:
+            if new:  # emptied when the samples are drawn again
+                ids = np.asarray(self._samples.data["sample"])
+                act(ids[[i for i in new if i < len(ids)]].tolist())
+
+        self._samples.selected.on_change("indices", changed)
+
+    def follow_pointer(self, wanted: bool) -> None:
+        """Have the browser report the pointer, or not: each report is a message to Python."""
+        events = set(self.plot.subscribed_events) - {"mousemove"}
+        events = events | {"mousemove"} if wanted else events
+        if events != set(self.plot.subscribed_events):
+            self.plot.subscribed_events = events
+
     # -- setters --------------------------------------------------------------------------------------------------
 
     def set_border(self, polygon: Float[np.ndarray, "K 2"]) -> None:
@@ -263,7 +293,7 @@ class RegionCanvas:
             return
         self._bar.color_mapper = mapper
         self._bar.ticker = LogTicker() if values.log else BasicTicker(desired_num_ticks=6)
-        self._bar.title = "\n".join(filter(None, [values.label, values.unit, "log scale" if values.log else ""]))
+        self._bar.title = ", ".join(filter(None, [values.label, values.unit, "log scale" if values.log else ""]))
 
     def set_legends(
         self,

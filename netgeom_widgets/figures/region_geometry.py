@@ -44,6 +44,16 @@ class Window:
         dx, dy = share * self.width, share * self.height
         return Window(self.xmin - dx, self.xmax + dx, self.ymin - dy, self.ymax + dy)
 
+    def shaped(self, width: float, height: float) -> Window:
+        """The smallest window around this one, with the same centre, that has the proportions width : height."""
+        unit = max(self.width / width, self.height / height)
+        return self.resized(unit * width, unit * height)
+
+    def resized(self, width: float, height: float) -> Window:
+        """A window of another size with the same centre."""
+        x, y = (self.xmin + self.xmax) / 2, (self.ymin + self.ymax) / 2
+        return Window(x - width / 2, x + width / 2, y - height / 2, y + height / 2)
+
     def intersect(self, other: Window) -> Window:
         """The common part; of negative width or height when there is none."""
         return Window(

@@ -94,4 +94,4 @@ class SliceSamples:
         """Name, colour and marker per label."""
         first = {name: int(kind) for name, kind in zip(self.names, self.kinds.tolist(), strict=True) if name}
         pairs = sorted(first.items(), key=lambda item: item[1])
-        return [(name, class_colour(kind), _MARKERS[kind % len(_MARKERS)]) for name, kind in pairs]
+        return [(f"label {name}", class_colour(kind), _MARKERS[kind % len(_MARKERS)]) for name, kind in pairs]

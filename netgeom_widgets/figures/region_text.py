@@ -32,13 +32,13 @@ def title(partition: Partition, layer: int) -> str:
     """How many regions there are, and after which layer."""
     last = layer_count(partition)
     if not partition.complete:
-        return f"{count(partition.n_regions, 'region')} after {layer_name(partition, last - 1)}, still computing"
+        return f"{count(partition.n_regions, 'region')} after {layer_name(partition, last - 1)}, not finished"
     if layer >= last:
         return f"{count(partition.n_regions, 'region')}, exact"
     if layer == 0:
         return f"The whole domain, before the first of {last} layers"
     shown = int(groups_at(partition, layer).max()) + 1
-    return f"{count(shown, 'region')} after {layer_name(partition, layer - 1)} of {last}, exact"
+    return f"{count(shown, 'region')} after layer {layer} of {last} ({partition.ops[layer - 1]}), exact"
 
 
 def mode(n_polygons: int, raster: bool) -> str:

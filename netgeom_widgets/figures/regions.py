@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +94,7 @@ class RegionFigure:
         self.style = RegionStyle()
         self.values: RegionValues | None = None
         self._values_key: tuple[Any, ...] = ()
+        self._narrowest = 0.0
         self._inside = int(_inside(domain, self.samples.points).sum())
         self._draw_samples()
         self.canvas.set_border(domain.polygon)
@@ -116,30 +117,69 @@ class RegionFigure:
             self._fill(new_scene)
         self._show_lines(repaint=self.scene.is_raster and bool(changed & {"hinges", "layer"}) and not recoloured)
         if new_scene or changed & {"boundary", "layer"}:
-            shown = self.style.boundary and self._layer >= layer_count(partition)
-            self.canvas.set_boundary(self.scene.boundary if shown else np.empty((0, 4)))
+            self.canvas.set_boundary(self.scene.boundary if self._boundary_shown else np.empty((0, 4)))
         if new_scene or changed & {"region"}:
             self._outline(partition)
         self._legends(partition)
         self.write()
+
+    def mark(self, region: int | None, selection: tuple[int, ...]) -> None:
+        """Outline a region and some samples; nothing else changes."""
+        self.draw(style=replace(self.style, region=region, selection=selection))
+
+    # -- the view -------------------------------------------------------------------------------------------------
+
+    @property
+    def window(self) -> Window:
+        """What the ranges show."""
+        x, y = self.root.x_range, self.root.y_range
+        return Window(x.start, x.end, y.start, y.end)
+
+    @property
+    def frame(self) -> tuple[int | None, int | None]:
+        """Size of the frame in pixels, as the browser said last."""
+        return self.canvas.frame
+
+    def look_at(self, window: Window | None) -> None:
+        """Show at least this window, at the frame's proportions; None shows the whole domain."""
+        x, y = self.root.x_range, self.root.y_range
+        if window is None:
+            window = Window(x.reset_start, x.reset_end, y.reset_start, y.reset_end)
+        elif self.root.match_aspect:
+            window = window.shaped(*(self.frame if all(self.frame) else (self.window.width, self.window.height)))
+        x.update(start=window.xmin, end=window.xmax)
+        y.update(start=window.ymin, end=window.ymax)
+
+    def limit(self, narrowest: float) -> None:
+        """Let no one zoom closer than this width."""
+        self._narrowest = narrowest
+        for axis in (self.root.x_range, self.root.y_range):
+            if axis.min_interval != narrowest:
+                axis.min_interval = narrowest
 
     @property
     def _layer(self) -> int:
         last = layer_count(self.scene.full) if self.scene else 0
         return last if self.style.layer is None else min(self.style.layer, last)
 
-    def write(self, at_limit: bool = False) -> None:
-        """Title and caption for what is shown now; ``at_limit`` says that zooming stopped."""
+    @property
+    def _boundary_shown(self) -> bool:
+        return self.style.boundary and self.scene is not None and self._layer >= layer_count(self.scene.full)
+
+    def write(self) -> None:
+        """Title and caption for what is shown now; they say too when zooming has come to its end."""
         if self.scene is None:
             return
         plot, scene = self.root, self.scene
         plot.title.text = title(scene.full, self._layer)
-        window = Window(plot.x_range.start, plot.x_range.end, plot.y_range.start, plot.y_range.end)
+        window = self.window
+        at_limit = min(window.width, window.height) <= 1.01 * self._narrowest
         words = [mode(scene.n_polygons, scene.is_raster), view(window, self.home, at_limit)]
         self.canvas.caption.text = "In view: " + "; ".join(word for word in words if word)
         held = distances(self.samples.distance, self.samples.reach, self._inside) if self.style.samples else ""
         self.canvas.note.text = held
         self.canvas.note.visible = bool(held)
+
     # -- colours --------------------------------------------------------------------------------------------------
 
     def _set_values(self, partition: Partition) -> bool:
@@ -232,7 +272,7 @@ class RegionFigure:
         fills = category_colours(values) if values.kind == "category" else {}
         swatches = [(name, fills[key], "square") for key, name in values.categories]
         marks = self.samples.legend if self.style.samples else []
-        self.canvas.set_legends(lines, swatches, marks, bool(len(self.scene.boundary)) and self.style.boundary)
+        self.canvas.set_legends(lines, swatches, marks, self._boundary_shown and bool(len(self.scene.boundary)))
 
 
 def _facts(partition: Partition, ids: np.ndarray) -> dict[str, Any]:
