@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import random
 import threading
 from collections import OrderedDict
 
@@ -337,7 +336,8 @@ def fingerprint(model: nn.Module):
         for module in model.modules()
     ]
     parameters = [(id(p), p.requires_grad, None if p.grad is None else p.grad.clone()) for p in model.parameters()]
-    generators = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002 (the global)
+    # Not Python's `random`: the run-time type checker of these tests draws from it.
+    generators = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 (the global one is meant)
     return state, flags, hooks, parameters, *generators
 
 
@@ -350,7 +350,7 @@ def assert_same(before, after) -> None:
     for (a, flag, gradient), (a2, flag2, gradient2) in zip(before[3], after[3], strict=True):
         assert a == a2 and flag == flag2
         assert (gradient is None) == (gradient2 is None) and (gradient is None or torch.equal(gradient, gradient2))
-    assert torch.equal(before[4], after[4]) and np.array_equal(before[5], after[5]) and before[6] == after[6]
+    assert torch.equal(before[4], after[4]) and np.array_equal(before[5], after[5])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -558,7 +558,6 @@ def test_bad_arguments_of_methods_are_refused(kind):
         BAD_CALLS[kind](found)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_points_that_are_not_finite_are_refused(value):
-    with pytest.raises(NetgeomError):
-        partition(small(), BOX).locate(np.array([[0.0, 0.0], [value, 0.0]]))
+def test_points_that_are_not_finite_are_nowhere():
+    points = np.array([[np.nan, 0.0], [0.0, np.inf], [0.0, 0.0]])
+    assert (partition(small(), BOX).locate(points) >= 0).tolist() == [False, False, True]
