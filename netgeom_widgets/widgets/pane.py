@@ -88,6 +88,7 @@ class BokehPane(anywidget.AnyWidget):
         self.lock = lock if lock is not None else threading.RLock()
         self._on_error = on_error
         self._views: dict[str, _View] = {}
+        self._gone: set[str] = set()
         self._batch: list[DocumentPatchedEvent] | None = None
         self._unseen_since: float | None = None
         self.root = root
@@ -183,10 +184,15 @@ class BokehPane(anywidget.AnyWidget):
         elif kind == "drawn":
             self._unseen_since = None
         elif kind == "gone":
-            self._views.pop(view_id, None)
+            # two threads deliver messages, so this one may overtake the view's own request for a snapshot
+            if self._views.pop(view_id, None) is None:
+                self._gone.add(view_id)
             self._unseen_since = None
 
     def _send_snapshot(self, view_id: str) -> None:
+        if view_id in self._gone:
+            self._gone.discard(view_id)
+            return
         with self.lock:
             snapshot = self._doc.to_json(deferred=True)
             self._views[view_id] = _View(view_id)
@@ -199,11 +205,18 @@ class BokehPane(anywidget.AnyWidget):
         setter = self._views.get(view_id) or _View(view_id)
         try:
             with self.lock:
+                self._hear_late_callbacks()
                 self._doc.apply_json_patch(patch, setter=setter)  # type: ignore[arg-type]  # any object may be a setter
         except Exception as error:
             if self._on_error is None:
                 raise
             self._on_error(error)
+
+    def _hear_late_callbacks(self) -> None:
+        """Bokeh 3.9 forgets callbacks that were given to ``on_event`` after the model had joined its document."""
+        for model in self._doc.models:
+            for name in model.subscribed_events:
+                self._doc.callbacks.subscribe(name, model)
 
     def close(self) -> None:
         """Close the connection and let go of the document; may be called twice."""
