@@ -204,8 +204,10 @@ class Notebook:
         place = self.page.wait_for_function(
             """([x, y, number]) => {
                 const pages = Object.values(globalThis[Symbol.for("netgeom.bokehjs")]);
-                const figures = pages.flatMap(page => [...page.root.Bokeh.index.query(v => v.model.type === "Figure")]);
+                const figures = pages.flatMap(page => [...page.root.Bokeh.index.query(v => v.model.type === "Figure")])
+                    .filter(view => view.el.getBoundingClientRect().width > 0);
                 figures.sort((a, b) => a.el.getBoundingClientRect().top - b.el.getBoundingClientRect().top);
+                if (!(number in figures)) return false;
                 const { canvas_view, frame, el } = figures[number];
                 const canvas = canvas_view.el.getBoundingClientRect(), box = el.getBoundingClientRect();
                 const place = [
