@@ -10,11 +10,13 @@ from __future__ import annotations
 import io
 import math
 import re
+import threading
 from pathlib import Path
 from typing import Any, Literal
 
 from bokeh.models import LayoutDOM, Plot, Spacer
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.figures.static.canvas import Box, Canvas
@@ -24,6 +26,9 @@ from netgeom_widgets.figures.static.text import font, wrap
 
 Format = Literal["png", "svg", "pdf"]
 _FORMATS = ("png", "svg", "pdf")
+
+# matplotlib's parser and caches are shared by all figures, and widgets draw from their worker threads.
+_LOCK = threading.RLock()
 MAX_PIXELS = 64_000_000
 """Largest picture made: 256 MB of RGBA."""
 
@@ -70,6 +75,11 @@ def to_figure(root: LayoutDOM, *, width: float | None = None, dpi: float = DPI) 
             got=f"{pixels:,.0f} ({total:.0f} x {height:.0f} at {dpi:g} dpi)",
             try_this="a smaller width or dpi, or SVG or PDF",
         )
+    with _LOCK:
+        return _draw(root, total, height, dpi)
+
+
+def _draw(root: LayoutDOM, total: float, height: float, dpi: float) -> Figure:
     canvas = Canvas(total, height, dpi)
     for model, box in place(root, 0.0, 0.0, total, height):
         if isinstance(model, Plot):
@@ -103,16 +113,26 @@ def render(root: LayoutDOM, format: Format = "png", *, width: float | None = Non
     """
     if format not in _FORMATS:
         raise NetgeomError("The picture format is unknown.", expected=" or ".join(_FORMATS), got=repr(format))
-    figure = to_figure(root, width=width, dpi=dpi)
-    out = io.BytesIO()
     metadata: dict[str, Any] = {
         "png": {"Software": None},
         "svg": {"Date": None, "Creator": None},
         "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     }[format]
-    figure.savefig(
-        out, format=format, dpi=dpi, facecolor="white", edgecolor="none", metadata=metadata, bbox_inches=None
-    )
+    out = io.BytesIO()
+    with _LOCK:
+        figure = to_figure(root, width=width, dpi=dpi)
+        # every option is named: the user's rcParams must not change the picture
+        figure.savefig(
+            out,
+            format=format,
+            dpi=dpi,
+            facecolor="white",
+            edgecolor="none",
+            transparent=False,
+            bbox_inches=Bbox.from_bounds(0, 0, *figure.get_size_inches()),
+            pad_inches=0,
+            metadata=metadata,
+        )
     data = out.getvalue()
     return _stable_ids(data) if format == "svg" else data
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bokeh.models import CategoricalAxis, LinearAxis, LogAxis
 from jaxtyping import Float
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
@@ -201,8 +201,6 @@ def draw_grid(grid: Any, at: Coordinates, scale: Scale, axis_ticker: Any) -> Non
 
 
 def _draw_bands(grid: Any, at: Coordinates, fractions: Float[ndarray, " n"]) -> None:
-    from matplotlib.collections import PolyCollection
-
     cuts = [0.0, *sorted(fractions), 1.0]
     bands = [(a, b) for a, b in zip(cuts[1:-1:2], cuts[2::2], strict=False)]
     corners = [

@@ -29,10 +29,12 @@ class Box:
 
     @property
     def right(self) -> float:
+        """Right edge."""
         return self.left + self.width
 
     @property
     def bottom(self) -> float:
+        """Lower edge."""
         return self.top + self.height
 
 
@@ -49,7 +51,7 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, *, math: bool = False, order: float = GUIDES, **style: Any) -> None:
         """One literal text (or mathematics written by this package)."""
-        style = {"linespacing": 1.2, "rotation_mode": "anchor", **style}
+        style = {"linespacing": 1.2, "rotation_mode": "anchor", "parse_math": True, **style}
         shown = text if math else plain(text)
         artist = Text(x, y, shown, transform=self.transform, zorder=order, **style)
         self.figure.add_artist(artist)

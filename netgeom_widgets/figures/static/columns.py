@@ -12,12 +12,12 @@ from bokeh.models import (
     BooleanFilter,
     ColorMapper,
     CumSum,
+    DifferenceFilter,
     Dodge,
     GroupFilter,
     IndexFilter,
     IntersectionFilter,
     InversionFilter,
-    DifferenceFilter,
     Stack,
     SymmetricDifferenceFilter,
     UnionFilter,
@@ -29,8 +29,8 @@ from netgeom_widgets.figures.static.colours import map_colours, rgba, rgba_colum
 
 
 def row_count(source: Any) -> int:
-    """Rows of a data source: the longest of its columns (Bokeh allows but warns of unequal ones)."""
-    return max((len(column) for column in source.data.values()), default=0)
+    """Rows of a data source: its longest column; one without any column, for glyphs given by values alone."""
+    return max((len(column) for column in source.data.values()), default=1)
 
 
 def view_mask(filter_: Any, source: Any, n: int) -> Bool[np.ndarray, " N"]:
@@ -164,7 +164,7 @@ class Rows:
         """Whether the property is the same for all rows by construction."""
         return not self.spec(name)[0]
 
-    def colours(self, kind: str) -> Float[np.ndarray, "n|1 4"]:
+    def colours(self, kind: str) -> Float[np.ndarray, "rows 4"]:
         """RGBA of `kind` ("fill", "line", "text", ...) with its alpha; one row when all rows agree."""
         vector, value, mapper = self.spec(f"{kind}_color")
         if mapper is not None and not isinstance(mapper, ColorMapper):
@@ -188,7 +188,7 @@ class Rows:
         value = self.spec(name)[1]
         return 1.0 if value is None else float(value)
 
-    def one_or_all(self, name: str) -> Float[np.ndarray, "n|1"]:
+    def one_or_all(self, name: str) -> Float[np.ndarray, " rows"]:
         """Numbers of a property; one entry when all rows agree."""
         if self.one_value(name):
             return np.array([self._one_number(name)])

@@ -112,7 +112,7 @@ def union(bounds: Iterable[Bounds]) -> Bounds:
     return low, high
 
 
-def finite_bounds(values: Float[np.ndarray, "..."], *, log: bool = False) -> Bounds:
+def finite_bounds(values: Float[np.ndarray, ...], *, log: bool = False) -> Bounds:
     """Least and greatest finite (positive, for a log scale) entry."""
     keep = values[np.isfinite(values) & (values > 0 if log else True)]
     return (float(keep.min()), float(keep.max())) if keep.size else EMPTY

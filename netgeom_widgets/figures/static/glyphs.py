@@ -7,138 +7,26 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from bokeh.models import CategoricalMarkerMapper
 from bokeh.models import glyphs as bokeh_glyphs
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.path import Path
 from matplotlib.transforms import IdentityTransform, ScaledTranslation
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.static import geometry
 from netgeom_widgets.figures.static.colours import unknown
 from netgeom_widgets.figures.static.columns import Rows
 from netgeom_widgets.figures.static.frame import Coordinates
-from netgeom_widgets.figures.static.images import image_boxes, paint_image
+from netgeom_widgets.figures.static.images import paint_image
 from netgeom_widgets.figures.static.markers import marker_parts, rotated
 from netgeom_widgets.figures.static.strokes import angles, fill_keywords, line_keywords, pick
 from netgeom_widgets.figures.static.text import PX, font, plain
 
-Points = tuple[np.ndarray, np.ndarray]
 BASELINES = {
     "top": "top", "middle": "center", "bottom": "bottom", "alphabetic": "baseline", "hanging": "top",
     "ideographic": "bottom",
 }  # fmt: skip
-
-
-# Geometry: the x and y numbers of each glyph, which also give the bounds of a DataRange1d.
-
-
-def _column(rows: Rows, at: Coordinates, name: str) -> np.ndarray:
-    """A coordinate property in synthetic numbers of the range its name points to."""
-    scale = at.x if name.startswith(("x", "left", "right")) else at.y
-    vector, value, transform = rows.raw(name)
-    if transform is not None and scale.factors:
-        from bokeh.models import Dodge
-
-        if not isinstance(transform, Dodge):
-            raise unknown("transform", transform)
-        return scale.numbers(value if vector else [value] * len(rows)) + transform.value
-    if not scale.factors:
-        return rows.numbers(name)
-    return scale.numbers(value if vector else [value] * len(rows))
-
-
-def _xy(rows: Rows, at: Coordinates) -> Points:
-    return _column(rows, at, "x"), _column(rows, at, "y")
-
-
-def _nested(rows: Rows, name: str) -> list[np.ndarray]:
-    vector, value, transform = rows.raw(name)
-    if transform is not None or not vector:
-        raise NetgeomError(f"{type(rows.model).__name__}.{name} must be a column of coordinate lists.")
-    return [np.asarray(line, dtype=float) for line in value]
-
-
-def _flat(rows: Rows, at: Coordinates) -> Points:
-    xs, ys = _nested(rows, "xs"), _nested(rows, "ys")
-    return np.concatenate([*xs, []]), np.concatenate([*ys, []])
-
-
-def _rings(rows: Rows) -> list[list[list[np.ndarray]]]:
-    """MultiPolygons: row -> polygon -> rings (exterior first), each (n, 2)."""
-    pairs = zip(rows.values("xs"), rows.values("ys"), strict=True)
-    return [
-        [
-            [np.column_stack([np.asarray(x, float), np.asarray(y, float)]) for x, y in zip(px, py, strict=True)]
-            for px, py in zip(xs, ys, strict=True)
-        ]
-        for xs, ys in pairs
-    ]
-
-
-def _multi_points(rows: Rows, at: Coordinates) -> Points:
-    points = [ring for row in _rings(rows) for polygon in row for ring in polygon]
-    stacked = np.concatenate([*points, np.empty((0, 2))])
-    return stacked[:, 0], stacked[:, 1]
-
-
-def _segments(rows: Rows, at: Coordinates) -> np.ndarray:
-    ends = [_column(rows, at, name) for name in ("x0", "y0", "x1", "y1")]
-    return np.stack(ends, axis=1).reshape(-1, 2, 2)
-
-
-def _segment_points(rows: Rows, at: Coordinates) -> Points:
-    segments = _segments(rows, at)
-    return segments[..., 0].ravel(), segments[..., 1].ravel()
-
-
-def _boxes(rows: Rows, at: Coordinates) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """left, right, bottom, top of quads and bars."""
-    kind = type(rows.model)
-    if kind is bokeh_glyphs.Quad:
-        left, right, bottom, top = (_column(rows, at, name) for name in ("left", "right", "bottom", "top"))
-    elif kind is bokeh_glyphs.VBar:
-        middle, half = _column(rows, at, "x"), rows.numbers("width") / 2
-        left, right = middle - half, middle + half
-        bottom, top = _column(rows, at, "bottom"), _column(rows, at, "top")
-    else:
-        middle, half = _column(rows, at, "y"), rows.numbers("height") / 2
-        bottom, top = middle - half, middle + half
-        left, right = _column(rows, at, "left"), _column(rows, at, "right")
-    return left, right, bottom, top
-
-
-def _box_points(rows: Rows, at: Coordinates) -> Points:
-    left, right, bottom, top = _boxes(rows, at)
-    return np.concatenate([left, right]), np.concatenate([bottom, top])
-
-
-def _rect_points(rows: Rows, at: Coordinates) -> Points:
-    x, y = _xy(rows, at)
-    half_x, half_y, turn = rows.numbers("width") / 2, rows.numbers("height") / 2, angles(rows)
-    cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
-    reach_x, reach_y = half_x * cos + half_y * sin, half_x * sin + half_y * cos
-    return np.concatenate([x - reach_x, x + reach_x]), np.concatenate([y - reach_y, y + reach_y])
-
-
-def _circle_points(rows: Rows, at: Coordinates) -> Points:
-    x, y = _xy(rows, at)
-    radius = rows.numbers("radius")
-    return np.concatenate([x - radius, x + radius]), np.concatenate([y - radius, y + radius])
-
-
-def _area_points(rows: Rows, at: Coordinates) -> Points:
-    if type(rows.model) is bokeh_glyphs.VArea:
-        x = _column(rows, at, "x")
-        return np.tile(x, 2), np.concatenate([_column(rows, at, "y1"), _column(rows, at, "y2")])
-    y = _column(rows, at, "y")
-    return np.concatenate([_column(rows, at, "x1"), _column(rows, at, "x2")]), np.tile(y, 2)
-
-
-def _image_points(rows: Rows, at: Coordinates) -> Points:
-    left, right, bottom, top = image_boxes(rows, at)
-    return np.concatenate([left, right]), np.concatenate([bottom, top])
-
-
-# Painters.
 
 
 def _polygon_path(rings: list[np.ndarray]) -> Path:
@@ -160,7 +48,7 @@ def _split(points: np.ndarray) -> list[np.ndarray]:
 
 
 def _paint_patches(rows: Rows, at: Coordinates) -> None:
-    pairs = zip(_nested(rows, "xs"), _nested(rows, "ys"), strict=True)
+    pairs = zip(geometry.nested(rows, "xs"), geometry.nested(rows, "ys"), strict=True)
     polygons = [np.column_stack(pair) for pair in pairs]
     if all(np.isfinite(polygon).all() for polygon in polygons):
         at.add(PolyCollection(polygons, closed=True, **fill_keywords(rows)))
@@ -172,7 +60,7 @@ def _paint_patches(rows: Rows, at: Coordinates) -> None:
 
 def _paint_multi_polygons(rows: Rows, at: Coordinates) -> None:
     paths = []
-    for polygons in _rings(rows):
+    for polygons in geometry.rings(rows):
         rings = []
         for polygon in polygons:
             for hole, ring in enumerate(polygon):
@@ -190,13 +78,13 @@ def _one(rows: Rows) -> Rows:
 
 
 def _paint_patch(rows: Rows, at: Coordinates) -> None:
-    pieces = _split(np.column_stack(_xy(rows, at)))
+    pieces = _split(np.column_stack(geometry.xy(rows, at)))
     if pieces:
         at.add(PathCollection([_polygon_path(pieces)], **fill_keywords(_one(rows))))
 
 
 def _paint_multi_line(rows: Rows, at: Coordinates) -> None:
-    pairs = zip(_nested(rows, "xs"), _nested(rows, "ys"), strict=True)
+    pairs = zip(geometry.nested(rows, "xs"), geometry.nested(rows, "ys"), strict=True)
     at.add(_line_collection([np.column_stack(pair) for pair in pairs], rows))
 
 
@@ -207,11 +95,11 @@ def _line_collection(lines: Any, rows: Rows) -> LineCollection:
 
 
 def _paint_line(rows: Rows, at: Coordinates) -> None:
-    at.add(_line_collection([np.column_stack(_xy(rows, at))], _one(rows)))
+    at.add(_line_collection([np.column_stack(geometry.xy(rows, at))], _one(rows)))
 
 
 def _paint_step(rows: Rows, at: Coordinates) -> None:
-    x, y = _xy(rows, at)
+    x, y = geometry.xy(rows, at)
     mode = rows.scalar("mode")
     if mode == "center":
         middle = (x[:-1] + x[1:]) / 2
@@ -224,7 +112,7 @@ def _paint_step(rows: Rows, at: Coordinates) -> None:
 
 
 def _paint_segments(rows: Rows, at: Coordinates) -> None:
-    at.add(_line_collection(_segments(rows, at), rows))
+    at.add(_line_collection(geometry.segments(rows, at), rows))
 
 
 def _paint_boxes(rows: Rows, at: Coordinates) -> None:
@@ -232,13 +120,13 @@ def _paint_boxes(rows: Rows, at: Coordinates) -> None:
         raise NetgeomError(
             "The static renderer draws no rounded bars.", got=f"border_radius={rows.model.border_radius}"
         )
-    left, right, bottom, top = _boxes(rows, at)
+    left, right, bottom, top = geometry.boxes(rows, at)
     corners = np.stack([left, bottom, right, bottom, right, top, left, top], axis=1).reshape(-1, 4, 2)
     at.add(PolyCollection(corners, **fill_keywords(rows)))
 
 
 def _paint_rect(rows: Rows, at: Coordinates) -> None:
-    x, y = _xy(rows, at)
+    x, y = geometry.xy(rows, at)
     turn = angles(rows)
     half = np.stack([rows.numbers("width") / 2, rows.numbers("height") / 2], axis=1)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half[:, None, :]
@@ -264,7 +152,7 @@ def _add_in_points(at: Coordinates, paths: list[Path], x: np.ndarray, y: np.ndar
 
 
 def _paint_circle(rows: Rows, at: Coordinates) -> None:
-    x, y = _xy(rows, at)
+    x, y = geometry.xy(rows, at)
     unit_x, unit_y = at.pixels_per_unit()
     choice = {"x": unit_x, "y": unit_y, "max": max(unit_x, unit_y), "min": min(unit_x, unit_y)}
     radius = rows.numbers("radius") * choice[rows.scalar("radius_dimension")] * PX
@@ -286,8 +174,6 @@ def _paint_scatter(rows: Rows, at: Coordinates) -> None:
 
 def rows_markers(rows: Rows) -> list[str]:
     """Marker name per row, through a CategoricalMarkerMapper when there is one."""
-    from bokeh.models import CategoricalMarkerMapper
-
     vector, value, mapper = rows.raw("marker")
     column = list(value) if vector else [value] * len(rows)
     if mapper is None:
@@ -299,7 +185,7 @@ def rows_markers(rows: Rows) -> list[str]:
 
 
 def _paint_marker(rows: Rows, at: Coordinates, name: str) -> None:
-    x, y = _xy(rows, at)
+    x, y = geometry.xy(rows, at)
     turn = angles(rows)
     keywords, sizes = fill_keywords(rows), (rows.one_or_all("size") * PX) ** 2
     for part, path in marker_parts(name):
@@ -315,14 +201,14 @@ def _paint_marker(rows: Rows, at: Coordinates, name: str) -> None:
 
 
 def _paint_area(rows: Rows, at: Coordinates) -> None:
-    x, y = _area_points(rows, at)
+    x, y = geometry.area_points(rows, at)
     n = len(rows)
     outline = np.column_stack([x, y])
     at.add(PolyCollection([np.vstack([outline[:n], outline[n:][::-1]])], **fill_keywords(_one(rows))))
 
 
 def _paint_text(rows: Rows, at: Coordinates) -> None:
-    x, y = _xy(rows, at)
+    x, y = geometry.xy(rows, at)
     paint_texts(rows, at, x, y, rows.numbers("x_offset"), -rows.numbers("y_offset"), clip=True)
 
 
@@ -349,7 +235,7 @@ def paint_texts(
         at.axes.text(
             x[row], y[row], plain(text), transform=anchor + move, color=tuple(pick(colours, row)),
             ha=aligns[row], va=BASELINES[baselines[row]], rotation=math.degrees(turn[row]), rotation_mode="anchor",
-            fontproperties=font(sizes[row], styles[row], fonts[row]), usetex=False, clip_on=clip,
+            fontproperties=font(sizes[row], styles[row], fonts[row]), usetex=False, parse_math=True, clip_on=clip,
             zorder=at.next_order(), bbox=_text_box(rows, row), linespacing=1.2,
         )  # fmt: skip
 
@@ -365,28 +251,28 @@ def _text_box(rows: Rows, row: int) -> dict[str, Any] | None:
     return {"facecolor": tuple(fill), "edgecolor": tuple(line), "linewidth": width * PX, "boxstyle": "square,pad=0.15"}
 
 
-Geometry = Callable[[Rows, Coordinates], Points]
+Geometry = Callable[[Rows, Coordinates], geometry.Points]
 Painter = Callable[[Rows, Coordinates], None]
 _G = bokeh_glyphs
 GLYPHS: dict[type, tuple[Geometry, Painter]] = {
-    _G.Patches: (_flat, _paint_patches),
-    _G.MultiPolygons: (_multi_points, _paint_multi_polygons),
-    _G.Patch: (_xy, _paint_patch),
-    _G.MultiLine: (_flat, _paint_multi_line),
-    _G.Line: (_xy, _paint_line),
-    _G.Step: (_xy, _paint_step),
-    _G.Segment: (_segment_points, _paint_segments),
-    _G.Scatter: (_xy, _paint_scatter),
-    _G.Circle: (_circle_points, _paint_circle),
-    _G.Image: (_image_points, paint_image),
-    _G.ImageRGBA: (_image_points, paint_image),
-    _G.Quad: (_box_points, _paint_boxes),
-    _G.VBar: (_box_points, _paint_boxes),
-    _G.HBar: (_box_points, _paint_boxes),
-    _G.Rect: (_rect_points, _paint_rect),
-    _G.Text: (_xy, _paint_text),
-    _G.VArea: (_area_points, _paint_area),
-    _G.HArea: (_area_points, _paint_area),
+    _G.Patches: (geometry.flat, _paint_patches),
+    _G.MultiPolygons: (geometry.multi_points, _paint_multi_polygons),
+    _G.Patch: (geometry.xy, _paint_patch),
+    _G.MultiLine: (geometry.flat, _paint_multi_line),
+    _G.Line: (geometry.xy, _paint_line),
+    _G.Step: (geometry.xy, _paint_step),
+    _G.Segment: (geometry.segment_points, _paint_segments),
+    _G.Scatter: (geometry.xy, _paint_scatter),
+    _G.Circle: (geometry.circle_points, _paint_circle),
+    _G.Image: (geometry.image_points, paint_image),
+    _G.ImageRGBA: (geometry.image_points, paint_image),
+    _G.Quad: (geometry.box_points, _paint_boxes),
+    _G.VBar: (geometry.box_points, _paint_boxes),
+    _G.HBar: (geometry.box_points, _paint_boxes),
+    _G.Rect: (geometry.rect_points, _paint_rect),
+    _G.Text: (geometry.xy, _paint_text),
+    _G.VArea: (geometry.area_points, _paint_area),
+    _G.HArea: (geometry.area_points, _paint_area),
 }
 
 

@@ -158,10 +158,10 @@ def _grid_heights(grid: Any, widths: list[float]) -> list[float]:
 def place(model: Any, left: float, top: float, width: float, height: float | None = None) -> list[tuple[Any, Box]]:
     """All plots and texts of a layout with their boxes, in drawing order."""
     own = height_at(model, width)
-    height = own if height is None or not (model.sizing_mode in _HIGH) else height
+    height = own if height is None or model.sizing_mode not in _HIGH else height
     if not model.visible:
         return []
-    if isinstance(model, Plot | Spacer) or isinstance(model, _TEXTS):
+    if isinstance(model, (Plot, Spacer, *_TEXTS)):
         return [(model, Box(left, top, width, height))]
     found: list[tuple[Any, Box]] = []
     if isinstance(model, Row):

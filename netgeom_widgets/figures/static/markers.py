@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
 
 from netgeom_widgets.errors import NetgeomError
 
@@ -58,7 +59,9 @@ def _y() -> Path:
 
 def _plus() -> Path:
     a, b = 3 * _R / 8, _R
-    return _closed([(a, b), (a, a), (b, a), (b, -a), (a, -a), (a, -b), (-a, -b), (-a, -a), (-b, -a), (-b, a), (-a, a), (-a, b)])  # fmt: skip
+    quarter = [(a, b), (a, a), (b, a)]
+    turns = [quarter, [(y, -x) for x, y in quarter], [(-x, -y) for x, y in quarter], [(-y, x) for x, y in quarter]]
+    return _closed([point for turn in turns for point in turn])
 
 
 _HALF = 3 * _R / 8
@@ -74,7 +77,7 @@ _BASES = {
     "plus": _plus,
     "square_pin": lambda: _curved(
         [(-_R, _R), (0, _HALF), (_R, _R), (_HALF, 0), (_R, -_R), (0, -_HALF), (-_R, -_R), (-_HALF, 0), (-_R, _R)]
-    ),  # fmt: skip
+    ),
     "triangle_pin": _triangle_pin,
 }
 _LINES = {
@@ -90,9 +93,7 @@ _INSIDE = {
 }
 
 
-def _scale(factor: float):  # noqa: ANN202  (a matplotlib transform; importing its class here only for the hint is not worth it)
-    from matplotlib.transforms import Affine2D
-
+def _scale(factor: float) -> Affine2D:
     return Affine2D().scale(factor)
 
 

@@ -15,6 +15,7 @@ from bokeh.models import (
     GlyphRenderer,
     Grid,
     Legend,
+    LogScale,
     Title,
     ToolbarPanel,
 )
@@ -51,7 +52,10 @@ def _rows(renderer: GlyphRenderer, glyph: Any = None) -> Rows:
 
 
 def _state(renderer: GlyphRenderer, name: str) -> tuple[Any, dict[str, float]]:
-    """Glyph and overrides of a state (selection, nonselection, muted); "auto" is the glyph itself, faded if not selected."""
+    """Glyph and overrides of a state (selection, nonselection, muted).
+
+    "auto" is the glyph itself, faded unless it is selected.
+    """
     glyph = getattr(renderer, f"{name}_glyph")
     if glyph is not None and not isinstance(glyph, str):
         return glyph, {}
@@ -132,8 +136,6 @@ class PlotPicture:
 
     def scales(self, frame: tuple[float, float]) -> tuple[dict[str, Scale], dict[str, Scale]]:
         """All x and y scales by range name, for a frame of this size."""
-        from bokeh.models import LogScale
-
         found: dict[str, dict[str, tuple[float, float]]] = {"x": {}, "y": {}}
         for which in "xy":
             for name, (range_, scale) in self._ranges(which).items():

@@ -14,7 +14,9 @@ from netgeom_widgets.figures.static.colours import rgba
 from netgeom_widgets.figures.static.columns import Rows
 from netgeom_widgets.figures.static.text import PX
 
-_DASHES = {"solid": [], "dashed": [6], "dotted": [2, 4], "dotdash": [2, 4, 6, 4], "dashdot": [6, 4, 2, 4]}
+# Names reach the browser only from per-row properties, where BokehJS reads them so; elsewhere Python has already
+# made them lengths, and other ones.
+_DASHES = {"solid": [], "dashed": [3, 2], "dotted": [2, 1], "dotdash": [2, 4, 6, 4], "dashdot": [6, 4, 2, 4]}
 _CAPS = {"butt": "butt", "round": "round", "square": "projecting"}
 _HATCHES = {
     "diagonal_cross": "x", "vertical_line": "|", "horizontal_line": "-", "cross": "+", "dot": ".", "ring": "o",
@@ -23,7 +25,7 @@ _HATCHES = {
 
 
 def dash_style(pattern: Any, offset: float, width: float) -> tuple[float, list[float] | None]:
-    """matplotlib's (offset, on-off lengths) of a Bokeh dash pattern in pixels, for a line `width` pixels wide."""
+    """The (offset, on-off lengths) for matplotlib of a Bokeh dash pattern in pixels, for a line `width` pixels wide."""
     if isinstance(pattern, str):
         pattern = _DASHES[pattern] if pattern in _DASHES else [float(part) for part in pattern.split()]
     lengths = [float(length) for length in pattern or []]

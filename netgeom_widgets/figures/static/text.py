@@ -10,6 +10,8 @@ from typing import Any
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from netgeom_widgets.figures.static.colours import rgba
+
 PX = 72 / 96
 """Points in a CSS pixel: line widths and font sizes of Bokeh are in pixels, those of matplotlib in points."""
 
@@ -87,9 +89,7 @@ def wrap(text: str, prop: FontProperties, width: float) -> str:
 
 
 def text_style(model: Any, prefix: str = "") -> dict[str, Any]:
-    """matplotlib keywords of a Bokeh model's scalar text properties (`{prefix}text_color` and so on)."""
-    from netgeom_widgets.figures.static.colours import rgba
-
+    """Keywords for matplotlib of a Bokeh model's scalar text properties (`{prefix}text_color` and so on)."""
     red, green, blue, alpha = rgba(getattr(model, f"{prefix}text_color"))
     prop = font(
         getattr(model, f"{prefix}text_font_size"),

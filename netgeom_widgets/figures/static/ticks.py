@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def _basic(formatter: BasicTickFormatter, ticks: Sequence[float]) -> list[str]:
         return [label.replace("-", "−") for label in write(formatter.precision)]
     for precision in range(3, 16):
         labels = write(precision)
-        if all(a != b for a, b in zip(labels, labels[1:], strict=False)):
+        if all(a != b for a, b in pairwise(labels)):
             break
     return [label.replace("-", "−") for label in labels]
 
@@ -145,9 +146,7 @@ def _numeral(formatter: NumeralTickFormatter, value: float) -> str:
 
 def _powers(formatter: LogTickFormatter, base: float, ticks: Sequence[float]) -> list[tuple[str, bool]]:
     exponents = [round(math.log(tick, base)) if tick > 0 else 0 for tick in ticks]
-    if any(a == b for a, b in zip(exponents, exponents[1:], strict=False)) or not np.allclose(
-        ticks, [float(base) ** one for one in exponents]
-    ):
+    if any(a == b for a, b in pairwise(exponents)) or not np.allclose(ticks, [float(base) ** one for one in exponents]):
         return [(text, False) for text in _format(BasicTickFormatter(), ticks)]
     least = getattr(formatter, "min_exponent", 0)
     return [
