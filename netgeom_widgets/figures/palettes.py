@@ -157,7 +157,7 @@ def map_rgba(
     Returns
     -------
     ndarray of uint8, shape (*values.shape, 4)
-        Time: about 15 ms for a million values.
+        Under 0.1 s for a million values.
     """
     if not len(palette):
         raise NetgeomError("The palette is empty.", expected="at least one colour")
@@ -178,7 +178,7 @@ def map_values(
 ) -> list[str]:
     """Colours of numbers under a linear colour map, as texts for a Bokeh column; see `map_rgba`.
 
-    One Python text per value (about 30 ms for a million): texts of the palette are shared, not built.
+    One entry per value (under 0.1 s for a million): the texts are those of the palette, none is built.
     """
     if not len(palette):
         raise NetgeomError("The palette is empty.", expected="at least one colour")
