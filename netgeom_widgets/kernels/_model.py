@@ -10,11 +10,12 @@ from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
 
-# Hooks of these modules compute weights and belong to the model; every other hook is an observer and stays behind.
-_WEIGHT_HOOKS = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
-_HOOK_TABLES = (
-    "_forward_hooks",
-    "_forward_pre_hooks",
+# Forward hooks of these compute weights and come along. Any other may change what a module returns, so it is refused, but for
+# those that declare that they only look (the attribute below); a copy must not call them: they report to their owner.
+_WEIGHT_HOOKS = "torch.nn.utils."
+OBSERVER_MARK = "netgeom_observer"
+_FORWARD_TABLES = ("_forward_hooks", "_forward_pre_hooks")
+_OTHER_TABLES = (
     "_backward_hooks",
     "_backward_pre_hooks",
     "_forward_hooks_with_kwargs",
@@ -24,7 +25,7 @@ _HOOK_TABLES = (
 
 
 def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64) -> nn.Module:
-    """Deep copy in eval mode on the CPU, without observers' hooks and without gradients.
+    """Deep copy in eval mode on the CPU, without hooks that only observe and without gradients.
 
     Parameters
     ----------
@@ -36,14 +37,16 @@ def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64)
     Raises
     ------
     NetgeomError
-        Not a module, cannot be copied, has parameters that are not initialised, complex or not finite.
+        Not a module, cannot be copied, has parameters that are not initialised, complex or not finite, or forward hooks
+        that may change its results.
     """
     if not isinstance(model, nn.Module):
         raise NetgeomError("The model is not a torch module", expected="a torch.nn.Module", got=type(model).__name__)
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         _check(name, tensor)
+    memo = _without_observers(model)
     try:
-        duplicate = copy.deepcopy(model, _without_observers(model))
+        duplicate = copy.deepcopy(model, memo)
     except Exception as error:  # user code runs in __deepcopy__: whatever it raises, the answer is the same
         raise NetgeomError(
             f"The model cannot be copied ({type(error).__name__}: {error})",
@@ -57,20 +60,33 @@ def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64)
 def _without_observers(model: nn.Module) -> dict[int, object]:
     """A deepcopy memo that replaces hook tables by what belongs to the model; the model itself stays as it is."""
     memo: dict[int, object] = {}
-    for module in model.modules():
-        for table_name in _HOOK_TABLES:
-            table = getattr(module, table_name, None)
-            if isinstance(table, dict) and table:
-                kept = OrderedDict((key, hook) for key, hook in table.items() if type(hook).__module__ in _WEIGHT_HOOKS)
+    for path, module in model.named_modules():
+        for name in _FORWARD_TABLES:
+            table = getattr(module, name)
+            kept = OrderedDict()
+            for key, hook in table.items():
+                if type(hook).__module__.startswith(_WEIGHT_HOOKS):
+                    kept[key] = hook
+                elif not getattr(hook, OBSERVER_MARK, False):
+                    raise NetgeomError(
+                        f"{path or 'The model'} has a forward hook that may change its result",
+                        expected="a model without forward hooks of its own",
+                        got=getattr(hook, "__qualname__", type(hook).__name__),
+                        try_this=f"handle.remove() first, or hook.{OBSERVER_MARK} = True on a function that only looks",
+                    )
+            if table:
                 memo[id(table)] = kept
+        memo.update({id(table): type(table)() for name in _OTHER_TABLES if (table := getattr(module, name, None))})
     return memo
 
 
 def _check(name: str, tensor: torch.Tensor) -> None:
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if isinstance(tensor, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer):
         raise NetgeomError(
             f"{name} is not initialised (a lazy module)", try_this="call the model once on a batch before exploring it"
         )
+    if tensor.is_meta:
+        raise NetgeomError(f"{name} has no values (meta device)", try_this="load the weights first")
     if tensor.is_complex():
         raise NetgeomError(f"{name} is complex", expected="real parameters", got=str(tensor.dtype))
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):

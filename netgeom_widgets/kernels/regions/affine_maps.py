@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # promised, since the estimate is a first-order one.
 _FIT_TOLERANCE = 1e-10
 _SMALL_AREA = 1e-12  # of the domain
+_WIDE = 1024.0  # widths of the domain: the difference then dominates the constant terms it is taken from
 _ROWS_AT_ONCE = 1 << 22  # numbers in the inputs of one batch of differentiated regions
 
 
@@ -71,28 +72,36 @@ def _argmax(values: ndarray, starts: ndarray, sides: ndarray) -> Int[ndarray, " 
 def differentiate(
     partition: Partition, regions: Int[ndarray, " M"]
 ) -> tuple[Float[ndarray, "M C 2"], Float[ndarray, "M C"]]:
-    """Slopes and offsets of the branches themselves: every activation keeps the branch known for the region."""
+    """Slopes and offsets of the branches themselves: every activation keeps the branch known for the region.
+
+    A branch is affine on the whole plane, so a difference over a step far wider than the domain gives its slope to
+    rounding; the region's own width does not matter.
+    """
     domain, centroids = partition.domain, partition.centroids[regions]
+    step = _WIDE * float(np.ptp(domain.polygon, axis=0).max())
     slopes, offsets = [], []
     rows = max(1, _ROWS_AT_ONCE // max(domain.origin.size, sum(len(layer.on) for layer in partition.layers)))
     for at in range(0, len(regions), rows):
         part = slice(at, at + rows)
         x = torch.from_numpy(domain.to_input(centroids[part]))
-        branch = _on_branches(partition, regions[part])
+        u, v = (torch.from_numpy(direction) for direction in (domain.u, domain.v))
         with torch.no_grad():
-            directions = [torch.from_numpy(d).expand_as(x).contiguous() for d in (domain.u, domain.v)]
-            (value, along_u), (_, along_v) = (torch.func.jvp(branch, (x,), (d,)) for d in directions)
-        found = torch.stack([along_u, along_v], -1).numpy()
+            branch = _on_branches(partition, np.tile(regions[part], 3))
+            value, along_u, along_v = branch(torch.cat([x, x + step * u, x + step * v])).chunk(3)
+        found = (torch.stack([along_u - value, along_v - value], -1) / step).numpy()
         slopes.append(found)
         offsets.append(value.numpy() - np.einsum("rcd,rd->rc", found, centroids[part]))
     return np.concatenate(slopes), np.concatenate(offsets)
 
 
 def input_jacobian(partition: Partition, region: int) -> ndarray:
-    """(C, *input shape) by reverse differentiation of the region's branch."""
-    x = torch.from_numpy(partition.domain.to_input(partition.centroids[region : region + 1]))
-    branch = _on_branches(partition, np.array([region]))
-    return torch.func.jacrev(lambda row: branch(row[None])[0])(x[0]).numpy()
+    """(C, *input shape) by reverse differentiation of the region's branch, one row of a batch for every output."""
+    n_outputs = partition.outputs.shape[1]
+    x = torch.from_numpy(partition.domain.to_input(partition.centroids[np.full(n_outputs, region)])).requires_grad_()
+    branch = _on_branches(partition, np.full(n_outputs, region))
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(branch(x).diagonal().sum(), x)
+    return gradient.numpy()
 
 
 def _on_branches(partition: Partition, regions: ndarray) -> Callable[[Tensor], Tensor]:

@@ -79,13 +79,10 @@ class Certificate:
 def certify(partition: Partition, *, grid: int, samples: int, seed: int | np.random.Generator) -> Certificate:
     """All checks, O(R N) for N units."""
     rng = np.random.default_rng(seed)
-    wrong, undecided = 0, 0
     corners, owners = _shrunk_corners(partition)
     shrunk = _compare_signs(partition, corners, owners)
     inside, regions = _grid_points(partition, grid)
     on_grid = _compare_signs(partition, inside, regions)
-    wrong, undecided = shrunk[0] + on_grid[0], shrunk[1] + on_grid[1]
-    del wrong
     return Certificate(
         area_error=abs(float(partition.areas.sum()) / partition.domain.area - 1),
         euler=len(partition.vertices) - len(partition.edges) + partition.n_regions,
@@ -94,7 +91,7 @@ def certify(partition: Partition, *, grid: int, samples: int, seed: int | np.ran
         shrunk_wrong=shrunk[0],
         grid_checked=len(inside),
         grid_wrong=on_grid[0],
-        undecided=undecided,
+        undecided=shrunk[1] + on_grid[1],
         value_error=_value_error(partition, samples, rng),
         slope_error=_slope_error(partition, samples, rng),
     )
@@ -175,14 +172,15 @@ def _value_error(partition: Partition, n: int, rng: np.random.Generator) -> floa
 
 
 def _slope_error(partition: Partition, n: int, rng: np.random.Generator) -> float:
-    """Maps against forward differentiation of the untraced model at centroids."""
+    """Maps against reverse differentiation of the untraced model at centroids."""
     large = np.flatnonzero(partition.areas > 1e-12 * partition.domain.area)
     chosen = large if len(large) <= n else rng.choice(large, n, replace=False)
     if not len(chosen):
         return 0.0
     domain = partition.domain
     x = torch.from_numpy(domain.to_input(partition.centroids[chosen])).requires_grad_(True)
-    outputs = partition.program.model(x).reshape(len(x), -1)
+    with torch.enable_grad():
+        outputs = partition.program.model(x).reshape(len(x), -1)
     found = np.empty((len(chosen), outputs.shape[1], 2))
     for c in range(outputs.shape[1]):
         (gradient,) = torch.autograd.grad(outputs[:, c].sum(), x, retain_graph=True)

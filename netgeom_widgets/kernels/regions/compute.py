@@ -88,12 +88,12 @@ def compile_partition(
     """Check and copy the model once; the result computes partitions of any polygon in planes of the same input shape."""
     if not isinstance(domain, Slice):
         raise NetgeomError("The domain is not a slice", expected="a netgeom_widgets.Slice", got=type(domain).__name__)
-    if not 0 <= tolerance < 0.1:
+    if not (isinstance(tolerance, int | float) and 0 <= tolerance < 0.1):
         raise NetgeomError(
-            "The tolerance must be a small relative number", expected="0 <= tolerance < 0.1", got=f"{tolerance}"
+            "The tolerance must be a small relative number", expected="0 <= tolerance < 0.1", got=f"{tolerance!r}"
         )
-    if max_regions < 1:
-        raise NetgeomError("max_regions must be positive", got=f"{max_regions}")
+    if not (isinstance(max_regions, int) and max_regions >= 1):
+        raise NetgeomError("max_regions must be a positive whole number", expected="1 or more", got=f"{max_regions!r}")
     program = Program(private_copy(model), torch.from_numpy(domain.to_input(_probe_points(domain.polygon))))
 
     def run(

@@ -20,9 +20,9 @@ _MAX_SIDE = 1 << 15
 
 def locate(partition: Partition, points: Any) -> Int32[ndarray, " M"]:
     """Region of each point: the one right of the nearest edge on its left. O(M sqrt(E) log) for well-shaped regions."""
-    points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    if not np.isfinite(points).all():
-        raise NetgeomError("The points are not finite", expected="an array (M, 2) of finite numbers")
+    points = np.asarray(points, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+        raise NetgeomError("The points are not slice coordinates", expected="an array (M, 2) of finite numbers", got=f"{points.shape}")
     found = np.full(len(points), -1, dtype=np.int32)
     heights, row = np.unique(points[:, 1], return_inverse=True)
     order = np.lexsort((points[:, 0], row))

@@ -176,9 +176,12 @@ class Partition:
     def resolution(self) -> float:
         """Width in slice units below which float64 arithmetic no longer separates the hinges of this domain.
 
-        Ninth decile over the units that cut the domain of (forward rounding error) / (slope of the pre-activation).
+        Ninth decile over the units that cut the domain of (forward rounding error) / (slope of the pre-activation), and not
+        less than the distance of neighbouring floats in the inputs.
         """
-        return self.relative_resolution * float(np.ptp(self.domain.polygon, axis=0).max())
+        domain = self.domain
+        spacing = np.finfo(np.float64).eps * np.abs(domain.to_input(domain.polygon)).max() / np.abs(domain.basis).max()
+        return max(self.relative_resolution * float(np.ptp(domain.polygon, axis=0).max()), float(spacing))
 
     # -------------------------------------------------------------------------------------------------------- values
 

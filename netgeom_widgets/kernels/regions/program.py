@@ -341,63 +341,79 @@ class Program:
     def _check_on(self, probe: Tensor) -> None:
         """The graph must give what the model gives, and every sample its own result."""
         with torch.no_grad():
-            try:
-                expected = self.model(probe)
-            except Exception as error:
-                raise NetgeomError(
-                    f"The model does not accept inputs shaped like the slice's origin ({type(error).__name__}: {error})",
-                    expected="a model that takes one tensor, batch first",
-                    got=f"a batch of shape {tuple(probe.shape)}",
-                ) from error
-            if not isinstance(expected, Tensor) or len(expected) != len(probe):
-                raise UnsupportedModuleError(
-                    "The model returns something else than one tensor", expected="one tensor, batch first"
-                )
-            if not bool(torch.isfinite(expected).all()):
-                raise NetgeomError("The model's output is not finite inside the domain", expected="finite outputs")
-            expected = expected.reshape(len(probe), -1)
-            alone = torch.cat([self.model(row[None]).reshape(1, -1) for row in probe])
+            expected = self._outputs(probe)
             scale = _ROUNDING * (1 + float(expected.abs().max()))
-            if float((alone - expected).abs().max()) > scale:
+            try:
+                alone = torch.cat([self._outputs(row[None]) for row in probe])
+            except NetgeomError:
+                raise self._mixing(probe) from None
+            if alone.shape != expected.shape or float((alone - expected).abs().max()) > scale:
                 raise self._mixing(probe)
-            read = self.plain(probe)
-        if read.shape != expected.shape or float((read - expected).abs().max()) > scale:
+            try:
+                difference = float((self.plain(probe) - expected).abs().max())
+            except (RuntimeError, TypeError, ValueError, IndexError) as error:
+                raise _untraceable("", self.model, error) from error
+        if not difference <= scale:
             raise UnsupportedModuleError(
                 "The traced graph does not reproduce the model",
                 expected="a forward that depends on its input alone",
-                got=f"outputs that differ by {float((read - expected).abs().max()):.3g}",
+                got=f"outputs that differ by {difference:.3g}",
                 try_this="no state kept between calls, no random numbers, no in-place change of a shared tensor",
             )
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        """(rows, C) what the untraced copy gives, checked."""
+        try:
+            found = self.model(x)
+        except Exception as error:  # the user's code: whatever it raises, the answer is the same
+            raise NetgeomError(
+                f"The model does not accept inputs shaped like the slice's origin ({type(error).__name__}: {error})",
+                expected="a model that takes one tensor, batch first",
+                got=f"a batch of shape {tuple(x.shape)}",
+            ) from error
+        if not isinstance(found, Tensor) or found.ndim == 0 or len(found) != len(x) or not found.numel():
+            got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise UnsupportedModuleError(
+                "The model does not return one tensor with a row for every input",
+                expected=f"a tensor ({len(x)}, ...) for {len(x)} inputs",
+                got=str(got),
+            )
+        if not bool(torch.isfinite(found).all()):
+            raise NetgeomError("The model's output is not finite inside the domain", expected="finite outputs")
+        return found.reshape(len(x), -1)
 
     def _mixing(self, probe: Tensor) -> UnsupportedModuleError:
         """Name the first operation whose rows depend on each other."""
         together, alone = self._trail(probe), self._trail(probe[:1])
         for node, value in together.items():
-            single = alone[node]
-            if isinstance(value, Tensor) and not _same(value[:1], single):
+            if isinstance(value, Tensor) and not _same(value[:1] if value.ndim else value, alone.get(node)):
                 return self._refuse(node, "mixes the samples of a batch: a sample's output depends on the others")
         return UnsupportedModuleError(
             "The model mixes the samples of a batch", expected="each sample's output to depend on it alone"
         )
 
     def _trail(self, x: Tensor) -> dict[fx.Node, Any]:
+        """Value of every operation, as far as they can be computed."""
         values: dict[fx.Node, Any] = {}
         trailing: dict[fx.Node, Any] = {}
         for node in self.graph.nodes:
-            if node.op == "placeholder" and node in self._batched:
-                values[node] = x
-            elif node in self._activation_at:
-                values[node] = self._activation_at[node].apply(values[node.args[0]])
-            elif node in self._batched:
-                values[node] = self._call(node, {**self._constants, **values}, self._shapes(node, trailing, len(x)))
-            else:
-                continue
+            try:
+                if node.op == "placeholder" and node in self._batched:
+                    values[node] = x
+                elif node in self._activation_at:
+                    values[node] = self._activation_at[node].apply(values[node.args[0]])
+                elif node in self._batched:
+                    values[node] = self._call(node, {**self._constants, **values}, self._shapes(node, trailing, len(x)))
+                else:
+                    continue
+            except (RuntimeError, TypeError, ValueError, IndexError):
+                break
             trailing[node] = _map_tensors(lambda t: tuple(t.shape[1:]), values[node])
         return values
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool((a - b).abs().max() <= _ROUNDING * (1 + a.abs().max()))
+def _same(a: Tensor, b: Any) -> bool:
+    return isinstance(b, Tensor) and a.shape == b.shape and bool((a - b).abs().max() <= _ROUNDING * (1 + a.abs().max()))
 
 
 def _map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:

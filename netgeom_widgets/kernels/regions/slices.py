@@ -61,6 +61,10 @@ class Slice:
     @classmethod
     def box(cls, xmin: float, xmax: float, ymin: float, ymax: float) -> Slice:
         """The rectangle itself, for networks with two inputs."""
+        if not (xmax > xmin and ymax > ymin):
+            raise NetgeomError(
+                "The box is empty", expected="xmin < xmax and ymin < ymax", got=f"{xmin, xmax, ymin, ymax}"
+            )
         corners = [(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax)]
         return cls(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array(corners, dtype=np.float64))
 
@@ -115,7 +119,7 @@ class Slice:
 
     def to_input(self, points: Any) -> ndarray:
         """(M, 2) slice coordinates -> (M, *input shape)."""
-        points = _float64(points, "points").reshape(-1, 2)
+        points = _points(points)
         return (self.origin.ravel() + points @ self.basis.T).reshape(len(points), *self.origin.shape)
 
     def to_slice(self, inputs: Any) -> tuple[Float[ndarray, "M 2"], Float[ndarray, " M"]]:
@@ -141,12 +145,20 @@ def _float64(values: Any, name: str) -> ndarray:
     if isinstance(values, torch.Tensor):
         values = values.detach().to("cpu", torch.float64).numpy()
     try:
-        array = np.array(values, dtype=np.float64)
+        array = np.array(values)
+        array = array.astype(np.float64, casting="unsafe" if array.dtype.kind in "biuf" else "safe")
     except (TypeError, ValueError) as error:
         raise NetgeomError(f"{name} is not an array of real numbers", got=type(values).__name__) from error
     if not np.isfinite(array).all():
         raise NetgeomError(f"{name} has entries that are not finite", expected="finite numbers")
     return array
+
+
+def _points(points: Any) -> Float[ndarray, "M 2"]:
+    points = _float64(points, "points")
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise NetgeomError("The points are not slice coordinates", expected="an array (M, 2)", got=f"{points.shape}")
+    return points
 
 
 def _orthonormal(first: ndarray, second: ndarray) -> tuple[ndarray, ndarray]:
