@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from netgeom_widgets import errors, execution, figures, kernels, widgets
-    from netgeom_widgets.doctor import doctor
+    from netgeom_widgets.diagnosis import doctor
     from netgeom_widgets.kernels.regions import Slice
     from netgeom_widgets.widgets import RegionExplorer, link
 
@@ -20,7 +20,7 @@ _SUBPACKAGES = ("errors", "execution", "figures", "kernels", "widgets")
 _NAMES = {
     "RegionExplorer": "netgeom_widgets.widgets",
     "Slice": "netgeom_widgets.kernels.regions",
-    "doctor": "netgeom_widgets.doctor",
+    "doctor": "netgeom_widgets.diagnosis",
     "link": "netgeom_widgets.widgets",
 }
 
