@@ -266,7 +266,15 @@ def test_matched_aspect_makes_units_equally_long():
     axes = to_figure(plot).axes[0]
     one = axes.transData.transform([(0, 0), (1, 1)])
     across, up = one[1] - one[0]
-    assert across == pytest.approx(up, rel=0.08)
+    assert across == pytest.approx(up, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [(700, 300), (300, 700)])
+def test_matched_aspect_keeps_given_ranges_and_shapes_the_frame(size):
+    plot = figure(match_aspect=True, x_range=(-1, 1), y_range=(-1, 1), width=size[0], height=size[1])
+    axes = to_figure(plot).axes[0]
+    across, up = np.diff(axes.transData.transform([(0, 0), (1, 1)]), axis=0)[0]
+    assert axes.get_xlim() == axes.get_ylim() == (-1, 1) and across == pytest.approx(up)
 
 
 def test_extra_ranges():
