@@ -10,8 +10,9 @@ from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
 
-# Forward hooks of these compute weights and come along. Any other may change what a module returns, so it is refused, but for
-# those that declare that they only look (the attribute below); a copy must not call them: they report to their owner.
+# Forward hooks of these compute weights and come along. Any other may change what a module returns, so it is refused,
+# but for those that declare that they only look (the attribute below); a copy must not call them: they report to their
+# owner.
 _WEIGHT_HOOKS = "torch.nn.utils."
 OBSERVER_MARK = "netgeom_observer"
 _FORWARD_TABLES = ("_forward_hooks", "_forward_pre_hooks")
@@ -51,7 +52,7 @@ def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64)
         raise NetgeomError(
             f"The model cannot be copied ({type(error).__name__}: {error})",
             expected="a module that copy.deepcopy accepts, since kernels never touch the one given",
-            try_this="keep only parameters, buffers and plain values as attributes, or detach() tensors stored on modules",
+            try_this="only parameters, buffers and plain values as attributes; detach() tensors stored on modules",
         ) from error
     duplicate = duplicate.to("cpu") if dtype is None else duplicate.to("cpu", dtype)
     return duplicate.eval().requires_grad_(False)

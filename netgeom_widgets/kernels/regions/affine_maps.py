@@ -1,4 +1,4 @@
-"""Affine maps of regions: fitted to the corners where that is accurate, differentiated on the known branch elsewhere."""
+"""Affine maps of regions: fitted to the corners where that is accurate, else taken from the known branch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fit(partition: Partition) -> tuple[Float[ndarray, "R C 2"], Float[ndarray, "
         f1, f2 = (outputs[far] - outputs[base]) / cross[:, None], (outputs[wide] - outputs[base]) / cross[:, None]
         slopes = np.stack([f1 * d2[:, 1:] - f2 * d1[:, 1:], f2 * d1[:, :1] - f1 * d2[:, :1]], -1)
         height = np.abs(cross) / np.linalg.norm(d1, axis=1)
-        error = partition.rounding.max() / height
+        error = partition.output_rounding.max() / height
     error[~np.isfinite(error)] = np.inf
     good = error <= np.quantile(error, 0.5)
     largest = np.abs(slopes[good]).max(initial=0.0)
@@ -51,7 +51,7 @@ def fit(partition: Partition) -> tuple[Float[ndarray, "R C 2"], Float[ndarray, "
 
 
 def _triangles(partition: Partition) -> tuple[ndarray, ndarray, ndarray]:
-    """Three corners of every region that span it well: the first, the farthest from it, the farthest from their line."""
+    """Three corners that span a region well: the first, the farthest from it, the farthest from their line."""
     offsets, ring, points = partition.ring_offsets, partition.ring_vertices, partition.vertices
     starts, sides = offsets[:-1], np.diff(offsets)
     base = ring[starts]

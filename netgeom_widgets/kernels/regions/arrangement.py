@@ -1,12 +1,13 @@
 """Refinement of a planar cell complex by the zero lines of piecewise-linear pre-activations.
 
-The complex is a subdivision of a convex polygon into convex faces that share vertices and edges. A pre-activation is affine
-inside every face, so its values at the vertices decide everything: which edges it cuts, in which faces it is a chord, and
-which chords cross. Faces are then found by turning left at every crossing; coordinates are never compared or sorted.
+The complex is a subdivision of a convex polygon into convex faces that share vertices and edges. A pre-activation is
+affine inside every face, so its values at the vertices decide everything: which edges it cuts, in which faces it is a
+chord, and which chords cross. Faces are then found by turning left at every crossing; coordinates are never compared or
+sorted.
 
-Two forms of the same step exist. `_split_together` inserts many units at once and is right for units in general position.
-Units that are not (a hinge through an existing vertex, concurrent or duplicate hinges) are recognised, withheld, and inserted
-one at a time by `_split_one`, where concurrency is an ordinary shared vertex.
+Two forms of the same step exist. `_split_together` inserts many units at once and is right for units in general
+position. Units that are not (a hinge through an existing vertex, concurrent or duplicate hinges) are recognised,
+withheld, and inserted one at a time by `_split_one`, where concurrency is an ordinary shared vertex.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _without(columns: Tensor, positions: Tensor) -> Tensor:
 
 
 def _too_close(group: Tensor, position: Tensor, tolerance: float) -> Tensor:
-    """Indices i such that sorted entries i and i+1 of one group are nearer than the tolerance (or than the sort key resolves)."""
+    """Indices i of sorted entries i, i+1 of one group nearer than the tolerance, or than the sort key resolves."""
     if len(group) < 2:
         return group.new_empty(0)
     resolved = max(tolerance, 2.0**-51 * float(group[-1] + 1))

@@ -105,8 +105,8 @@ def _segment_faces(chords: Chords, crossings: Crossings) -> Tensor:
 def _left_turns(touched: Touched, chords: Chords, crossings: Crossings) -> Tensor:
     """Successor of every half-edge around its new face.
 
-    Numbering: 0..G-1 the boundary in ring order, then ``G + 2*segment + d``. On a ring that runs counter-clockwise the arc
-    from p to q lies to the right of the chord p -> q, which fixes every turn without coordinates.
+    Numbering: 0..G-1 the boundary in ring order, then ``G + 2*segment + d``. On a ring that runs counter-clockwise the
+    arc from p to q lies to the right of the chord p -> q, which fixes every turn without coordinates.
     """
     g, m, n = len(touched.half_edges), len(chords.p), len(crossings.chord)
     follow = torch.empty(g + 2 * (m + n), dtype=torch.int64)

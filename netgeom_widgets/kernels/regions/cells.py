@@ -23,6 +23,7 @@ class Complex:
 
     @property
     def n_faces(self) -> int:
+        """Number of faces."""
         return len(self.ring_offsets) - 1
 
     @property
@@ -95,6 +96,7 @@ def _append_between(out: Tensor, n: int, a: Tensor, b: Tensor, t: Tensor) -> Non
 
 
 def any_per_face(flags: Tensor, offsets: Tensor) -> Tensor:
+    """Whether any ring entry of each face is flagged."""
     total = torch.zeros(len(flags) + 1, dtype=torch.int64)
     torch.cumsum(flags, 0, out=total[1:])
     return total[offsets[1:]] > total[offsets[:-1]]

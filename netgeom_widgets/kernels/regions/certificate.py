@@ -34,16 +34,18 @@ class Certificate:
     patterns_distinct : bool
         No two regions share an activation pattern.
     shrunk_checked, shrunk_wrong : int
-        Corners of every region, moved 2 % towards its centroid: the model's own signs there must be the region's pattern.
+        Corners of every region, moved 2 % towards its centroid: the model's own signs there must be the region's
+        pattern.
     grid_checked, grid_wrong : int
-        Points of a grid: the model's signs there must be the pattern of the region that holds the point, so none is missing.
+        Points of a grid: the model's signs there must be the pattern of the region that holds the point, so none is
+        missing.
     undecided : int
         Signs among these too near zero for float64 arithmetic to tell (within the unit's forward rounding error).
     value_error : float
         Largest |map - model| at random points relative to the largest output, at most 1e-9.
     slope_error : float
-        Largest |slope - autograd| at sampled centroids of regions above 1e-12 of the area, relative to the largest slope in
-        the partition, at most 1e-9.
+        Largest |slope - autograd| at sampled centroids of regions above 1e-12 of the area, relative to the largest
+        slope in the partition, at most 1e-9.
     """
 
     area_error: float

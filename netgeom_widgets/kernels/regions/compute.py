@@ -38,8 +38,9 @@ def partition(
 ) -> Partition:
     """All linear regions of a piecewise-linear network in a convex polygon of a 2-D slice of its input.
 
-    A region is a maximal connected cell of positive area on which every activation keeps one branch (Humayun et al. 2023,
-    arXiv 2302.12828, section 3); the last affine layer splits nothing. A unit is on where its pre-activation is above zero.
+    A region is a maximal connected cell of positive area on which every activation keeps one branch (Humayun et al.
+    2023, arXiv 2302.12828, section 3); the last affine layer splits nothing. A unit is on where its pre-activation is
+    above zero.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ def partition(
 
     Notes
     -----
-    Cost O(V w^2) for V vertices and width w (the network's own matrix products, once per vertex), plus O(V w) per layer for
-    the refinement and O(m^2) per cell cut by m units; V is about the number of regions.
+    Cost O(V w^2) for V vertices and width w (the network's own matrix products, once per vertex), plus O(V w) per layer
+    for the refinement and O(m^2) per cell cut by m units; V is about the number of regions.
     """
     return compile_partition(model, domain, tolerance=tolerance, max_regions=max_regions)(
         domain, on_layer=on_layer, progress=progress, cancel=cancel
@@ -85,7 +86,7 @@ def partition(
 def compile_partition(
     model: nn.Module, domain: Slice, *, tolerance: float = 1e-10, max_regions: int = 2_000_000
 ) -> Callable[..., Partition]:
-    """Check and copy the model once; the result computes partitions of any polygon in planes of the same input shape."""
+    """Check and copy the model once; what returns computes partitions of slices with the same input shape."""
     if not isinstance(domain, Slice):
         raise NetgeomError("The domain is not a slice", expected="a netgeom_widgets.Slice", got=type(domain).__name__)
     if not (isinstance(tolerance, int | float) and 0 <= tolerance < 0.1):
@@ -135,7 +136,8 @@ class _Refinement:
         self.on_layer, self.progress, self.cancel = on_layer, progress, cancel
         self.cells = Complex.polygon(len(domain.polygon))
         self.points = torch.from_numpy(domain.polygon.copy())
-        # Vertices at or below the tolerance of some hinge, and all that descend from them: their values are off by up to it.
+        # Vertices at or below the tolerance of some hinge, and all that descend from them: their values are off by up
+        # to it.
         self.snapped = torch.zeros(len(domain.polygon), dtype=torch.float64)
         self.layers: list[Layer] = []
         self.sharpness: list[Tensor] = []
@@ -211,8 +213,8 @@ class _Refinement:
         except TooLargeError as error:
             done, total = len(self.layers), len(self.program.activations)
             raise TooLargeError(
-                f"The partition is too large at {activation.name}: {error.what}; {done} of {total} activation layers were "
-                f"finished, with {self.cells.n_faces:,} regions",
+                f"The partition is too large at {activation.name}: {error.what}; {done} of {total} activation layers "
+                f"were finished, with {self.cells.n_faces:,} regions",
                 expected=error.expected,
                 got=error.got,
                 try_this=error.try_this or f"max_regions={max(4 * self.max_regions, 1000):_}, or a smaller domain",
@@ -229,7 +231,7 @@ class _Refinement:
         on: Tensor,
         parents: Tensor | None,
     ) -> Layer:
-        """The branch of every unit in every face: units that cut nothing are constant, the others read off the face's ring."""
+        """Branch of every unit in every face: constant for units that cut nothing, else read off the face's ring."""
         cells = self.cells
         if len(active):
             bits = bits_above(flat, 0.0, active if len(active) < flat.shape[1] else None)

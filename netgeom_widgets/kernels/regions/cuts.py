@@ -73,7 +73,7 @@ class Touched:
 
 
 def expand_rings(cells: Complex, cuts: Cuts, touched: Tensor) -> Touched:
-    """Insert cut vertices in the rings of the touched faces. Part 0 of edge e keeps its number; the part after cut c is E + c."""
+    """Insert cut vertices in the rings. Part 0 of edge e keeps its number; the part after cut c is E + c."""
     sides = cells.ring_offsets.diff()
     faces = torch.nonzero(touched).view(-1)
     entry = ranges(cells.ring_offsets[faces], sides[faces])
@@ -96,7 +96,8 @@ def expand_rings(cells: Complex, cuts: Cuts, touched: Tensor) -> Touched:
     flipped = backward[owner] == 1
     cut = torch.where(flipped, last[owner] - rank, cuts.first[edge[owner]] + rank)
     position = at[owner] + 1 + rank
-    # The half-edge that leaves cut vertex c: forward it is part E + c; backward the part before c, which is e itself for the first cut.
+    # The half-edge that leaves cut vertex c: forward it is part E + c; backward the part before c, which is e itself
+    # for the first cut.
     before = torch.where(cut == cuts.first[edge[owner]], edge[owner], n_edges + cut - 1)
     new[position] = torch.where(flipped, 2 * before + 1, 2 * (n_edges + cut))
     face = torch.repeat_interleave(sides[faces])[owner]

@@ -43,17 +43,18 @@ class Boundary:
 def boundary(partition: Partition) -> Boundary:
     """Where the predicted class changes: above zero or not for one output, the argmax for several.
 
-    Inside a region the outputs are affine: a pair of classes ties on a chord, which is clipped to where no third output is
-    larger. Where the class changes exactly along a hinge, the edge itself is the boundary. A region on which the leading
-    outputs tie throughout has no boundary inside.
+    Inside a region the outputs are affine: a pair of classes ties on a chord, which is clipped to where no third output
+    is larger. Where the class changes exactly along a hinge, the edge itself is the boundary. A region on which the
+    leading outputs tie throughout has no boundary inside.
     """
     logits = partition.outputs
     if logits.shape[1] == 1:
-        # A second output that is always zero makes the zero set an argmax boundary; ties go to it, as "on" means above zero.
+        # A second output that is always zero makes the zero set an argmax boundary; ties go to it, as "on" means above
+        # zero.
         logits = np.concatenate([np.zeros_like(logits), logits], 1)
-        rounding = np.array([partition.rounding[0]] * 2)
+        rounding = np.repeat(partition.output_rounding, 2)
     else:
-        rounding = partition.rounding
+        rounding = partition.output_rounding
     threshold = float(np.max(rounding))
     pieces = [*_inside_regions(partition, logits, threshold), _along_edges(partition, logits, threshold)]
     segments, classes, regions = (np.concatenate(part) for part in zip(*pieces, strict=True))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int, Int32
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
@@ -22,7 +23,9 @@ def locate(partition: Partition, points: Any) -> Int32[ndarray, " M"]:
     """Region of each point: the one right of the nearest edge on its left. O(M sqrt(E) log) for well-shaped regions."""
     points = np.asarray(points, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise NetgeomError("The points are not slice coordinates", expected="an array (M, 2) of finite numbers", got=f"{points.shape}")
+        raise NetgeomError(
+            "The points are not slice coordinates", expected="an array (M, 2) of finite numbers", got=f"{points.shape}"
+        )
     found = np.full(len(points), -1, dtype=np.int32)
     heights, row = np.unique(points[:, 1], return_inverse=True)
     order = np.lexsort((points[:, 0], row))
@@ -63,11 +66,13 @@ def rasterise(
     return image
 
 
-def _scan(partition: Partition, heights: Float[ndarray, " K"]):  # type: ignore[no-untyped-def]
-    """Crossings of horizontal lines with edges, a block of lines at a time, sorted by line and x, with the region to the right.
+def _scan(
+    partition: Partition, heights: Float[ndarray, " K"]
+) -> Iterator[tuple[int, int, Int[ndarray, " X"], Float[ndarray, " X"], Int32[ndarray, " X"]]]:
+    """Crossings of horizontal lines with edges, sorted by line and x, with the region to the right; in blocks of lines.
 
-    A line stands for the one infinitely little above it: an edge is crossed from its lower end (included) to its upper end,
-    and edges that meet on the line are ordered by their direction.
+    A line stands for the one infinitely little above it: an edge is crossed from its lower end (included) to its upper
+    end, and edges that meet on the line are ordered by their direction.
     """
     a, b = (partition.vertices[partition.edges[:, i]] for i in (0, 1))
     upward = b[:, 1] > a[:, 1]
@@ -96,8 +101,8 @@ def _scan(partition: Partition, heights: Float[ndarray, " K"]):  # type: ignore[
         begin, end = np.maximum(first_row[inside], start), np.minimum(last_row[inside], stop)
         edge = np.repeat(inside, end - begin)
         row = np.repeat(begin - (np.cumsum(end - begin) - (end - begin)), end - begin) + np.arange(len(edge))
-        # From the nearer end, so that edges which meet just above or below the line keep their order; at equal x they are
-        # ordered by their direction away from the point in which they meet.
+        # From the nearer end, so that edges which meet just above or below the line keep their order; at equal x they
+        # are ordered by their direction away from the point in which they meet.
         below, above = heights[row] - low[edge, 1], high[edge, 1] - heights[row]
         from_low = below <= above
         x = np.where(from_low, low[edge, 0] + below * run[edge], high[edge, 0] - above * run[edge])

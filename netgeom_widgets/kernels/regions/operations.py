@@ -30,14 +30,14 @@ _WEIGHTED = {
 }  # fmt: skip
 # Functions that only move, select, average or sum numbers.
 _STRUCTURAL = {
-    torch.flatten, torch.reshape, torch.permute, torch.transpose, torch.swapaxes, torch.squeeze, torch.unsqueeze, torch.cat,
-    torch.concat, torch.concatenate, torch.stack, torch.mean, torch.sum, torch.chunk, torch.split, torch.clone, torch.narrow,
-    torch.unflatten, operator.getitem, F.avg_pool1d, F.avg_pool2d, F.avg_pool3d, F.adaptive_avg_pool1d,
-    F.adaptive_avg_pool2d, F.adaptive_avg_pool3d, torch.movedim,
+    torch.flatten, torch.unflatten, torch.reshape, torch.permute, torch.movedim, torch.transpose, torch.swapaxes,
+    torch.squeeze, torch.unsqueeze, torch.cat, torch.concat, torch.concatenate, torch.stack, torch.mean, torch.sum,
+    torch.chunk, torch.split, torch.clone, torch.narrow, operator.getitem, F.avg_pool1d, F.avg_pool2d, F.avg_pool3d,
+    F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d,
 }  # fmt: skip
 _STRUCTURAL_METHODS = {
-    "flatten", "reshape", "view", "permute", "transpose", "swapaxes", "squeeze", "unsqueeze", "mean", "sum", "chunk", "split",
-    "clone", "contiguous", "detach", "narrow", "unflatten", "expand", "t", "movedim",
+    "flatten", "unflatten", "reshape", "view", "permute", "movedim", "transpose", "swapaxes", "t", "squeeze",
+    "unsqueeze", "mean", "sum", "chunk", "split", "clone", "contiguous", "detach", "narrow", "expand",
 }  # fmt: skip
 # Casts and moves: the copy computes in float64 on the CPU, so these leave the numbers as they are.
 _UNCHANGED_METHODS = {"float", "double", "half", "bfloat16", "to", "type", "type_as", "cpu", "cuda"}
@@ -61,14 +61,14 @@ _DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout}
 SHAPE_METHODS = {"size", "dim", "ndimension", "numel", "nelement"}
 SHAPE_ATTRIBUTES = {"shape", "ndim"}
 SHAPE_ARITHMETIC = {
-    operator.getitem, operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv, operator.mod, operator.neg,
-    builtins.int,
+    operator.getitem, operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv, operator.mod,
+    operator.neg, builtins.int,
 }  # fmt: skip
 
 ACTIVATION_NAMES = "ReLU, LeakyReLU, PReLU, RReLU (eval), abs"
 SUPPORTED = (
-    "Linear, Conv1d/2d/3d, ConvTranspose, BatchNorm (eval), AvgPool, AdaptiveAvgPool, Flatten, reshape, permute, mean, Dropout "
-    f"(eval), Identity, Sequential, +, -, scaling, concatenation, {ACTIVATION_NAMES}"
+    "Linear, Conv1d/2d/3d, ConvTranspose, BatchNorm (eval), AvgPool, AdaptiveAvgPool, Flatten, reshape, permute, mean, "
+    f"Dropout (eval), Identity, Sequential, +, -, scaling, concatenation, {ACTIVATION_NAMES}"
 )
 
 Slopes = tuple[float | Tensor, float | Tensor]
@@ -127,7 +127,7 @@ def magnitude_of_module(module: nn.Module) -> nn.Module:
     twin = copy.deepcopy(module)
     for _, parameter in twin.named_parameters():
         parameter.data.abs_()
-    if isinstance(twin, _NORMS):
+    if isinstance(twin, _NORMS) and twin.running_mean is not None:
         twin.running_mean = -twin.running_mean.abs()  # |x| + |mean|
     return twin
 
@@ -137,8 +137,8 @@ def affine_call(
 ) -> Callable[..., Any] | str:
     """How a call acts on magnitudes, or why it is refused.
 
-    ``batched`` says which positional arguments carry the batch. The returned function takes the call's own arguments, with
-    magnitudes for batched tensors and absolute values for weights.
+    ``batched`` says which positional arguments carry the batch. The returned function takes the call's own arguments,
+    with magnitudes for batched tensors and absolute values for weights.
     """
     rest = any(batched[1:])
     if target in _STRUCTURAL or target in _STRUCTURAL_METHODS:

@@ -128,13 +128,17 @@ class Partition:
         return found.hexdigest()
 
     @property
+    def output_rounding(self) -> Float[ndarray, " C"]:
+        """(C,) by how much float64 rounding may change an output anywhere in the domain."""
+        if self.rounding is None:
+            raise _no_outputs()
+        return self.rounding
+
+    @property
     def outputs(self) -> Float[ndarray, "V C"]:
         """(V, C) network output at the vertices."""
         if self.outputs_or_none is None:
-            raise NetgeomError(
-                "This partition ends at an inner activation and has no outputs",
-                try_this="the finished partition for values",
-            )
+            raise _no_outputs()
         return self.outputs_or_none
 
     # ------------------------------------------------------------------------------------------------------ geometry
@@ -176,8 +180,8 @@ class Partition:
     def resolution(self) -> float:
         """Width in slice units below which float64 arithmetic no longer separates the hinges of this domain.
 
-        Ninth decile over the units that cut the domain of (forward rounding error) / (slope of the pre-activation), and not
-        less than the distance of neighbouring floats in the inputs.
+        Ninth decile over the units that cut the domain of (forward rounding error) / (slope of the pre-activation), and
+        not less than the distance of neighbouring floats in the inputs.
         """
         domain = self.domain
         spacing = np.finfo(np.float64).eps * np.abs(domain.to_input(domain.polygon)).max() / np.abs(domain.basis).max()
@@ -285,4 +289,11 @@ class Partition:
     def __repr__(self) -> str:
         """One line."""
         state = "" if self.complete else f" after {self.ops[-1]}"
-        return f"<Partition{state} of {self.n_regions:,} regions, {len(self.edges):,} edges, {len(self.vertices):,} vertices>"
+        sizes = f"{self.n_regions:,} regions, {len(self.edges):,} edges, {len(self.vertices):,} vertices"
+        return f"<Partition{state} of {sizes}>"
+
+
+def _no_outputs() -> NetgeomError:
+    return NetgeomError(
+        "This partition ends at an inner activation and has no outputs", try_this="the finished partition for values"
+    )

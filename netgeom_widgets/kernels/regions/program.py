@@ -1,7 +1,8 @@
 """Interpretation of a model, traced by torch.fx, on a batch of slice vertices.
 
-Affine operations run as they are; at every activation the caller decides what happens (refine the partition, follow a known
-pattern, or simply apply it). Whatever is not exactly piecewise linear is refused by its dotted name before any work.
+Affine operations run as they are; at every activation the caller decides what happens (refine the partition, follow a
+known pattern, or simply apply it). Whatever is not exactly piecewise linear is refused by its dotted name before any
+work.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class Activation:
         return slope.reshape(-1, *[1] * (z.ndim - 2)) if slope.numel() > 1 else slope.reshape(())
 
 
-# Called with the activation, its input z and the magnitude row of z (None when not followed). Returns the output; when rows
-# were added to the batch, the function that adds them to every other live tensor; and the magnitude row of the output, None
-# to read it off the output.
+# Called with the activation, its input z and the magnitude row of z (None when not followed). Returns the output; when
+# rows were added to the batch, the function that adds them to every other live tensor; and the magnitude row of the
+# output, None to read it off the output.
 _Extend = Callable[[Tensor], Tensor]
 AtActivation = Callable[[Activation, Tensor, Tensor | None], tuple[Tensor, _Extend | None, Tensor | None]]
 
@@ -73,7 +74,7 @@ class _Tracer(fx.Tracer):
 
     def create_node(
         self, kind: str, target: Any, args: Any, kwargs: Any, name: Any = None, type_expr: Any = None
-    ) -> fx.Node:  # type: ignore[override]
+    ) -> fx.Node:
         node = super().create_node(kind, target, args, kwargs, name, type_expr)
         node.meta["path"] = self.path
         return node
@@ -81,7 +82,8 @@ class _Tracer(fx.Tracer):
 
 def _untraceable(path: str, module: nn.Module, error: Exception) -> UnsupportedModuleError:
     return UnsupportedModuleError(
-        f"{path or 'the model'} ({type(module).__name__}) cannot be read as a fixed graph ({type(error).__name__}: {error})",
+        f"{path or 'the model'} ({type(module).__name__}) cannot be read as a fixed graph "
+        f"({type(error).__name__}: {error})",
         expected="a forward without Python control flow on tensor values",
         try_this="modules and tensor operations only; shapes such as x.size(0) are fine",
     )
@@ -129,7 +131,8 @@ class Program:
             )
             if in_place and node.args and isinstance(node.args[0], fx.Node):
                 source = node.args[0]
-                source.replace_all_uses_with(node, delete_user_cb=lambda user, at=order[node]: order[user] > at)
+                for user in [user for user in source.users if order[user] > order[node]]:
+                    user.replace_input_with(source, node)
 
     def _classify(self, node: fx.Node) -> None:
         inputs = node.all_input_nodes

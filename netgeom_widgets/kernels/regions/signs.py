@@ -50,7 +50,8 @@ def pack(flags: Tensor) -> Tensor:
     n, columns = flags.shape
     if columns % _WORD:
         flags = torch.nn.functional.pad(flags, (0, -columns % _WORD))
-    # Eight 0/1 bytes of a little-endian word times this number: the top byte collects them, first byte in the lowest bit.
+    # Eight 0/1 bytes of a little-endian word times this number: the top byte collects them, first byte in the lowest
+    # bit.
     words = flags.contiguous().view(torch.uint8).view(torch.int64)
     return ((words * 0x0102040810204080) >> 56).to(torch.uint8).view(n, -1)
 

@@ -24,8 +24,8 @@ class Slice:
     ----------
     origin, u, v : array
         Shaped like ONE input (no batch axis); u and v linearly independent. With u, v orthonormal (as the constructors
-        below make them) lengths, areas and slopes in (s, t) are those of input space; with a hand-made oblique pair they
-        are in (s, t).
+        below make them) lengths, areas and slopes in (s, t) are those of input space; with a hand-made oblique pair
+        they are in (s, t).
     polygon : array
         (K, 2) corners in slice coordinates, convex, either orientation, first corner not repeated.
 
@@ -72,8 +72,8 @@ class Slice:
     def through(cls, a: Any, b: Any, c: Any, margin: float = 0.25) -> Slice:
         """The plane of three inputs, seen in a square around them.
 
-        u, v are the Gram-Schmidt orthonormalised b-a and c-a, the origin is the mean of the three; the square is centred on
-        their bounding box and ``margin`` of its longer side wider on each side.
+        u, v are the Gram-Schmidt orthonormalised b-a and c-a, the origin is the mean of the three; the square is
+        centred on their bounding box and ``margin`` of its longer side wider on each side.
         """
         a, b, c = (_float64(x, name) for x, name in ((a, "a"), (b, "b"), (c, "c")))
         if not a.shape == b.shape == c.shape:
