@@ -240,3 +240,72 @@ def test_constant_model_has_no_boundary():
     boundary = found.decision_boundary()
     assert boundary.length == 0 and boundary.segments.shape == (0, 2, 2)
     assert np.asarray(found.sample_boundary(5)).shape == (0, 2)
+
+
+def test_a_unit_that_is_zero_on_a_whole_region_is_off_there():
+    """The second of two ReLUs sees 0 where the first is off: no new hinge, and the same pattern, not always on."""
+    model = nn.Sequential(
+        *mlp(([[1, 0.5], [-0.5, 1], [1, 1]], [0.25, 0.5, 9])), nn.ReLU(), nn.ReLU(), nn.Linear(3, 1)
+    ).double()
+    found = partition(model, Slice(ORIGIN, U, V, SQUARE))
+    assert list(found.region_counts) == [4, 4]
+    for region in range(found.n_regions):
+        first, second = patterns_of(found, region)
+        assert np.array_equal(first, second)
+    assert found.certify().holds
+
+
+def test_a_unit_that_is_zero_but_for_rounding_is_off():
+    """c - a - b + d with c = a + b on the whole square: zero wherever d is off, up to rounding."""
+    first = [[1, 0], [0, 1], [1, 1], [3, -1], [3, -5]], [3, 3, 6, 0.5, 0.25]
+    model = mlp(first, ([[-1, -1, 1, 1, 0], [0, 0, 0, 1, -1]], [0, 0]), head(2))
+    found = partition(model, Slice(ORIGIN, U, V, SQUARE))
+    slow = twin.partition(twin.from_torch(model, (2,)), SQUARE, ORIGIN, U, V, exact=True)
+    assert list(found.region_counts) == slow.counts == [4, 5]
+    means = [np.mean(np.array(polygon, dtype=np.float64), axis=0) for polygon in slow.polygons]
+    for row, region in enumerate(found.locate(np.array(means))):
+        for mine, exact in zip(patterns_of(found, region), slow.patterns, strict=True):
+            assert np.array_equal(mine, exact[row])
+    assert found.certify().holds
+
+
+def test_rounding_noise_of_one_layer_is_no_sign_in_the_next():
+    """Where the second layer is zero but for rounding, the third sees noise: the certificate must not read its sign."""
+    first = [[0, 0.5], [-0.5, 1], [0, 0], [0.5, -0.5]], [1, 1, 1, 1]
+    model = mlp(first, ([[0.5, -0.5, 0.5, -0.5]], [0]), ([[0.5]], [0]), head(1))
+    model[5] = nn.LeakyReLU(0.25)
+    found = partition(model, Slice(ORIGIN, U, V, SQUARE))
+    slow = twin.partition(twin.from_torch(model, (2,)), SQUARE, ORIGIN, U, V, exact=True)
+    assert list(found.region_counts) == slow.counts
+    assert found.certify().holds
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_special_position(seed):
+    """Small integer weights, scaled copies of neurons, slopes of every sign: lines meet in corners all the time."""
+    rng = np.random.default_rng(seed)
+    size, width, layers = 2, int(rng.integers(2, 8)), []
+    slopes = [0.0, 0.25, -1.0, -0.5, 2.0]
+    for _ in range(int(rng.integers(1, 4))):
+        linear = nn.Linear(size, width).double()
+        weight = rng.integers(-2, 3, (width, size)) * (rng.random((width, size)) < 0.7) / rng.choice([1, 2])
+        bias = rng.integers(-2, 3, width) * (rng.random() < 0.6)
+        weight[0], bias[0] = weight[1] * rng.choice([-1, 1, 2]), 0
+        with torch.no_grad():
+            linear.weight.copy_(torch.as_tensor(weight))
+            linear.bias.copy_(torch.as_tensor(bias))
+        layers += [linear, nn.LeakyReLU(float(rng.choice(slopes)))]
+        size = width
+    torch.manual_seed(seed)
+    model = nn.Sequential(*layers, nn.Linear(size, 2).double())
+    program = twin.from_torch(model, (2,))
+    slow = twin.partition(program, SQUARE, ORIGIN, U, V, exact=True)
+    counted = twin.complex_of(slow)
+    found = partition(model, Slice(ORIGIN, U, V, SQUARE))
+    assert list(found.region_counts) == slow.counts
+    assert (len(found.vertices), len(found.edges)) == (counted.vertices, counted.edges)
+    assert found.adjacency().ecount() == counted.adjacent_pairs
+    assert_complex(found)
+    assert_values(found, model)
+    assert_jacobians(found, model, lambda r: twin.forced_map(program, patterns_of(found, r), ORIGIN, U, V)[:, :2])
+    assert found.certify().holds

@@ -531,6 +531,15 @@ def test_types_of_the_arrays():
         found.n_regions = 3
 
 
+def test_a_located_region_can_be_asked_for():
+    """`locate` gives numpy integers: they are region ids as good as any."""
+    found = partition(small(), BOX)
+    (region,) = found.locate(found.centroids[3:4])
+    assert region == 3
+    assert np.array_equal(found.pattern(region)["1"], found.pattern(3)["1"])
+    assert np.array_equal(found.input_slopes(region), found.input_slopes(3))
+
+
 def test_the_resolution_is_small_and_grows_far_from_the_origin():
     """A million units away neighbouring floats are 1e-10 apart, also where no hinge passes."""
     found = partition(small(), BOX)
