@@ -259,6 +259,8 @@ class RegionCanvas:
             # New lines go right above the fills, below the boundary, the outlines and the samples.
             self.plot.renderers.remove(line)
             self.plot.renderers.insert(self.plot.renderers.index(self._patches) + 1, line)
+            if self.on_line_visible is not None:
+                line.on_change("visible", self.on_line_visible)
             self.lines.append(line)
         for op, line in enumerate(self.lines):
             rows = segments[op] if op < len(segments) and len(segments[op]) else np.full((1, 4), np.nan)  # for the legend

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -62,6 +63,16 @@ class RegionValues:
         return (low / 2, high * 2) if self.log else (low - 0.5, high + 0.5)
 
 
+_norms: WeakKeyDictionary[Any, np.ndarray] = WeakKeyDictionary()
+
+
+def slope_norms(partition: Partition) -> Float[np.ndarray, " R"]:
+    """Slope norm of every region as ``statistics()`` has it; kept, because each new colouring asks for it."""
+    if partition not in _norms:
+        _norms[partition] = np.asarray(partition.statistics().slope_norm, dtype=np.float64)
+    return _norms[partition]
+
+
 def layer_count(partition: Partition) -> int:
     """How many activation operations the partition has been cut by so far."""
     return len(partition.region_counts)
@@ -107,7 +118,7 @@ def region_values(partition: Partition, color_by: str, *, output: int = 0, layer
     length = "input unit" if partition.domain.metric else "(s, t) unit"
     merged = layer < last
     if color_by == "slope norm":
-        norm = _mean(np.asarray(partition.statistics().slope_norm, dtype=np.float64), partition, groups, merged)
+        norm = _mean(slope_norms(partition), partition, groups, merged)
         label = "mean slope norm" if merged else "slope norm"
         return RegionValues(norm, groups, "sequential", label, f"per {length}", log=scale == "log")
     if color_by == "output":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from netgeom_widgets.figures.region_geometry import Window, neighbours, paint_se
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import Raster, RegionScene
 from netgeom_widgets.figures.region_text import axis_labels, distances, mode, title, view
-from netgeom_widgets.figures.region_values import RegionValues, layer_count, layer_name, region_values
+from netgeom_widgets.figures.region_values import RegionValues, layer_count, layer_name, region_values, slope_norms
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Partition, Slice
@@ -122,6 +123,18 @@ class RegionFigure:
             self._outline(partition)
         self._legends(partition)
         self.write()
+
+    def on_legend(self, act: Callable[[tuple[int, ...] | None], None]) -> None:
+        """Call with the layers left when the user hides or shows the lines of one by its legend entry."""
+
+        def clicked(attr: str, old: bool, new: bool) -> None:
+            now = tuple(op for op, line in enumerate(self.canvas.lines) if line.visible)
+            shown = [op for op in range(len(self.canvas.lines)) if self._line_visible(op)]
+            if list(now) != shown:  # else it was a drawing that changed the line
+                beyond = tuple(op for op in range(self._layer, len(self.canvas.lines)))
+                act(None if len(now) == self._layer else (*now, *beyond))
+
+        self.canvas.on_line_visible = clicked
 
     def mark(self, region: int | None, selection: tuple[int, ...]) -> None:
         """Outline a region and some samples; nothing else changes."""
@@ -281,7 +294,7 @@ def _facts(partition: Partition, ids: np.ndarray) -> dict[str, Any]:
     facts: dict[str, Any] = {"region": ids, "area": partition.areas[ids], "sides": sides}
     if partition.complete:
         facts["class"] = np.asarray(partition.classes)[ids]
-        facts["slope"] = np.asarray(partition.statistics().slope_norm)[ids]
+        facts["slope"] = slope_norms(partition)[ids]
     else:
         facts["class"] = facts["slope"] = np.full(len(ids), np.nan)
     return facts

@@ -28,9 +28,9 @@ class LayerSlider(ipywidgets.Box):
             readout=False,
             disabled=True,
             style={"description_width": "initial"},
-            layout={"width": "200px"},
+            layout={"width": "180px"},
         )
-        self._words = ipywidgets.Label("all", layout={"min_width": "90px", "margin": "0 0 0 6px"})
+        self._words = ipywidgets.Label("all", layout={"min_width": "56px", "margin": "0 0 0 6px"})
         super().__init__([self._slider, self._words], layout=_ROW)
         self._slider.observe(self._moved, "value")
         self.observe(lambda _: self._show(), "value")
@@ -72,7 +72,7 @@ class LayerChecks(ipywidgets.Box):
     def __init__(self, *, description: str, tooltip: str, **_: Any) -> None:
         self._tooltip = tooltip
         self._showing = False
-        self._label = ipywidgets.Label(description)
+        self._label = ipywidgets.Label(description, layout={"margin": "2px 8px 2px 2px"})
         super().__init__([self._label], layout=_ROW)
         self.observe(lambda _: self._show(), "value")
 
@@ -131,7 +131,7 @@ class OptionalNumber(ipywidgets.Box):
         self._field = ipywidgets.Text(
             placeholder=placeholder, tooltip=tooltip, continuous_update=False, layout={"width": width}
         )
-        children = [ipywidgets.Label(description), self._field] if description else [self._field]
+        children = [ipywidgets.Label(description, layout={"margin": "2px 8px 2px 2px"}), self._field] if description else [self._field]
         super().__init__(children, layout=_ROW)
         self._field.observe(self._typed, "value")
         self.observe(lambda _: self._show(), "value")

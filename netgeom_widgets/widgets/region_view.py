@@ -11,6 +11,7 @@ import numpy as np
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window, clip_polygon
 from netgeom_widgets.figures.region_scene import Raster, RegionScene
+from netgeom_widgets.figures.region_values import slope_norms
 from netgeom_widgets.kernels.regions import Partition, Slice
 
 #: Share of the view computed beyond each side, so that a short pan finds polygons there already.
@@ -36,12 +37,15 @@ class Prepared:
     sample_regions: np.ndarray
 
     @classmethod
-    def of(cls, result: Partition, kernel: Kernel, points: np.ndarray, size: tuple[int, int]) -> Prepared:
+    def of(cls, result: Partition, kernel: Kernel, points: np.ndarray, size: tuple[int, int], cancel: Cancel) -> Prepared:
         """Prepare the whole domain; costly properties of the partition are computed here, not while drawing."""
-        result.statistics()
+        slope_norms(result)
+        cancel.checkpoint()
         backdrop = Raster.backdrop(result)
         scene = RegionScene.of(result, size=size)
+        cancel.checkpoint()
         _ = scene.segments, scene.boundary, result.classes
+        cancel.checkpoint()
         regions = np.asarray(result.locate(points)) if len(points) else np.empty(0, dtype=np.int32)
         return cls(result, kernel, scene, backdrop, regions)
 

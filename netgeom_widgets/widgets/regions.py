@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -41,6 +42,15 @@ class Layers(traitlets.TraitType[Any, Any]):
             self.error(obj, value)
 
 
+def _narrow(field: type[ipywidgets.Widget], width: int, **bounds: Any) -> Callable[..., ipywidgets.Widget]:
+    """A maker of a number field of a fixed width in pixels."""
+
+    def make(layout: Any, **common: Any) -> ipywidgets.Widget:
+        return field(layout={**layout, "width": f"{width}px"}, **bounds, **common)
+
+    return make
+
+
 class RegionExplorer(Zooming, AnalysisWidget):
     """The partition of a two-dimensional slice of input space into the regions on which a network is affine.
 
@@ -73,10 +83,12 @@ class RegionExplorer(Zooming, AnalysisWidget):
 
     title = "Linear regions"
 
-    color_by = traitlets.Enum(COLOR_BY, COLOR_BY[0], help="What the regions are coloured by.").tag(setting="draw")
+    color_by = traitlets.Enum(COLOR_BY, COLOR_BY[0], help="What the regions are coloured by.").tag(
+        setting="draw", label="Colour by"
+    )
     output = traitlets.Int(0, min=0, help="Which output 'output' shows, from 0.").tag(
         setting="draw",
-        control=lambda layout, **common: ipywidgets.BoundedIntText(min=0, max=10**6, layout={"width": "120px"}, **common),
+        control=_narrow(ipywidgets.BoundedIntText, 110, min=0, max=10**6),
     )
     scale = traitlets.Enum(SCALES, SCALES[0], help="Colour scale; auto is logarithmic for areas.").tag(setting="draw")
     layer = traitlets.Int(
@@ -89,12 +101,12 @@ class RegionExplorer(Zooming, AnalysisWidget):
     samples = traitlets.Bool(True, help="Show the samples.").tag(setting="draw")
     max_distance = traitlets.Float(
         None, min=0.0, allow_none=True, help="Hide samples farther than this from the plane (input units)."
-    ).tag(setting="draw", label="within", control=OptionalNumber)
+    ).tag(setting="draw", label="Samples within", control=OptionalNumber)
     tolerance = traitlets.Float(
         1e-10, min=0.0, help="Relative size below which a pre-activation counts as zero."
-    ).tag(setting="costly")
+    ).tag(setting="costly", control=_narrow(ipywidgets.FloatText, 150))
     max_regions = traitlets.Int(2_000_000, min=1, help="A run that finds more regions ends with an error.").tag(
-        setting="costly"
+        setting="costly", control=_narrow(ipywidgets.IntText, 190)
     )
     region = traitlets.Int(None, allow_none=True, help="Id of the picked region in result, or None.").tag(setting="mark")
 
@@ -118,6 +130,7 @@ class RegionExplorer(Zooming, AnalysisWidget):
         plot.on_event(MouseMove, self._on_pointer)
         self._watch_ranges()
         self._figure.canvas.on_lasso(self._on_lasso)
+        self._figure.on_legend(lambda ops: self._paint(lambda: setattr(self, "hinges", ops), "legend"))
         for name in ("samples", "max_distance"):
             if name in self._controls and not len(self._points):
                 self._controls[name].box.layout.display = "none"
@@ -145,8 +158,7 @@ class RegionExplorer(Zooming, AnalysisWidget):
         progress.update(text=f"{result.n_regions:,} regions: maps and boundary")
         window = self._figure.window
         size = pixels(self._figure.frame, window, Window.around(self._domain.polygon))
-        prepared = Prepared.of(result, kernel, self._points.points, size)
-        cancel.checkpoint()
+        prepared = Prepared.of(result, kernel, self._points.points, size, cancel)
         self._prepared = prepared
         return result
 
@@ -159,7 +171,7 @@ class RegionExplorer(Zooming, AnalysisWidget):
         prepared = self._prepared
         if prepared is None or prepared.result is not result:  # back to the last good run after one that failed
             size = pixels(self._figure.frame, self._figure.window, Window.around(self._domain.polygon))
-            prepared = Prepared.of(result, self._kernel, self._points.points, size)
+            prepared = Prepared.of(result, self._kernel, self._points.points, size, Cancel())
             self._prepared = prepared
         if self._scene is None or self._scene.full is not result:
             self._scene = prepared.scene

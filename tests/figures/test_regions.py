@@ -182,7 +182,9 @@ def test_only_lines_near_the_marked_regions_are_taken(one_output):
 
 def test_painted_lines_hit_the_pixels_they_cross():
     image = np.full((20, 40), packed("#ffffff"), dtype=np.uint32)
-    paint_segments(image, Window(0, 4, 0, 2), np.array([[0.0, 1.05, 4, 1.05], [-50, -50, -40, 90]]), packed("#000000"), 1.0)
+    paint_segments(
+        image, Window(0, 4, 0, 2), np.array([[0.0, 1.05, 4, 1.05], [-50, -50, -40, 90]]), packed("#000000"), 1.0
+    )
     dark = image == packed("#000000")
     assert dark[10].all() and dark.sum() == 40
 
@@ -210,7 +212,9 @@ def test_slope_norm_and_output_are_those_of_the_affine_maps(three_outputs):
     norm = region_values(three_outputs, "slope norm").values
     assert norm == pytest.approx(np.linalg.norm(three_outputs.slopes, 2, axis=(1, 2)))
     for output in range(3):
-        assert region_values(three_outputs, "output", output=output).values == pytest.approx(three_outputs.values()[:, output])
+        assert region_values(three_outputs, "output", output=output).values == pytest.approx(
+            three_outputs.values()[:, output]
+        )
 
 
 def test_values_after_a_layer_are_constant_on_its_regions(found):
@@ -299,7 +303,9 @@ def test_few_polygons_are_drawn_and_many_painted(one_output):
 
 def test_ids_of_a_viewport_are_those_of_the_full_partition(one_output):
     window = Window(-0.5, 0.4, -0.3, 0.5)
-    viewport = partition(mlp(2, 8, 8, 1), one_output.domain.with_polygon(clip_polygon(one_output.domain.polygon, window)))
+    viewport = partition(
+        mlp(2, 8, 8, 1), one_output.domain.with_polygon(clip_polygon(one_output.domain.polygon, window))
+    )
     scene = RegionScene.of(one_output, shown=viewport)
     assert scene.ids[:-1].tolist() == one_output.locate(viewport.centroids).tolist()
     assert scene.ids[-1] == -1 and scene.n_polygons == viewport.n_regions
@@ -355,7 +361,10 @@ def test_farther_samples_are_fainter_and_smaller(one_output):
 def test_labels_may_be_any_values(one_output):
     points = np.zeros((3, 2))
     samples = SliceSamples(points, np.zeros(3), 1.0, ["<b>cat</b>", "dog", "dog"])
-    assert samples.kinds.tolist() == [0, 1, 1] and [name for name, *_ in samples.legend] == ["label <b>cat</b>", "label dog"]
+    assert samples.kinds.tolist() == [0, 1, 1] and [name for name, *_ in samples.legend] == [
+        "label <b>cat</b>",
+        "label dog",
+    ]
     figure = RegionFigure(one_output.domain, samples)
     figure.draw(RegionScene.of(one_output))
     validated(figure)
@@ -471,7 +480,7 @@ def test_the_hover_line_names_region_or_outside(one_output):
 def test_the_view_says_where_zooming_ends():
     home = Window(-1, 1, -1, 1)
     assert region_text.view(home, home, False) == ""
-    assert "zoom 1000×" in region_text.view(Window(0, 0.002, 0, 0.002), home, False)
+    assert "zoom 1,000×" in region_text.view(Window(0, 0.002, 0, 0.002), home, False)
     assert "zoom limit" in region_text.view(Window(0, 1e-10, 0, 1e-10), home, True)
 
 
