@@ -69,8 +69,10 @@ class Squares(AnalysisWidget):
         values: list[float] = []
         for i in range(settings["count"]):
             cancel.checkpoint()
-            if settings["delay"]:
-                time.sleep(settings["delay"])
+            until = time.monotonic() + settings["delay"]
+            while time.monotonic() < until:
+                cancel.checkpoint()
+                time.sleep(0.005)
             if settings["bad"] == "raise" and i == 3:
                 raise ZeroDivisionError(f"no square of {i} today: {settings['name']}")
             values.append(i ** settings["power"])

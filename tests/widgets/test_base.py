@@ -627,3 +627,12 @@ def test_nothing_is_left_of_50_widgets():
 def test_the_base_leaves_the_analysis_to_subclasses():
     with pytest.raises(NotImplementedError):
         AnalysisWidget()
+
+
+def test_drawing_again_never_overwrites_a_newer_picture(make):
+    widget = make(count=3)
+    for count in range(4, 30):
+        widget.settings = {"count": count, "colour": "orange" if count % 2 else "blue"}
+        widget.run()
+        widget.wait(10)
+        assert len(drawn(widget)) == count
