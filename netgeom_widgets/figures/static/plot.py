@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from bokeh.models import (
     Axis,
-    CDSView,
     ColorBar,
     DataRange1d,
     FactorRange,
@@ -23,62 +22,19 @@ from bokeh.models import (
 from netgeom_widgets.figures.static.annotations import annotation_bounds, draw_annotation
 from netgeom_widgets.figures.static.axes import axis_size, draw_axis, draw_grid, draw_title, title_size
 from netgeom_widgets.figures.static.canvas import GUIDES, Box, Canvas
+from netgeom_widgets.figures.static.colour_bar import ColourBar
 from netgeom_widgets.figures.static.colours import unknown
-from netgeom_widgets.figures.static.columns import Rows, as_numbers, row_count, view_mask
+from netgeom_widgets.figures.static.columns import as_numbers
 from netgeom_widgets.figures.static.coordinates import Scale, finite_bounds, make_scale, match_aspect, union
 from netgeom_widgets.figures.static.frame import Coordinates, apply_scale
 from netgeom_widgets.figures.static.glyphs import known_glyph
-from netgeom_widgets.figures.static.guides import ColourBar, corner, draw_legend, legend_size
+from netgeom_widgets.figures.static.layers import glyph_layers, is_visible, rows_of
+from netgeom_widgets.figures.static.legend import corner, draw_legend, legend_size
 from netgeom_widgets.figures.static.strokes import fill_colour, line_style
 
 _LEVELS = ("image", "underlay", "glyph", "guide", "annotation", "overlay")
 _SIDES = ("left", "right", "above", "below")
 _LEAST_BORDER = 12.0
-
-
-def is_visible(model: Any) -> bool:
-    """Whether a renderer and the group it belongs to are shown."""
-    group = getattr(model, "group", None)
-    return bool(model.visible) and (group is None or bool(group.visible))
-
-
-def _rows(renderer: GlyphRenderer, glyph: Any = None) -> Rows:
-    """All rows of a renderer that its view lets through."""
-    source = renderer.data_source
-    mask = np.ones(row_count(source), bool)
-    if isinstance(renderer.view, CDSView):
-        mask = view_mask(renderer.view.filter, source, len(mask))
-    return Rows(glyph or renderer.glyph, source, np.flatnonzero(mask))
-
-
-def _state(renderer: GlyphRenderer, name: str) -> tuple[Any, dict[str, float]]:
-    """Glyph and overrides of a state (selection, nonselection, muted).
-
-    "auto" is the glyph itself, faded unless it is selected.
-    """
-    glyph = getattr(renderer, f"{name}_glyph")
-    if glyph is not None and not isinstance(glyph, str):
-        return glyph, {}
-    fade = 0.2 if name in ("nonselection", "muted") and glyph == "auto" else None
-    alphas = ("fill_alpha", "line_alpha", "hatch_alpha", "text_alpha")
-    faded = {key: fade for key in alphas if fade is not None and key in renderer.glyph.properties()}
-    return renderer.glyph, faded
-
-
-def glyph_layers(renderer: GlyphRenderer) -> list[Rows]:
-    """What a renderer draws now: its glyph, or the unselected and then the selected rows each in their style."""
-    rows = _rows(renderer)
-    if renderer.muted:
-        glyph, overrides = _state(renderer, "muted")
-        return [Rows(glyph, rows.source, rows.index, overrides)]
-    chosen = np.isin(rows.index, np.asarray(list(renderer.data_source.selected.indices), dtype=np.intp))
-    if not chosen.any():
-        return [rows]
-    layers = []
-    for keep, name in ((~chosen, "nonselection"), (chosen, "selection")):
-        glyph, overrides = _state(renderer, name)
-        layers.append(Rows(glyph, rows.source, rows.index[keep], overrides))
-    return [layer for layer in layers if len(layer)]
 
 
 class PlotPicture:
@@ -128,7 +84,7 @@ class PlotPicture:
             if self._ranges(which)[name][0] is not range_:
                 continue
             if isinstance(model, GlyphRenderer):
-                points = known_glyph(model.glyph)[0](_rows(model), at)
+                points = known_glyph(model.glyph)[0](rows_of(model), at)
             else:
                 points = tuple(np.array(ends, dtype=float) for ends in annotation_bounds(model))
             found.append(finite_bounds(points[which == "y"], log=log))
@@ -216,7 +172,24 @@ class PlotPicture:
             width = max(outer.width - room["left"] - room["right"], 10.0)
             height = max(outer.height - room["above"] - room["below"], 10.0)
             size = (width, height)
+        size = self._equal_units(size)
         return Box(outer.left + room["left"], outer.top + room["above"], *size), panels
+
+    def _equal_units(self, size: tuple[float, float]) -> tuple[float, float]:
+        """The frame made narrower or lower for `match_aspect`, where the ranges are given and stay as they are.
+
+        A browser's frame has another shape than this one, so ranges that matched there would not match here. Ranges
+        so unlike that less than a quarter of the frame would remain are left as they are, as BokehJS leaves them.
+        """
+        xs, ys = self.scales(size)
+        x, y = xs["default"], ys["default"]
+        if not self.plot.match_aspect or x.log or y.log or x.factors or y.factors:
+            return size
+        wanted = abs((x.end - x.start) / (y.end - y.start)) * self.plot.aspect_scale
+        excess = size[0] / size[1] / wanted
+        if not 0.25 < excess < 4:
+            return size
+        return (size[0] / excess, size[1]) if excess > 1 else (size[0], size[1] * excess)
 
     # Drawing.
 
@@ -312,12 +285,12 @@ class PlotPicture:
         found = [np.empty(0)]
         for renderer in self._glyph_renderers():
             if getattr(renderer.glyph, "color_mapper", None) is mapper:
-                images = _rows(renderer).values("image")
+                images = rows_of(renderer).values("image")
                 found += [np.asarray(image, dtype=float).ravel() for image in images]
                 continue
             for name in ("fill_color", "line_color", "text_color"):
                 if name in renderer.glyph.properties():
-                    vector, column, transform = _rows(renderer).spec(name)
+                    vector, column, transform = rows_of(renderer).spec(name)
                     if transform is mapper and vector:
                         found.append(as_numbers(column))
         return np.concatenate(found)
