@@ -15,7 +15,7 @@ from netgeom_widgets.kernels._memory import require_memory
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.partition import Partition
-    from netgeom_widgets.kernels.regions.program import Activation
+    from netgeom_widgets.kernels.regions.tracing import Activation
 
 # A fitted slope may be off by this share of the largest slope; anything worse is differentiated. A tenth of the 1e-9
 # promised, since the estimate is a first-order one.

@@ -15,7 +15,7 @@ from netgeom_widgets.kernels.regions.compute import ROUNDING_UNITS
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.partition import Partition
-    from netgeom_widgets.kernels.regions.program import Activation
+    from netgeom_widgets.kernels.regions.tracing import Activation
 
 _SHRINK = 0.98
 _NUMBERS_AT_ONCE = 1 << 23

@@ -16,9 +16,10 @@ from netgeom_widgets.kernels._model import private_copy
 from netgeom_widgets.kernels.regions import arrangement
 from netgeom_widgets.kernels.regions.cells import Complex
 from netgeom_widgets.kernels.regions.partition import Layer, Partition
-from netgeom_widgets.kernels.regions.program import Activation, Program
+from netgeom_widgets.kernels.regions.program import Program
 from netgeom_widgets.kernels.regions.signs import bits_above, column_bounds, words
 from netgeom_widgets.kernels.regions.slices import Slice
+from netgeom_widgets.kernels.regions.tracing import Activation
 
 # Units of the last place by which a dot product and the values it starts from may be off: the floor below which a
 # pre-activation is not told from zero. Sums of a few hundred terms stay below 4 in practice; 16 leaves room.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int32, UInt8
@@ -171,10 +172,10 @@ class Partition:
             found = found if layer.parents is None else layer.parents[found]
         return found
 
-    def polygon(self, region: int) -> Float[ndarray, "K 2"]:
+    def polygon(self, region: SupportsIndex) -> Float[ndarray, "K 2"]:
         """(K, 2) corners of a region, counter-clockwise."""
-        self._check_region(region)
-        return self.vertices[self.ring_vertices[self.ring_offsets[region] : self.ring_offsets[region + 1]]]
+        start, stop = self.ring_offsets[self._index(region) : self._index(region) + 2]
+        return self.vertices[self.ring_vertices[start:stop]]
 
     @property
     def resolution(self) -> float:
@@ -216,15 +217,13 @@ class Partition:
         values = self.values()
         return (values[:, 0] > 0 if values.shape[1] == 1 else values.argmax(1)).astype(np.int32)
 
-    def input_slopes(self, region: int) -> ndarray:
+    def input_slopes(self, region: SupportsIndex) -> ndarray:
         """Jacobian of the region's affine map in the full input space, (C, *input shape). Cost: C backward passes."""
-        self._check_region(region)
-        return affine_maps.input_jacobian(self, region)
+        return affine_maps.input_jacobian(self, self._index(region))
 
-    def pattern(self, region: int) -> dict[str, Int8[ndarray, " ..."]]:
+    def pattern(self, region: SupportsIndex) -> dict[str, Int8[ndarray, " ..."]]:
         """Branch of every unit in a region, by activation op: 1 where the pre-activation is above zero."""
-        self._check_region(region)
-        found = self.branches(np.array([region]))
+        found = self.branches(np.array([self._index(region)]))
         return {layer.name: b[0].reshape(layer.shape) for layer, b in zip(self.layers, found, strict=True)}
 
     def branches(self, regions: Int[ndarray, " M"]) -> list[Int8[ndarray, "M N"]]:
@@ -234,9 +233,10 @@ class Partition:
         )
         return [layer.branches(self.ancestors(i)[regions]) for i, layer in enumerate(self.layers)]
 
-    def _check_region(self, region: int) -> None:
-        if not 0 <= region < self.n_regions:
+    def _index(self, region: SupportsIndex) -> int:
+        if not 0 <= operator.index(region) < self.n_regions:
             raise NetgeomError("No such region", expected=f"0 to {self.n_regions - 1}", got=f"{region}")
+        return operator.index(region)
 
     # ------------------------------------------------------------------------------------------------- point queries
 
