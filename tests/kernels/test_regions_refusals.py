@@ -395,16 +395,32 @@ def test_failing_leaves_the_model_alone():
     assert_same(before, fingerprint(model))
 
 
-def test_hooks_of_the_users_model_are_kept_and_not_called():
+def test_observing_hooks_of_the_users_model_are_kept_and_not_called():
+    """A forward hook that says it only looks, and any backward hook."""
     model, calls = small(), []
-    model[1].register_forward_hook(lambda *_: calls.append("forward"))
-    model.register_forward_pre_hook(lambda *_: calls.append("before"))
+
+    def observe(*_):
+        calls.append("forward")
+
+    observe.netgeom_observer = True
+    model[1].register_forward_hook(observe)
+    model.register_forward_pre_hook(observe)
     model[2].register_full_backward_hook(lambda *_: calls.append("backward"))
     before = fingerprint(model)
     expected = list(partition(small(), BOX).region_counts)
     found = partition(model, BOX)
     _ = found.slopes, found.certify(), found.input_slopes(0)
     assert list(found.region_counts) == expected
+    assert calls == []
+    assert_same(before, fingerprint(model))
+
+
+def test_other_forward_hooks_are_refused_by_name_without_being_called():
+    model, calls = small(), []
+    model[2].register_forward_hook(lambda *_: calls.append("forward"))
+    before = fingerprint(model)
+    with pytest.raises(NetgeomError, match="2.*hook"):
+        partition(model, BOX)
     assert calls == []
     assert_same(before, fingerprint(model))
 
@@ -567,6 +583,7 @@ def test_bad_arguments_of_methods_are_refused(kind):
         BAD_CALLS[kind](found)
 
 
-def test_points_that_are_not_finite_are_nowhere():
-    points = np.array([[np.nan, 0.0], [0.0, np.inf], [0.0, 0.0]])
-    assert (partition(small(), BOX).locate(points) >= 0).tolist() == [False, False, True]
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_points_that_are_not_finite_are_refused(value):
+    with pytest.raises(NetgeomError, match="finite"):
+        partition(small(), BOX).locate(np.array([[0.0, 0.0], [value, 0.0]]))
