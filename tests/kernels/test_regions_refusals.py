@@ -419,7 +419,7 @@ def test_other_forward_hooks_are_refused_by_name_without_being_called():
     model, calls = small(), []
     model[2].register_forward_hook(lambda *_: calls.append("forward"))
     before = fingerprint(model)
-    with pytest.raises(NetgeomError, match="2.*hook"):
+    with pytest.raises(NetgeomError, match=r"2.*hook"):
         partition(model, BOX)
     assert calls == []
     assert_same(before, fingerprint(model))
