@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.partition import Partition
     from netgeom_widgets.kernels.regions.tracing import Activation
 
-# A fitted slope may be off by this share of the largest slope; anything worse is differentiated. A tenth of the 1e-9
-# promised, since the estimate is a first-order one.
-_FIT_TOLERANCE = 1e-10
+# A fitted slope whose error bound exceeds this share of the largest slope is differentiated instead. The bound adds up
+# all roundings at their worst: what is kept is off by a hundredth of it.
+_FIT_TOLERANCE = 1e-9
 _SMALL_AREA = 1e-12  # of the domain
 _WIDE = 1024.0  # widths of the domain: the difference then dominates the constant terms it is taken from
 _ROWS_AT_ONCE = 1 << 22  # numbers in the inputs of one batch of differentiated regions

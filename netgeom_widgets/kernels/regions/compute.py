@@ -36,6 +36,8 @@ def partition(
     on_layer: Callable[[Partition], None] | None = None,
     progress: Progress | bool | None = None,
     cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
 ) -> Partition:
     """All linear regions of a piecewise-linear network in a convex polygon of a 2-D slice of its input.
 
@@ -58,6 +60,8 @@ def partition(
         Called after each activation op with the exact partition of the network cut there (its ``complete`` is False).
     progress, cancel
         See `netgeom_widgets.execution`.
+    executor, seed
+        Accepted as by every long function and not used: a layer needs the one before it, and nothing is random.
 
     Returns
     -------
