@@ -9,24 +9,24 @@ import numpy as np
 from bokeh.core.property.descriptors import UnsetValueError
 from bokeh.models import (
     BasicTicker,
-    BoxZoomTool,
+    BasicTickFormatter,
     ColorBar,
     ColumnDataSource,
-    CustomJS,
     GlyphRenderer,
     HoverTool,
     Legend,
     LegendItem,
     LinearColorMapper,
     LogTicker,
-    Range1d,
+    LogTickFormatter,
     Title,
 )
-from bokeh.plotting import figure
 from jaxtyping import Float
 
 from netgeom_widgets.figures.region_colours import PICKED
 from netgeom_widgets.figures.region_geometry import Window
+from netgeom_widgets.figures.region_plot import make_plot
+from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_values import RegionValues
 
 if TYPE_CHECKING:
@@ -34,40 +34,13 @@ if TYPE_CHECKING:
 
     from netgeom_widgets.kernels.regions import Slice
 
-#: A domain longer than this many times its width is stretched to the frame instead of keeping one scale for s and t.
-_MAX_ASPECT = 5.0
 _SMALL = "11px"
-
-# Keeps one unit of s as long as one unit of t when the frame changes its shape; runs in the browser, so that a
-# standalone HTML page does it too.
-_KEEP_ASPECT = """
-const [w, h] = [plot.inner_width, plot.inner_height]
-if (!(w > 1 && h > 1)) return
-const [x, y] = [plot.x_range, plot.y_range]
-const unit = 1.04 * Math.max((box[1] - box[0]) / w, (box[3] - box[2]) / h)
-const [cx, cy] = [(box[0] + box[1]) / 2, (box[2] + box[3]) / 2]
-const home = x.start == x.reset_start && x.end == x.reset_end && y.start == y.reset_start && y.end == y.reset_end
-x.reset_start = cx - unit * w / 2
-x.reset_end = cx + unit * w / 2
-y.reset_start = cy - unit * h / 2
-y.reset_end = cy + unit * h / 2
-if (home) {
-  x.setv({start: x.reset_start, end: x.reset_end})
-  y.setv({start: y.reset_start, end: y.reset_end})
-} else {
-  const half = (y.end - y.start) / h * w / 2
-  const middle = (x.start + x.end) / 2
-  x.setv({start: middle - half, end: middle + half})
-}
-"""
 
 _REGION_TIPS = [
     ("region", "@region{0,0}"),
-    ("shown colour", "@value{%.4g}"),
     ("class", "@class"),
     ("area", "@area{%.3g}"),
     ("slope norm", "@slope{%.4g}"),
-    ("sides", "@sides"),
 ]
 _SAMPLE_TIPS = [("sample", "@sample"), ("label", "@label"), ("distance to the plane", "@distance{%.3g}")]
 
@@ -77,7 +50,7 @@ class RegionCanvas:
 
     def __init__(self, domain: Slice, with_samples: bool, height: int) -> None:
         box = Window.around(domain.polygon)
-        self.plot = self._figure(box, height)
+        self.plot = make_plot(box, height)
         self._images = self._source("image", "x", "y", "dw", "dh")
         self.plot.image_rgba("image", "x", "y", "dw", "dh", source=self._images, level="image")
         self.regions = self._source("xs", "ys", "fill", "region", "value", "class", "area", "slope", "sides")
@@ -86,13 +59,17 @@ class RegionCanvas:
             "xs", "ys", source=self.regions, fill_color="fill", line_color="fill", line_width=0.8, line_join="bevel"
         )
         self.lines: list[GlyphRenderer] = []
+        self.on_line_visible: Callable[[str, bool, bool], None] | None = None
+        self._legend_key: list[Any] | None = None
         self._border = self._source("xs", "ys")
         self._boundary = self._source("x0", "y0", "x1", "y1")
         self._outlines = [self._source("xs", "ys") for _ in range(2)]
-        self._samples = self._source("x", "y", "sample", "distance", "label", "size", "alpha", "fill", "marker", "picked")
+        self._samples = self._source(*SliceSamples.none().columns(None, ()))
         self._front()
         self._legends()
-        self.plot.add_tools(HoverTool(renderers=[self._patches], tooltips=_REGION_TIPS, formatters=_printf(_REGION_TIPS)))
+        formats = {**_printf(_REGION_TIPS), "@value": "printf"}
+        self._hover = HoverTool(renderers=[self._patches], tooltips=_REGION_TIPS, formatters=formats)
+        self.plot.add_tools(self._hover)
         if with_samples:
             tips = HoverTool(renderers=[self._dots], tooltips=_SAMPLE_TIPS, formatters=_printf(_SAMPLE_TIPS))
             self.plot.add_tools(tips, "lasso_select", "box_select")
@@ -103,40 +80,12 @@ class RegionCanvas:
     def _source(*names: str) -> ColumnDataSource:
         return ColumnDataSource({name: [] for name in names})
 
-    def _figure(self, box: Window, height: int) -> figure:
-        square = max(box.width, box.height) <= _MAX_ASPECT * min(box.width, box.height)
-        start = box.grown(0.02)
-        ranges = [Range1d(a, b, reset_start=a, reset_end=b) for a, b in ((start.xmin, start.xmax), (start.ymin, start.ymax))]
-        plot = figure(
-            sizing_mode="stretch_width",
-            height=height,
-            x_range=ranges[0],
-            y_range=ranges[1],
-            match_aspect=square,
-            tools=["pan", "wheel_zoom", BoxZoomTool(match_aspect=square), "reset"],
-            active_scroll="wheel_zoom",
-            toolbar_location="above",
-            # Decimated glyphs while dragging would show a partition with holes.
-            lod_threshold=None,
-            min_border_right=8,
-            output_backend="canvas",
-        )
-        plot.toolbar.logo = None
-        plot.grid.visible = False
-        plot.title.text_font_size = "14px"
-        if square:
-            keep = CustomJS(args={"plot": plot, "box": [box.xmin, box.xmax, box.ymin, box.ymax]}, code=_KEEP_ASPECT)
-            plot.js_on_change("inner_width", keep)
-            plot.js_on_change("inner_height", keep)
-        return plot
-
     def _front(self) -> None:
         plot = self.plot
         plot.patches("xs", "ys", source=self._border, fill_alpha=0.0, line_color="#808080", line_width=1.2)
-        plot.segment("x0", "y0", "x1", "y1", source=self._boundary, line_color="#ffffff", line_width=6, line_cap="round")
-        self._boundary_line = plot.segment(
-            "x0", "y0", "x1", "y1", source=self._boundary, line_color="#000000", line_width=3, line_cap="round"
-        )
+        strong = {"source": self._boundary, "line_cap": "round"}
+        plot.segment("x0", "y0", "x1", "y1", line_color="#ffffff", line_width=6, **strong)
+        self._boundary_line = plot.segment("x0", "y0", "x1", "y1", line_color="#000000", line_width=3, **strong)
         picked, beside = self._outlines
         plot.patches("xs", "ys", source=beside, fill_alpha=0.0, line_color=PICKED, line_width=1.4, line_dash="dashed")
         plot.patches("xs", "ys", source=picked, fill_alpha=0.0, line_color="#ffffff", line_width=6, line_join="round")
@@ -248,7 +197,8 @@ class RegionCanvas:
     def recolour(self, fill: list[str], value: np.ndarray) -> None:
         """New colours for the polygons already there."""
         if fill:
-            self.regions.patch({"fill": [(slice(0, len(fill)), fill)], "value": [(slice(0, len(fill)), value.tolist())]})
+            every = slice(0, len(fill))
+            self.regions.patch({"fill": [(every, fill)], "value": [(every, value.tolist())]})
 
     def set_lines(self, segments: Sequence[Float[np.ndarray, "S 4"]], colours: Sequence[str]) -> None:
         """Hinge lines, one glyph per layer: the first layers wider."""
@@ -263,7 +213,8 @@ class RegionCanvas:
                 line.on_change("visible", self.on_line_visible)
             self.lines.append(line)
         for op, line in enumerate(self.lines):
-            rows = segments[op] if op < len(segments) and len(segments[op]) else np.full((1, 4), np.nan)  # for the legend
+            rows = segments[op] if op < len(segments) else np.empty((0, 4))
+            rows = rows if len(rows) else np.full((1, 4), np.nan)  # the legend shows no glyph without a row
             line.data_source.data = _segment_columns(rows)
             line.glyph.line_color = colours[op] if op < len(colours) else "#000000"
             line.glyph.line_width = max(0.7, 1.8 - 0.35 * op)
@@ -289,12 +240,17 @@ class RegionCanvas:
         self._samples.data = columns
 
     def set_colour_bar(self, values: RegionValues, mapper: ColorMapper | None) -> None:
-        """Colour bar with label and unit; hidden for categories, which have a legend."""
+        """Colour bar with label and unit, hidden for categories, which have a legend; the hover says the value too."""
+        new = mapper is not None and values.label not in dict(_REGION_TIPS)
+        tips = [*_REGION_TIPS, (values.label, "@value{%.4g}")] if new else list(_REGION_TIPS)
+        self._hover.tooltips = [*tips, ("sides", "@sides")]
         self._bar.visible = mapper is not None
         if mapper is None:
             return
         self._bar.color_mapper = mapper
-        self._bar.ticker = LogTicker() if values.log else BasicTicker(desired_num_ticks=6)
+        self._bar.ticker = LogTicker(num_minor_ticks=0) if values.log else BasicTicker(desired_num_ticks=6)
+        # Set with the ticker: a bar that was made linear would go on writing 0.0001 as 1.000e-4.
+        self._bar.formatter = LogTickFormatter(ticker=self._bar.ticker) if values.log else BasicTickFormatter()
         self._bar.title = ", ".join(filter(None, [values.label, values.unit, "log scale" if values.log else ""]))
 
     def set_legends(
@@ -309,9 +265,9 @@ class RegionCanvas:
         by_id = {line.id: line for line in self.lines}
         if shown != [(item.label.value, item.renderers[0].id) for item in self._line_legend.items]:
             self._line_legend.items = [LegendItem(label={"value": n}, renderers=[by_id[i]]) for n, i in shown]
-        entries = [(name, *look) for name, *look in [*swatches, *marks]]
+        entries = [*swatches, *marks]
         key = [*entries, boundary]
-        if key == getattr(self, "_legend_key", None):
+        if key == self._legend_key:
             return
         self._legend_key = key
         for item in self._fill_legend.items:
@@ -321,7 +277,8 @@ class RegionCanvas:
         items = [LegendItem(label={"value": "decision boundary"}, renderers=[self._boundary_line])] if boundary else []
         for name, colour, marker in entries:
             # A glyph at no point: it exists for its entry only.
-            sign = self.plot.scatter([np.nan], [np.nan], marker=marker, size=11, fill_color=colour, line_color="#606060")
+            look = {"marker": marker, "size": 11, "fill_color": colour, "line_color": "#606060"}
+            sign = self.plot.scatter([np.nan], [np.nan], **look)
             items.append(LegendItem(label={"value": name}, renderers=[sign]))
         self._fill_legend.items = items
         self._fill_legend.visible = bool(items)

@@ -6,20 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 from bokeh.models import ColorMapper, LinearColorMapper, LogColorMapper
-from bokeh.palettes import Viridis256, diverging_palette, Blues256
 from jaxtyping import Float, UInt32
 
+from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.region_values import RegionValues
-
-class palettes:
-    from bokeh.palettes import RdBu11
-    SEQUENTIAL = Viridis256
-    DIVERGING = tuple(__import__("bokeh.palettes").palettes.interp_palette(RdBu11, 256))
-    CATEGORICAL = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 
 #: Outline of the region picked by the user and of the samples in it.
 PICKED = "#e6007e"
-_UNDEFINED = "#c8c8c8"
 _NEVER_CUT = "#e4e4e4"
 #: Fills are mixed with white by this much, so that hinge lines, boundary and points stand out from them.
 _FADE = 0.4
@@ -40,8 +33,8 @@ def layer_colours(count: int) -> list[str]:
     """One colour per layer for hinge lines: dark categorical colours for up to seven, else from dark to light."""
     if count <= len(_LAYERS):
         return list(_LAYERS[:count])
-    picks = np.linspace(0, 200, count).round().astype(int)
-    return [palettes.SEQUENTIAL[i] for i in picks]
+    # The light end of the palette would vanish on a light fill.
+    return [palettes.VIRIDIS[int(i)] for i in np.linspace(0, 199, count)]
 
 
 def category_colours(values: RegionValues) -> dict[int, str]:
@@ -55,14 +48,14 @@ def category_colours(values: RegionValues) -> dict[int, str]:
 
 def class_colour(number: int) -> str:
     """The full colour of a class, as its data points wear it."""
-    return palettes.CATEGORICAL[number % len(palettes.CATEGORICAL)]
+    return _CLASSES[number % len(_CLASSES)]
 
 
 def colour_mapper(values: RegionValues) -> ColorMapper:
     """The mapper behind the colour bar; the fills are taken from the same palette and limits."""
     low, high = values.limits
     kind = LogColorMapper if values.log else LinearColorMapper
-    return kind(palette=list(_palette(values.kind)), low=low, high=high, nan_color=_UNDEFINED)
+    return kind(palette=list(_palette(values.kind)), low=low, high=high, nan_color=palettes.MISSING)
 
 
 def region_colours(values: RegionValues) -> list[str]:
@@ -73,7 +66,7 @@ def region_colours(values: RegionValues) -> list[str]:
     if values.kind == "category":
         table_of = category_colours(values)
         return [table_of[int(key)] for key in values.values.tolist()]
-    table = [*_palette(values.kind), _UNDEFINED]
+    table = [*_palette(values.kind), palettes.MISSING]
     return [table[i] for i in _positions(values)]
 
 
@@ -103,8 +96,8 @@ def _scattered(ids: np.ndarray) -> np.ndarray:
 @lru_cache
 def _palette(kind: str) -> tuple[str, ...]:
     if kind == "diverging":
-        return tuple(tint(c, 0.1) for c in palettes.DIVERGING)
-    return tuple(tint(c, _FADE if kind == "sequential" else 0.5) for c in palettes.SEQUENTIAL)
+        return tuple(tint(c, 0.15) for c in palettes.diverging(256))
+    return tuple(tint(c, _FADE if kind == "sequential" else 0.5) for c in palettes.VIRIDIS)
 
 
 def _channels(colour: str) -> tuple[int, int, int]:
@@ -112,4 +105,5 @@ def _channels(colour: str) -> tuple[int, int, int]:
 
 
 #: Okabe and Ito (2008), darkened where a thin line would vanish on a light fill; black is left to the boundary.
+_CLASSES = palettes.categorical(24)
 _LAYERS = ("#0072b2", "#d55e00", "#00694d", "#a63a79", "#6b4a12", "#3a2a8c", "#5c5c5c")

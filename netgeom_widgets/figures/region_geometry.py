@@ -57,7 +57,10 @@ class Window:
     def intersect(self, other: Window) -> Window:
         """The common part; of negative width or height when there is none."""
         return Window(
-            max(self.xmin, other.xmin), min(self.xmax, other.xmax), max(self.ymin, other.ymin), min(self.ymax, other.ymax)
+            max(self.xmin, other.xmin),
+            min(self.xmax, other.xmax),
+            max(self.ymin, other.ymin),
+            min(self.ymax, other.ymax),
         )
 
     def contains(self, other: Window) -> bool:
@@ -115,12 +118,14 @@ def rings(partition: Partition, ids: Int[np.ndarray, " S"]) -> tuple[list[list[f
     return [xs[a:b] for a, b in bounds], [ys[a:b] for a, b in bounds]
 
 
-def layer_segments(partition: Partition, op: int, within: Bool[np.ndarray, " R"] | None = None) -> Float[np.ndarray, "S 4"]:
+def layer_segments(
+    partition: Partition, op: int, within: Bool[np.ndarray, " R"] | None = None
+) -> Float[np.ndarray, "S 4"]:
     """Hinge lines of activation operation ``op`` as rows x0, y0, x1, y1; only those at a region marked by ``within``.
 
     Inside one region of the layer before, a unit's hinge is straight however many edges later cuts have made of it:
-    those edges are joined, which halves the lines to draw. A group is joined only if its edges add up to the distance of
-    its outermost ends, so a unit with several parallel hinges keeps them apart.
+    those edges are joined, which halves the lines to draw. A group is joined only if its edges add up to the distance
+    of its outermost ends, so a unit with several parallel hinges keeps them apart.
     """
     wanted = np.flatnonzero(partition.edge_op == op)
     sides = partition.edge_regions[wanted]

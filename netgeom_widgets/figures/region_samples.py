@@ -69,7 +69,7 @@ class SliceSamples:
         return np.unique(np.array(self.names), return_inverse=True)[1].astype(np.int64)
 
     def columns(self, max_distance: float | None, selection: Iterable[int]) -> dict[str, Any]:
-        """Columns of the scatter glyph: nearer samples stronger and larger, those of the selection with an own outline."""
+        """Columns of the scatter glyph: nearer samples stronger and larger, those of the selection outlined."""
         near = self.distance if max_distance is None else self.distance[self.distance <= max_distance]
         ids = np.arange(len(self)) if max_distance is None else np.flatnonzero(self.distance <= max_distance)
         strength = 1.0 / (1.0 + near / self.reach)

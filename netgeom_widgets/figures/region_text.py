@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ def number(value: float) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """ "1 region", "1,204 regions"."""
+    """The number with its noun in the singular or plural: "1 region", "1,204 regions"."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
@@ -38,7 +39,7 @@ def title(partition: Partition, layer: int) -> str:
     if layer == 0:
         return f"The whole domain, before the first of {last} layers"
     shown = int(groups_at(partition, layer).max()) + 1
-    return f"{count(shown, 'region')} after layer {layer} of {last} ({partition.ops[layer - 1]}), exact"
+    return f"{count(shown, 'region')} after layer {layer} of {last}, exact"
 
 
 def mode(n_polygons: int, raster: bool) -> str:
@@ -49,10 +50,22 @@ def mode(n_polygons: int, raster: bool) -> str:
 def view(window: Window, domain: Window, at_limit: bool) -> str:
     """How far the view is zoomed in, and that it can go no further."""
     zoom = domain.width / window.width
-    words = [] if zoom < 1.05 else [f"zoom {number(zoom)}×, view {window.width:.3g} wide"]
+    words = [] if zoom < 1.05 else [f"zoom {_factor(zoom)}×, view {window.width:.3g} wide"]
+    common = window.intersect(domain)
+    if common.width <= 0 or common.height <= 0:
+        words.append("all of it outside the domain")
     if at_limit:
-        words.append("zoom limit: closer, float64 no longer separates hinges")
+        words.append("zoom limit: any closer, float64 no longer separates hinges")
     return "; ".join(words)
+
+
+def wrapped(text: str) -> str:
+    """In lines that fit a narrow cell: canvas text does not wrap by itself."""
+    return textwrap.fill(text, 66)
+
+
+def _factor(zoom: float) -> str:
+    return f"{zoom:.2g}" if zoom < 10 else f"{zoom:,.0f}" if zoom < 1e6 else f"{zoom:.2g}"
 
 
 def distances(distance: Float[np.ndarray, " N"], reach: float, n_inside: int) -> str:
@@ -96,7 +109,7 @@ def detail_html(
     partition: Partition,
     region: int,
     pattern: dict[str, Int[np.ndarray, " U"]],
-    samples: Int[np.ndarray, " M"],
+    samples: Int[np.ndarray, " M"] | None,
     nearest: float | None,
 ) -> str:
     """The detail panel of one region: facts, affine map, activation pattern. All user text is escaped.
@@ -109,8 +122,8 @@ def detail_html(
         Id in it.
     pattern : dict
         Branch of every unit per activation operation, as ``partition.pattern(region)`` gives it.
-    samples : (M,) ids
-        Samples whose projection lies in the region.
+    samples : (M,) ids or None
+        Samples whose projection lies in the region; None without data.
     nearest : float or None
         Smallest distance of these samples to the plane.
     """
@@ -118,15 +131,16 @@ def detail_html(
     share = 100 * float(partition.areas[region]) / float(np.sum(partition.areas))
     unit = "input units²" if partition.domain.metric else "(s, t) units²"
     centre = partition.centroids[region]
-    held = count(len(samples), "sample") + (f", nearest {number(nearest)} off the plane" if nearest else "")
     facts = [
         ("class", f"{int(partition.classes[region])}"),
         ("area", f"{number(partition.areas[region])} {unit} ({share:.2g} %)"),
         ("centre", f"s {number(centre[0])}, t {number(centre[1])}"),
         ("shape", f"{sides} sides, {count(len(neighbours(partition, region)), 'neighbour')}"),
         ("born", layer_name(partition, int(partition.births[region]))),
-        ("samples", held),
     ]
+    if samples is not None:
+        near = f", nearest {number(nearest)} off the plane" if nearest else ""
+        facts.append(("samples", count(len(samples), "sample") + near))
     rows = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in facts)
     return (
         f"<div class='netgeom-detail'><b>Region {region:,}</b> <span>of {partition.n_regions:,}</span>"
@@ -149,7 +163,8 @@ def _affine_html(partition: Partition, region: int) -> str:
     more = len(slopes) - len(lines)
     rest = f"<div><span>and {count(more, 'more output')}: result.slopes[{region}]</span></div>" if more > 0 else ""
     norm = number(float(np.linalg.norm(slopes, 2)))
-    return f"<div><b>Affine map</b> <span>slope norm {norm}</span></div><table class='netgeom-map'>{''.join(lines)}</table>{rest}"
+    head = f"<div><b>Affine map</b> <span>slope norm {norm}</span></div>"
+    return f"{head}<table class='netgeom-map'>{''.join(lines)}</table>{rest}"
 
 
 def _pattern_html(pattern: dict[str, Int[np.ndarray, " U"]]) -> str:
@@ -157,10 +172,9 @@ def _pattern_html(pattern: dict[str, Int[np.ndarray, " U"]]) -> str:
     for op, branches in pattern.items():
         units, active = branches.size, int((np.asarray(branches) > 0).sum())
         percent = 100 * active / max(units, 1)
-        rows.append(
-            f"<tr><th title='{escape(op, quote=True)}'>{escape(op)}</th><td><i><i style='width:{percent:.0f}%'></i></i></td>"
-            f"<td>{active:,} of {units:,}</td></tr>"
-        )
+        name = f"<th title='{escape(op, quote=True)}'>{escape(op)}</th>"
+        bar = f"<td><i><i style='width:{percent:.0f}%'></i></i></td>"
+        rows.append(f"<tr>{name}{bar}<td>{active:,} of {units:,}</td></tr>")
     return f"<div><b>Active units</b> <span>per layer</span></div><table class='netgeom-bars'>{''.join(rows)}</table>"
 
 

@@ -50,11 +50,16 @@ class RegionValues:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Smallest and largest finite value (positive ones for a logarithm, symmetric when diverging); never equal."""
+        """Smallest and largest finite value, symmetric when diverging; never equal.
+
+        For a logarithm the hundredth part of the regions with the smallest values lies below the limits: slivers of
+        1e-16 would take the colours from everything else.
+        """
         usable = self.values[np.isfinite(self.values) & ((self.values > 0) | (not self.log))]
         if not len(usable):
             return (0.1, 1.0) if self.log else (0.0, 1.0)
-        low, high = float(usable.min()), float(usable.max())
+        low = float(np.quantile(usable, 0.01, method="lower") if self.log else usable.min())
+        high = float(usable.max())
         if self.kind == "diverging":
             high = max(abs(low), abs(high))
             low = -high
@@ -87,7 +92,9 @@ def groups_at(partition: Partition, layer: int) -> Int[np.ndarray, " R"]:
     return np.asarray(partition.ancestors(layer - 1), dtype=np.int32)
 
 
-def region_values(partition: Partition, color_by: str, *, output: int = 0, layer: int | None = None, scale: str = "auto") -> RegionValues:
+def region_values(
+    partition: Partition, color_by: str, *, output: int = 0, layer: int | None = None, scale: str = "auto"
+) -> RegionValues:
     """The quantity ``color_by`` of every region of ``partition`` as seen after ``layer`` activation operations.
 
     Before the last layer a shown region is a union of final ones: slope norms and outputs are then area-weighted
@@ -96,7 +103,7 @@ def region_values(partition: Partition, color_by: str, *, output: int = 0, layer
     Parameters
     ----------
     partition : Partition
-        The whole domain's partition. One that lacks layers falls back from output quantities to "layer of birth".
+        The whole domain's partition. One that lacks layers falls back from output quantities to "area".
     color_by : str
         One of ``COLOR_BY``.
     output : int
@@ -114,7 +121,7 @@ def region_values(partition: Partition, color_by: str, *, output: int = 0, layer
     layer = last if layer is None else min(max(layer, 0), last)
     groups = groups_at(partition, layer)
     if not partition.complete and color_by not in _BEFORE_OUTPUT:
-        color_by = "layer of birth"
+        color_by = "area"
     length = "input unit" if partition.domain.metric else "(s, t) unit"
     merged = layer < last
     if color_by == "slope norm":

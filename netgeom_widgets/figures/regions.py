@@ -8,26 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.region_canvas import RegionCanvas
-from netgeom_widgets.figures.region_colours import (
-    category_colours,
-    colour_mapper,
-    layer_colours,
-    packed,
-    pixel_colours,
-    region_colours,
-)
-from netgeom_widgets.figures.region_geometry import Window, neighbours, paint_segments, rings
+from netgeom_widgets.figures.region_colours import category_colours, colour_mapper, layer_colours, region_colours
+from netgeom_widgets.figures.region_geometry import Window, neighbours, rings
+from netgeom_widgets.figures.region_paint import images_of
 from netgeom_widgets.figures.region_samples import SliceSamples
-from netgeom_widgets.figures.region_scene import Raster, RegionScene
-from netgeom_widgets.figures.region_text import axis_labels, distances, mode, title, view
+from netgeom_widgets.figures.region_scene import RegionScene
+from netgeom_widgets.figures.region_text import axis_labels, distances, mode, title, view, wrapped
 from netgeom_widgets.figures.region_values import RegionValues, layer_count, layer_name, region_values, slope_norms
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Partition, Slice
 
-#: Painted hinge lines take at most this share of a raster's pixels before they are painted fainter.
-_LINE_SHARE = 0.15
 _LEGEND_LAYERS = 8
 
 
@@ -79,12 +72,12 @@ class RegionFigure:
 
     Examples
     --------
-    >>> figure = RegionFigure(partition.domain)                    # doctest: +SKIP
-    >>> figure.draw(RegionScene.of(partition), RegionStyle())      # doctest: +SKIP
-    >>> bokeh.io.save(figure.root)                                 # doctest: +SKIP
+    >>> figure = RegionFigure(partition.domain)  # doctest: +SKIP
+    >>> figure.draw(RegionScene.of(partition), RegionStyle())  # doctest: +SKIP
+    >>> bokeh.io.save(figure.root)  # doctest: +SKIP
     """
 
-    def __init__(self, domain: Slice, samples: SliceSamples | None = None, *, height: int = 560) -> None:
+    def __init__(self, domain: Slice, samples: SliceSamples | None = None, *, height: int = 600) -> None:
         self.samples = samples or SliceSamples.none()
         self.canvas = RegionCanvas(domain, bool(len(self.samples)), height)
         self.root = self.canvas.plot
@@ -94,6 +87,7 @@ class RegionFigure:
         self.scene: RegionScene | None = None
         self.style = RegionStyle()
         self.values: RegionValues | None = None
+        self._values_of: Partition | None = None
         self._values_key: tuple[Any, ...] = ()
         self._narrowest = 0.0
         self._inside = int(_inside(domain, self.samples.points).sum())
@@ -108,20 +102,24 @@ class RegionFigure:
         changed = {name for name in before.__dataclass_fields__ if getattr(before, name) != getattr(self.style, name)}
         if changed & {"samples", "max_distance", "selection"}:
             self._draw_samples()
-        if self.scene is None:
+        shown = self.scene
+        if shown is None:
             return
-        partition = self.scene.full
+        partition = shown.full
         if new_scene:
-            self._set_lines()
-        recoloured = self._set_values(partition)
+            self._set_lines(shown)
+        values, recoloured = self._valued(partition)
         if new_scene or recoloured:
-            self._fill(new_scene)
-        self._show_lines(repaint=self.scene.is_raster and bool(changed & {"hinges", "layer"}) and not recoloured)
+            self._fill(shown, values, new_scene)
+        elif shown.is_raster and "hinges" in changed:
+            self._paint(shown, values)
+        for op, line in enumerate(self.canvas.lines):
+            line.visible = op in self._lined_layers
         if new_scene or changed & {"boundary", "layer"}:
-            self.canvas.set_boundary(self.scene.boundary if self._boundary_shown else np.empty((0, 4)))
+            self.canvas.set_boundary(shown.boundary if self._boundary_shown else np.empty((0, 4)))
         if new_scene or changed & {"region"}:
             self._outline(partition)
-        self._legends(partition)
+        self._legends(shown, values)
         self.write()
 
     def on_legend(self, act: Callable[[tuple[int, ...] | None], None]) -> None:
@@ -129,8 +127,7 @@ class RegionFigure:
 
         def clicked(attr: str, old: bool, new: bool) -> None:
             now = tuple(op for op, line in enumerate(self.canvas.lines) if line.visible)
-            shown = [op for op in range(len(self.canvas.lines)) if self._line_visible(op)]
-            if list(now) != shown:  # else it was a drawing that changed the line
+            if set(now) != self._lined_layers:  # else it was a drawing that changed the line
                 beyond = tuple(op for op in range(self._layer, len(self.canvas.lines)))
                 act(None if len(now) == self._layer else (*now, *beyond))
 
@@ -188,31 +185,29 @@ class RegionFigure:
         window = self.window
         at_limit = min(window.width, window.height) <= 1.01 * self._narrowest
         words = [mode(scene.n_polygons, scene.is_raster), view(window, self.home, at_limit)]
-        self.canvas.caption.text = "In view: " + "; ".join(word for word in words if word)
+        self.canvas.caption.text = wrapped("In view: " + "; ".join(word for word in words if word))
         held = distances(self.samples.distance, self.samples.reach, self._inside) if self.style.samples else ""
-        self.canvas.note.text = held
+        self.canvas.note.text = wrapped(held)
         self.canvas.note.visible = bool(held)
 
     # -- colours --------------------------------------------------------------------------------------------------
 
-    def _set_values(self, partition: Partition) -> bool:
+    def _valued(self, partition: Partition) -> tuple[RegionValues, bool]:
+        """The values to colour by, and whether they are new."""
         style = self.style
-        key = (id(partition), style.color_by, style.output, style.scale, self._layer)
-        if key == self._values_key:
-            return False
-        self.values = region_values(
-            partition, style.color_by, output=style.output, layer=self._layer, scale=style.scale
-        )
-        self._values_key = key
-        self.canvas.set_colour_bar(self.values, None if self.values.kind in ("category", "identity") else colour_mapper(self.values))
-        return True
+        key = (style.color_by, style.output, style.scale, self._layer)
+        if self.values is not None and self._values_of is partition and key == self._values_key:
+            return self.values, False
+        values = region_values(partition, style.color_by, output=style.output, layer=self._layer, scale=style.scale)
+        named = values.kind in ("category", "identity")
+        self.canvas.set_colour_bar(values, None if named else colour_mapper(values))
+        self.values, self._values_of, self._values_key = values, partition, key
+        return values, True
 
-    def _fill(self, new_scene: bool) -> None:
-        scene, values = self.scene, self.values
-        assert scene is not None and values is not None
-        self._paint()
+    def _fill(self, scene: RegionScene, values: RegionValues, new_scene: bool) -> None:
+        self._paint(scene, values)
         ids = scene.ids[scene.shapes]
-        colours = [*region_colours(values), "#c8c8c8"]
+        colours = [*region_colours(values), palettes.MISSING]
         fills = [colours[i] for i in ids.tolist()]
         numbers = np.append(values.values, np.nan)[ids]
         if new_scene:
@@ -220,47 +215,20 @@ class RegionFigure:
         else:
             self.canvas.recolour(fills, numbers)
 
-    def _paint(self) -> None:
-        scene, values = self.scene, self.values
-        assert scene is not None and values is not None
-        table = pixel_colours(values)
-        images = []
-        zoomed = not scene.window.contains(self.home)
-        if scene.backdrop is not None and zoomed:
-            images.append((table[scene.backdrop.ids], scene.backdrop.window))
-        if scene.raster is not None:
-            image = table[scene.raster.ids]
-            self._paint_lines(image, scene.raster)
-            images.append((image, scene.raster.window))
-        self.canvas.set_images(images)
-
-    def _paint_lines(self, image: np.ndarray, raster: Raster) -> None:
-        scene = self.scene
-        assert scene is not None
-        colours = layer_colours(len(scene.segments))
-        scale = np.array([image.shape[1] / raster.window.width, image.shape[0] / raster.window.height])
-        drawn = [(op, scene.segments[op]) for op in reversed(range(len(scene.segments))) if self._line_visible(op)]
-        lengths = [np.abs((s[:, 2:] - s[:, :2]) * scale).max(axis=1).sum() for _, s in drawn if len(s)]
-        alpha = min(0.9, _LINE_SHARE * image.size / max(float(np.sum(lengths)), 1.0))
-        for op, segments in drawn:  # the first layer last: its lines are the frame of the picture
-            paint_segments(image, raster.window, segments, packed(colours[op]), max(alpha, 0.06))
+    def _paint(self, scene: RegionScene, values: RegionValues) -> None:
+        self.canvas.set_images(images_of(scene, values, self.home, self._lined_layers))
 
     # -- lines ----------------------------------------------------------------------------------------------------
 
-    def _line_visible(self, op: int) -> bool:
-        return op < self._layer and (self.style.hinges is None or op in self.style.hinges)
+    @property
+    def _lined_layers(self) -> set[int]:
+        """Layers whose hinge lines are shown."""
+        chosen = range(self._layer) if self.style.hinges is None else self.style.hinges
+        return {op for op in chosen if op < self._layer}
 
-    def _set_lines(self) -> None:
-        scene = self.scene
-        assert scene is not None
+    def _set_lines(self, scene: RegionScene) -> None:
         segments = [np.empty((0, 4))] * len(scene.segments) if scene.is_raster else scene.segments
         self.canvas.set_lines(segments, layer_colours(len(segments)))
-
-    def _show_lines(self, *, repaint: bool) -> None:
-        for op, line in enumerate(self.canvas.lines):
-            line.visible = self._line_visible(op)
-        if repaint:
-            self._paint()
 
     def _outline(self, partition: Partition) -> None:
         region = self.style.region
@@ -276,28 +244,27 @@ class RegionFigure:
         shown = self.samples if self.style.samples else SliceSamples.none()
         self.canvas.set_samples(shown.columns(self.style.max_distance, self.style.selection))
 
-    def _legends(self, partition: Partition) -> None:
-        values = self.values
-        assert values is not None
-        last = min(self._layer, layer_count(partition))
-        listed = range(last) if last <= _LEGEND_LAYERS else sorted({*np.linspace(0, last - 1, _LEGEND_LAYERS).round().astype(int).tolist()})
-        lines = [(layer_name(partition, op), self.canvas.lines[op]) for op in listed]
+    def _legends(self, scene: RegionScene, values: RegionValues) -> None:
+        last = self._layer
+        # With many layers the legend names some of them: their colours go from dark to light.
+        some = np.linspace(0, last - 1, min(last, _LEGEND_LAYERS)).round().astype(int)
+        listed = sorted(set(some.tolist()))
+        lines = [(layer_name(scene.full, op), self.canvas.lines[op]) for op in listed]
         fills = category_colours(values) if values.kind == "category" else {}
         swatches = [(name, fills[key], "square") for key, name in values.categories]
         marks = self.samples.legend if self.style.samples else []
-        self.canvas.set_legends(lines, swatches, marks, self._boundary_shown and bool(len(self.scene.boundary)))
+        self.canvas.set_legends(lines, swatches, marks, self._boundary_shown and bool(len(scene.boundary)))
 
 
 def _facts(partition: Partition, ids: np.ndarray) -> dict[str, Any]:
     """What the hover says of a region beside its colour; outputs are unknown until the last layer is done."""
-    sides = np.diff(partition.ring_offsets)[ids]
-    facts: dict[str, Any] = {"region": ids, "area": partition.areas[ids], "sides": sides}
+    columns = {"area": partition.areas, "sides": np.diff(partition.ring_offsets)}
     if partition.complete:
-        facts["class"] = np.asarray(partition.classes)[ids]
-        facts["slope"] = slope_norms(partition)[ids]
+        columns |= {"class": partition.classes, "slope": slope_norms(partition)}
     else:
-        facts["class"] = facts["slope"] = np.full(len(ids), np.nan)
-    return facts
+        columns |= dict.fromkeys(("class", "slope"), np.full(partition.n_regions, np.nan))
+    # Index -1, a polygon of the view that lies in no region of the whole by rounding, takes the NaN at the end.
+    return {"region": ids, **{name: np.append(column, np.nan)[ids] for name, column in columns.items()}}
 
 
 def _inside(domain: Slice, points: np.ndarray) -> np.ndarray:

@@ -243,10 +243,10 @@ def test_births_at_a_layer_are_the_births_in_the_partition_cut_there(one_output)
     assert set(births_at(one_output, 0).tolist()) == {-1}
 
 
-def test_a_partition_without_outputs_falls_back_to_births(one_output):
+def test_a_partition_without_outputs_falls_back_to_areas(one_output):
     partials: list = []
     partition(mlp(2, 8, 8, 1), one_output.domain, on_layer=partials.append)
-    assert region_values(partials[0], "slope norm").label == "layer of birth"
+    assert region_values(partials[0], "slope norm").label == "area"
     figure = RegionFigure(one_output.domain)
     for partial in partials:
         figure.draw(RegionScene.of(partial), RegionStyle())
@@ -261,6 +261,7 @@ def test_colours_are_monotone_along_the_palette(one_output):
     order = [table[c] for c in dict.fromkeys(np.array(region_colours(values))[np.argsort(values.values)].tolist())]
     assert len(order) > 5 and values.log
     low, high = np.argmin(values.values), np.argmax(values.values)
+    assert values.limits[1] == values.values.max() and (values.values < values.limits[0]).mean() <= 0.01
     assert region_colours(values)[low] != region_colours(values)[high]
 
 
@@ -482,6 +483,7 @@ def test_the_view_says_where_zooming_ends():
     assert region_text.view(home, home, False) == ""
     assert "zoom 1,000×" in region_text.view(Window(0, 0.002, 0, 0.002), home, False)
     assert "zoom limit" in region_text.view(Window(0, 1e-10, 0, 1e-10), home, True)
+    assert "outside the domain" in region_text.view(Window(1.1, 1.2, 0, 0.1), home, False)
 
 
 # ---- the static picture and the layers of the package

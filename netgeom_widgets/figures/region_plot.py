@@ -1,0 +1,65 @@
+"""The empty Bokeh figure of a slice: ranges, tools, and one scale for s and t."""
+
+from __future__ import annotations
+
+from bokeh.models import BoxZoomTool, CustomJS, Range1d
+from bokeh.plotting import figure
+
+from netgeom_widgets.figures.region_geometry import Window
+
+#: A domain longer than this many times its width is stretched to the frame instead of keeping one scale for s and t.
+_MAX_ASPECT = 5.0
+
+# Keeps one unit of s as long as one unit of t when the frame changes its shape; runs in the browser, so that a
+# standalone HTML page does it too.
+_KEEP_ASPECT = """
+const [w, h] = [plot.inner_width, plot.inner_height]
+if (!(w > 1 && h > 1)) return
+const [x, y] = [plot.x_range, plot.y_range]
+const unit = 1.04 * Math.max((box[1] - box[0]) / w, (box[3] - box[2]) / h)
+const [cx, cy] = [(box[0] + box[1]) / 2, (box[2] + box[3]) / 2]
+const home = x.start == x.reset_start && x.end == x.reset_end && y.start == y.reset_start && y.end == y.reset_end
+x.reset_start = cx - unit * w / 2
+x.reset_end = cx + unit * w / 2
+y.reset_start = cy - unit * h / 2
+y.reset_end = cy + unit * h / 2
+if (home) {
+  x.setv({start: x.reset_start, end: x.reset_end})
+  y.setv({start: y.reset_start, end: y.reset_end})
+} else {
+  const half = (y.end - y.start) / h * w / 2
+  const middle = (x.start + x.end) / 2
+  x.setv({start: middle - half, end: middle + half})
+}
+"""
+
+
+def make_plot(box: Window, height: int) -> figure:
+    """An empty figure that shows a box of slice coordinates and stretches to its container."""
+    square = max(box.width, box.height) <= _MAX_ASPECT * min(box.width, box.height)
+    start = box.grown(0.02)
+    ends = ((start.xmin, start.xmax), (start.ymin, start.ymax))
+    ranges = [Range1d(a, b, reset_start=a, reset_end=b) for a, b in ends]
+    plot = figure(
+        sizing_mode="stretch_width",
+        height=height,
+        x_range=ranges[0],
+        y_range=ranges[1],
+        match_aspect=square,
+        tools=["pan", "wheel_zoom", BoxZoomTool(match_aspect=square), "reset"],
+        active_scroll="wheel_zoom",
+        toolbar_location="above",
+        toolbar_sticky=False,  # a row of its own: beside the title it covers it in a narrow cell
+        # Decimated glyphs while dragging would show a partition with holes.
+        lod_threshold=None,
+        min_border_right=8,
+        output_backend="canvas",
+    )
+    plot.toolbar.logo = None
+    plot.grid.visible = False
+    plot.title.text_font_size = "14px"
+    if square:
+        keep = CustomJS(args={"plot": plot, "box": [box.xmin, box.xmax, box.ymin, box.ymax]}, code=_KEEP_ASPECT)
+        plot.js_on_change("inner_width", keep)
+        plot.js_on_change("inner_height", keep)
+    return plot
