@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels.regions.compute import ROUNDING_UNITS
 
 if TYPE_CHECKING:
@@ -78,13 +79,24 @@ class Certificate:
         return "\n".join([f"{'holds':18} {self.holds}", *lines])
 
 
-def certify(partition: Partition, *, grid: int, samples: int, seed: int | np.random.Generator) -> Certificate:
+def certify(
+    partition: Partition,
+    *,
+    grid: int,
+    samples: int,
+    seed: int | np.random.Generator,
+    progress: Progress | bool | None,
+    cancel: Cancel | None,
+) -> Certificate:
     """All checks, O(R N) for N units."""
+    progress, cancel = as_progress(progress), as_cancel(cancel)
     rng = np.random.default_rng(seed)
     corners, owners = _shrunk_corners(partition)
-    shrunk = _compare_signs(partition, corners, owners)
+    progress.update(0, len(corners), "signs at the regions' corners")
+    shrunk = _compare_signs(partition, corners, owners, progress, cancel)
     inside, regions = _grid_points(partition, grid)
-    on_grid = _compare_signs(partition, inside, regions)
+    progress.update(0, len(inside), "signs on the grid")
+    on_grid = _compare_signs(partition, inside, regions, progress, cancel)
     return Certificate(
         area_error=abs(float(partition.areas.sum()) / partition.domain.area - 1),
         euler=len(partition.vertices) - len(partition.edges) + partition.n_regions,
@@ -113,7 +125,9 @@ def _grid_points(partition: Partition, n: int) -> tuple[ndarray, ndarray]:
     return points[regions >= 0], regions[regions >= 0]
 
 
-def _compare_signs(partition: Partition, points: ndarray, regions: ndarray) -> tuple[int, int]:
+def _compare_signs(
+    partition: Partition, points: ndarray, regions: ndarray, progress: Progress, cancel: Cancel
+) -> tuple[int, int]:
     """(points with a wrong sign, signs too near zero to tell)."""
     n_units = sum(len(layer.on) for layer in partition.layers)
     rows = max(1, _NUMBERS_AT_ONCE // max(n_units, partition.domain.origin.size))
@@ -127,6 +141,8 @@ def _compare_signs(partition: Partition, points: ndarray, regions: ndarray) -> t
             bad |= (((z > 0) != (branch > 0)) & ~unclear).any(1)
             undecided += int(unclear.sum())
         wrong += int(bad.sum())
+        progress.update(min(at + rows, len(points)))
+        cancel.checkpoint()
     return wrong, undecided
 
 

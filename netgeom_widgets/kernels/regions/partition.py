@@ -20,6 +20,7 @@ from netgeom_widgets.kernels.regions.slices import Slice
 if TYPE_CHECKING:
     import igraph
 
+    from netgeom_widgets.execution import Cancel, Progress
     from netgeom_widgets.kernels.regions.certificate import Certificate
     from netgeom_widgets.kernels.regions.decision import Boundary
     from netgeom_widgets.kernels.regions.measures import Statistics
@@ -280,11 +281,22 @@ class Partition:
         """Area, eccentricity, sides and slope norm of every region, and their summary."""
         return measures.statistics(self)
 
-    def certify(self, *, grid: int = 200, samples: int = 1000, seed: int | np.random.Generator = 0) -> Certificate:
-        """Check the partition against the model itself; see `netgeom_widgets.kernels.regions.certificate`."""
+    def certify(
+        self,
+        *,
+        grid: int = 200,
+        samples: int = 1000,
+        progress: Progress | bool | None = None,
+        cancel: Cancel | None = None,
+        seed: int | np.random.Generator = 0,
+    ) -> Certificate:
+        """Check the partition against the model itself; see `netgeom_widgets.kernels.regions.certificate`.
+
+        ``grid`` points a side and ``samples`` random points and regions are checked beside all corners.
+        """
         from netgeom_widgets.kernels.regions.certificate import certify
 
-        return certify(self, grid=grid, samples=samples, seed=seed)
+        return certify(self, grid=grid, samples=samples, seed=seed, progress=progress, cancel=cancel)
 
     def __repr__(self) -> str:
         """One line."""
