@@ -166,6 +166,10 @@ class _Refinement:
         threshold = torch.maximum(self.tolerance * torch.maximum(high, -low), floor)
         cutting = (high > threshold) & (low < -threshold)
         active = torch.nonzero(cutting).view(-1)
+        # Units that touch zero without crossing it, or are zero but for rounding: no hinge, off where they are zero.
+        touching = torch.nonzero(~cutting & (low <= threshold) & (high > 0)).view(-1)
+        if len(touching):
+            flat = self._settle(flat, touching, threshold, floor)
         extend = parents = None
         if len(active):
             self.sharpness.append(floor[active] / (high[active] - low[active]))
@@ -176,11 +180,8 @@ class _Refinement:
             del chosen
             flat = refined.recipe.extend(flat, hinged=True)
             self.points, self.snapped = extend(self.points), extend(self.snapped)
-        # Units that only graze the domain, or are zero but for rounding: no hinge, and no later layer sees the noise.
-        grazing = torch.nonzero(~cutting & (low < 0) & (high > 0)).view(-1)
-        if len(grazing):
-            flat = self._settle(flat, grazing, threshold, floor)
-        self.layers.append(self._layer(activation, z.shape[1:], flat, active, high > threshold, parents))
+        varying = torch.nonzero((low <= threshold) & (high > threshold)).view(-1)
+        self.layers.append(self._layer(activation, z.shape[1:], flat, varying, high > threshold, parents))
         if self.on_layer is not None:
             self.on_layer(self._partition(None, None))
         self.progress.update(activation.index + 1, None, f"{activation.name}: {self.cells.n_faces:,} regions")
@@ -192,12 +193,12 @@ class _Refinement:
         """Remember vertices whose sign was snapped although rounding alone would not have hidden it."""
         self.snapped[vertices[values[vertices, columns].abs() > floor[columns]]] = 1.0
 
-    def _settle(self, flat: Tensor, grazing: Tensor, threshold: Tensor, floor: Tensor) -> Tensor:
-        """Set the values of the lesser sign, all within the threshold, to zero."""
-        values = flat.index_select(1, grazing)
-        within = values.abs() <= threshold[grazing]
-        self.snapped[(within & (values.abs() > floor[grazing])).any(1)] = 1.0
-        return flat.index_copy(1, grazing, values.masked_fill(within, 0.0))
+    def _settle(self, flat: Tensor, columns: Tensor, threshold: Tensor, floor: Tensor) -> Tensor:
+        """Values within the threshold become zero, so that no later layer sees rounding noise."""
+        values = flat.index_select(1, columns)
+        within = values.abs() <= threshold[columns]
+        self.snapped[(within & (values.abs() > floor[columns])).any(1)] = 1.0
+        return flat.index_copy(1, columns, values.masked_fill(within, 0.0))
 
     def _refine(
         self, activation: Activation, values: Tensor, threshold: Tensor, active: Tensor, flat: Tensor
@@ -232,14 +233,14 @@ class _Refinement:
         activation: Activation,
         shape: torch.Size,
         flat: Tensor,
-        active: Tensor,
+        varying: Tensor,
         on: Tensor,
         parents: Tensor | None,
     ) -> Layer:
-        """Branch of every unit in every face: constant for units that cut nothing, else read off the face's ring."""
+        """Branch of every unit in every face: constant for most units, else read off the face's ring."""
         cells = self.cells
-        if len(active):
-            bits = bits_above(flat, 0.0, active if len(active) < flat.shape[1] else None)
+        if len(varying):
+            bits = bits_above(flat, 0.0, varying if len(varying) < flat.shape[1] else None)
             at_corners = words(bits)[cells.origins].numpy()
             rings = np.bitwise_or.reduceat(at_corners, cells.ring_offsets[:-1].numpy(), axis=0).view(np.uint8)
         else:
@@ -248,7 +249,7 @@ class _Refinement:
             activation.name,
             tuple(shape),
             cells.n_faces,
-            active.numpy().astype(np.int32),
+            varying.numpy().astype(np.int32),
             on.numpy(),
             rings,
             None if parents is None else parents.numpy().astype(np.int32),

@@ -34,16 +34,18 @@ class Layer:
     name: str
     shape: tuple[int, ...]
     n_regions: int
-    active: Int32[ndarray, " A"]  # units that cut something, flat index
+    varying: Int32[ndarray, " A"]  # units that are neither on nor off everywhere, flat index
     on: Bool[ndarray, " N"]  # branch of every other unit, on the whole domain
-    bits: UInt8[ndarray, "F B"]  # bit i of byte j: branch of active unit 8j+i
+    bits: UInt8[ndarray, "F B"]  # bit i of byte j: branch of varying unit 8j+i
     parents: Int32[ndarray, " F"] | None  # region before this op; None where it split nothing
 
     def branches(self, regions: ndarray) -> Int8[ndarray, "M N"]:
         """(M, N) branch 0 or 1 of every unit in regions of this layer."""
         found = np.repeat(self.on.astype(np.int8)[None], len(regions), 0)
-        if len(self.active):
-            found[:, self.active] = np.unpackbits(self.bits[regions], axis=1, count=len(self.active), bitorder="little")
+        if len(self.varying):
+            found[:, self.varying] = np.unpackbits(
+                self.bits[regions], axis=1, count=len(self.varying), bitorder="little"
+            )
         return found
 
 
