@@ -90,6 +90,7 @@ class RegionFigure:
         self._values_of: Partition | None = None
         self._values_key: tuple[Any, ...] = ()
         self._narrowest = 0.0
+        self._setting_lines = False
         self._inside = int(_inside(domain, self.samples.points).sum())
         self._draw_samples()
         self.canvas.set_border(domain.polygon)
@@ -113,8 +114,10 @@ class RegionFigure:
             self._fill(shown, values, new_scene)
         elif shown.is_raster and "hinges" in changed:
             self._paint(shown, values)
+        self._setting_lines = True
         for op, line in enumerate(self.canvas.lines):
             line.visible = op in self._lined_layers
+        self._setting_lines = False
         if new_scene or changed & {"boundary", "layer"}:
             self.canvas.set_boundary(shown.boundary if self._boundary_shown else np.empty((0, 4)))
         if new_scene or changed & {"region"}:
@@ -126,10 +129,11 @@ class RegionFigure:
         """Call with the layers left when the user hides or shows the lines of one by its legend entry."""
 
         def clicked(attr: str, old: bool, new: bool) -> None:
+            if self._setting_lines:
+                return
             now = tuple(op for op, line in enumerate(self.canvas.lines) if line.visible)
-            if set(now) != self._lined_layers:  # else it was a drawing that changed the line
-                beyond = tuple(op for op in range(self._layer, len(self.canvas.lines)))
-                act(None if len(now) == self._layer else (*now, *beyond))
+            hidden = tuple(range(self._layer, len(self.canvas.lines)))  # beyond the layer shown: left as they are
+            act(None if len(now) == self._layer else (*now, *hidden))
 
         self.canvas.on_line_visible = clicked
 

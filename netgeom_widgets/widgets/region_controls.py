@@ -1,4 +1,4 @@
-"""Controls of the region explorer that ipywidgets does not have: layers by slider and by check box, an optional number."""
+"""Controls that ipywidgets does not have: layers by slider and by check box, a number that may be missing."""
 
 from __future__ import annotations
 
@@ -131,13 +131,19 @@ class OptionalNumber(ipywidgets.Box):
         self._field = ipywidgets.Text(
             placeholder=placeholder, tooltip=tooltip, continuous_update=False, layout={"width": width}
         )
-        children = [ipywidgets.Label(description, layout={"margin": "2px 8px 2px 2px"}), self._field] if description else [self._field]
+        children = (
+            [ipywidgets.Label(description, layout={"margin": "2px 8px 2px 2px"}), self._field]
+            if description
+            else [self._field]
+        )
         super().__init__(children, layout=_ROW)
         self._field.observe(self._typed, "value")
         self.observe(lambda _: self._show(), "value")
 
     def _show(self) -> None:
-        self._field.value = "" if self.value is None else f"{self.value:g}" if isinstance(self.value, float) else f"{self.value}"
+        self._field.value = (
+            "" if self.value is None else f"{self.value:g}" if isinstance(self.value, float) else f"{self.value}"
+        )
 
     def _typed(self, change: Any) -> None:
         text = change["new"].strip()

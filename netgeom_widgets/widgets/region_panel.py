@@ -23,7 +23,9 @@ class RegionPanel(ipywidgets.VBox):
         Called without arguments to bring the region into view.
     """
 
-    def __init__(self, *, step: Callable[[int], None], go: Callable[[int | None], None], zoom: Callable[[], None]) -> None:
+    def __init__(
+        self, *, step: Callable[[int], None], go: Callable[[int | None], None], zoom: Callable[[], None]
+    ) -> None:
         def button(icon: str, tooltip: str, act: Callable[[], None]) -> ipywidgets.Button:
             made = ipywidgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px"})
             made.on_click(lambda _: act())
@@ -40,7 +42,9 @@ class RegionPanel(ipywidgets.VBox):
         self._showing = False
         self._index.observe(self._typed, "value")
         self._detail = ipywidgets.HTML(DETAIL_STYLE + hint_html(None))
-        self.pointer = ipywidgets.Label(tooltip="What the pointer is over", layout={"display": "none", "max_width": "100%"})
+        self.pointer = ipywidgets.Label(
+            tooltip="What the pointer is over", layout={"display": "none", "max_width": "100%"}
+        )
         row = ipywidgets.Box(
             [self._previous, self._index, self._next, self._zoom, self._clear],
             layout={"flex_flow": "row wrap", "align_items": "center"},

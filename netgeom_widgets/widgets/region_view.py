@@ -37,7 +37,9 @@ class Prepared:
     sample_regions: np.ndarray
 
     @classmethod
-    def of(cls, result: Partition, kernel: Kernel, points: np.ndarray, size: tuple[int, int], cancel: Cancel) -> Prepared:
+    def of(
+        cls, result: Partition, kernel: Kernel, points: np.ndarray, size: tuple[int, int], cancel: Cancel
+    ) -> Prepared:
         """Prepare the whole domain; costly properties of the partition are computed here, not while drawing."""
         slope_norms(result)
         cancel.checkpoint()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -17,45 +16,22 @@ from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import RegionScene
 from netgeom_widgets.figures.region_text import detail_html, hint_html, hover_line
-from netgeom_widgets.figures.region_values import COLOR_BY, SCALES, layer_count
 from netgeom_widgets.figures.regions import RegionFigure, RegionStyle
 from netgeom_widgets.kernels.regions import Partition, Slice, compile_partition
 from netgeom_widgets.widgets.base import AnalysisWidget
-from netgeom_widgets.widgets.region_controls import LayerChecks, LayerSlider, OptionalNumber
 from netgeom_widgets.widgets.region_panel import RegionPanel
+from netgeom_widgets.widgets.region_settings import RegionSettings, no_such_output
 from netgeom_widgets.widgets.region_view import Prepared, pixels
 from netgeom_widgets.widgets.region_zoom import Zooming
 
 _STYLE = ("color_by", "output", "scale", "layer", "hinges", "boundary", "samples", "max_distance")
 
 
-class Layers(traitlets.TraitType[Any, Any]):
-    """Indices of layers as a tuple, or None for all."""
-
-    info_text = "None or an iterable of layer indices from 0"
-
-    def validate(self, obj: Any, value: Any) -> tuple[int, ...] | None:
-        """Turn the value into a tuple of ints, or refuse it."""
-        try:
-            return None if value is None else tuple(sorted({int(op.__index__()) for op in value if int(op) >= 0}))
-        except (TypeError, AttributeError, ValueError):
-            self.error(obj, value)
-
-
-def _narrow(field: type[ipywidgets.Widget], width: int, **bounds: Any) -> Callable[..., ipywidgets.Widget]:
-    """A maker of a number field of a fixed width in pixels."""
-
-    def make(layout: Any, **common: Any) -> ipywidgets.Widget:
-        return field(layout={**layout, "width": f"{width}px"}, **bounds, **common)
-
-    return make
-
-
-class RegionExplorer(Zooming, AnalysisWidget):
+class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
     """The partition of a two-dimensional slice of input space into the regions on which a network is affine.
 
-    Click a region for its affine map and activation pattern; zoom, and the view is computed anew, exactly. The definition
-    of a region and what is exact are those of :func:`netgeom_widgets.kernels.regions.partition`.
+    Click a region for its affine map and activation pattern; zoom, and the view is computed anew, exactly. What a
+    region is and what is exact: see :func:`netgeom_widgets.kernels.regions.partition`.
 
     Parameters
     ----------
@@ -68,56 +44,31 @@ class RegionExplorer(Zooming, AnalysisWidget):
     labels : array (N,), optional
         Their labels.
     **kwargs
-        Settings (see :attr:`settings`), ``region``, ``view``, ``selection``, ``autorun``, ``static_picture``, ``layout``.
+        Settings (see :attr:`settings`), ``region``, ``view``, ``selection``, ``autorun``, ``static_picture``,
+        ``layout``.
 
     Raises
     ------
     NetgeomError
-        Before anything starts: an unsupported module, weights that are not finite, shapes that do not fit, bad settings.
+        Before anything starts: an unsupported module, weights that are not finite, shapes that do not fit, bad
+        settings.
 
     Examples
     --------
-    >>> explorer = RegionExplorer(model, Slice.box(-1, 1, -1, 1))     # doctest: +SKIP
-    >>> explorer.wait(); explorer.result.n_regions                    # doctest: +SKIP
+    >>> explorer = RegionExplorer(model, Slice.box(-1, 1, -1, 1))  # doctest: +SKIP
+    >>> explorer.wait()  # doctest: +SKIP
+    >>> explorer.result.n_regions  # doctest: +SKIP
     """
 
     title = "Linear regions"
 
-    color_by = traitlets.Enum(COLOR_BY, COLOR_BY[0], help="What the regions are coloured by.").tag(
-        setting="draw", label="Colour by"
-    )
-    output = traitlets.Int(0, min=0, help="Which output 'output' shows, from 0.").tag(
-        setting="draw",
-        control=_narrow(ipywidgets.BoundedIntText, 110, min=0, max=10**6),
-    )
-    scale = traitlets.Enum(SCALES, SCALES[0], help="Colour scale; auto is logarithmic for areas.").tag(setting="draw")
-    layer = traitlets.Int(
-        None, min=0, allow_none=True, help="How many activation layers have cut the domain; None for all."
-    ).tag(setting="draw", label="Layers", control=LayerSlider)
-    hinges = Layers(
-        None, help="Layers whose hinge lines are shown: an iterable of indices from 0, or None for all."
-    ).tag(setting="draw", label="Hinge lines", control=LayerChecks)
-    boundary = traitlets.Bool(True, help="Show the decision boundary.").tag(setting="draw", label="Decision boundary")
-    samples = traitlets.Bool(True, help="Show the samples.").tag(setting="draw")
-    max_distance = traitlets.Float(
-        None, min=0.0, allow_none=True, help="Hide samples farther than this from the plane (input units)."
-    ).tag(setting="draw", label="Samples within", control=OptionalNumber)
-    tolerance = traitlets.Float(
-        1e-10, min=0.0, help="Relative size below which a pre-activation counts as zero."
-    ).tag(setting="costly", control=_narrow(ipywidgets.FloatText, 150))
-    max_regions = traitlets.Int(2_000_000, min=1, help="A run that finds more regions ends with an error.").tag(
-        setting="costly", control=_narrow(ipywidgets.IntText, 190)
-    )
-    region = traitlets.Int(None, allow_none=True, help="Id of the picked region in result, or None.").tag(setting="mark")
-
     def __init__(self, model: Any, domain: Slice, data: Any = None, labels: Any = None, **kwargs: Any) -> None:
         self._model, self._domain = model, domain
-        self._first_kernel = compile_partition(
-            model,
-            domain,
-            tolerance=kwargs.get("tolerance", 1e-10),
-            max_regions=kwargs.get("max_regions", 2_000_000),
-        )
+        # The model is refused or copied here; what is wrong with a setting the base says, so a bad one is left to it.
+        limits = {name: kwargs[name] for name in ("tolerance", "max_regions") if _is_number(kwargs.get(name))}
+        self._first_kernel: Any = compile_partition(model, domain, **limits)
+        self._kernel = self._first_kernel
+        self._pending: Prepared | None = None
         self._points = _project(domain, data, labels)
         super().__init__(**kwargs)
 
@@ -154,12 +105,9 @@ class RegionExplorer(Zooming, AnalysisWidget):
         kernel = self._kernel
         result = kernel(self._domain, on_layer=publish, progress=progress, cancel=cancel)
         if settings["output"] >= result.outputs.shape[1]:
-            raise _no_such_output(settings["output"], result.outputs.shape[1])
+            raise no_such_output(settings["output"], result.outputs.shape[1])
         progress.update(text=f"{result.n_regions:,} regions: maps and boundary")
-        window = self._figure.window
-        size = pixels(self._figure.frame, window, Window.around(self._domain.polygon))
-        prepared = Prepared.of(result, kernel, self._points.points, size, cancel)
-        self._prepared = prepared
+        self._pending = Prepared.of(result, kernel, self._points.points, self._raster_size(), cancel)
         return result
 
     def _draw(self, result: Partition, settings: dict[str, Any], *, final: bool) -> None:
@@ -168,11 +116,10 @@ class RegionExplorer(Zooming, AnalysisWidget):
             self._scene = RegionScene.of(result)
             self._figure.draw(self._scene, style)
             return
-        prepared = self._prepared
-        if prepared is None or prepared.result is not result:  # back to the last good run after one that failed
-            size = pixels(self._figure.frame, self._figure.window, Window.around(self._domain.polygon))
-            prepared = Prepared.of(result, self._kernel, self._points.points, size, Cancel())
-            self._prepared = prepared
+        prepared = self._pending if self._pending is not None and self._pending.result is result else self._prepared
+        if prepared is None:
+            return
+        self._prepared, self._pending = prepared, None
         if self._scene is None or self._scene.full is not result:
             self._scene = prepared.scene
             self._figure.limit(prepared.narrowest)
@@ -190,20 +137,8 @@ class RegionExplorer(Zooming, AnalysisWidget):
             return
         held = self._held(region)
         nearest = float(self._points.distance[held].min()) if len(held) else None
-        self._panel.show(region, detail_html(result, region, result.pattern(region), held, nearest))
-
-    def _validate(self, settings: dict[str, Any]) -> None:
-        result = self.result
-        if result is None:
-            return
-        n_outputs, n_layers = result.outputs.shape[1], layer_count(result)
-        if settings["output"] >= n_outputs:
-            raise _no_such_output(settings["output"], n_outputs)
-        layer, hinges = settings["layer"], settings["hinges"]
-        if layer is not None and layer > n_layers:
-            raise _bad("layer", "There are not that many layers.", f"None or 0 to {n_layers}", layer)
-        if hinges is not None and any(op >= n_layers for op in hinges):
-            raise _bad("hinges", "There is no such layer.", f"None or indices from 0 to {n_layers - 1}", hinges)
+        samples = held if len(self._points) else None
+        self._panel.show(region, detail_html(result, region, result.pattern(region), samples, nearest))
 
     def _sample_count(self) -> int | None:
         return len(self._points)
@@ -212,19 +147,24 @@ class RegionExplorer(Zooming, AnalysisWidget):
         return f"{self.result.n_regions:,} regions" if self.result is not None else ""
 
     def _export_arrays(self) -> dict[str, Any]:
-        found: Partition = self._prepared.result if self._prepared else self.result
+        if self._prepared is None:
+            raise NetgeomError("There is nothing to export yet.", try_this="run() and wait() first")
+        found = self._prepared.result
         names = ("vertices", "edges", "edge_op", "edge_unit", "edge_regions", "ring_offsets", "ring_vertices")
         names += ("areas", "centroids", "slopes", "offsets", "classes", "births")
         arrays = {name: getattr(found, name) for name in names}
         line = found.decision_boundary()
         arrays |= {"boundary_segments": line.segments, "boundary_classes": line.classes}
         if len(self._points):
-            inside = self._prepared.sample_regions if self._prepared else found.locate(self._points.points)
-            arrays |= {"sample_points": self._points.points, "sample_distance": self._points.distance, "sample_region": inside}
+            arrays |= {
+                "sample_points": self._points.points,
+                "sample_distance": self._points.distance,
+                "sample_region": self._prepared.sample_regions,
+            }
         return arrays
 
     def export_data(self, path: Any) -> None:
-        """Write the partition: .npz takes all arrays, .csv one row per region (area, centroid, affine map, class, birth)."""
+        """Write the partition: .npz takes all arrays, .csv a row per region (area, centroid, map, class, birth)."""
         if str(path).lower().endswith(".csv"):
             from netgeom_widgets.widgets.exports import save_data
 
@@ -238,6 +178,9 @@ class RegionExplorer(Zooming, AnalysisWidget):
             self._export(write)
         else:
             super().export_data(path)
+
+    def _raster_size(self) -> tuple[int, int]:
+        return pixels(self._figure.frame, self._figure.window, Window.around(self._domain.polygon))
 
     # ---- picking
 
@@ -259,7 +202,9 @@ class RegionExplorer(Zooming, AnalysisWidget):
         old, new = change["old"], change["new"]
         if self.region is None:
             return
-        same = old is None or (isinstance(old, Partition) and old.digest == new.digest and old.n_regions == new.n_regions)
+        same = old is None or (
+            isinstance(old, Partition) and old.digest == new.digest and old.n_regions == new.n_regions
+        )
         if not same or self.region >= new.n_regions:
             self.region = None  # an id means nothing in another network
         elif old is None:
@@ -268,7 +213,9 @@ class RegionExplorer(Zooming, AnalysisWidget):
     def _held(self, region: int) -> np.ndarray:
         """Ids of the samples whose projection lies in a region."""
         prepared = self._prepared
-        return np.flatnonzero(prepared.sample_regions == region) if prepared is not None else np.empty(0, dtype=np.int64)
+        return (
+            np.flatnonzero(prepared.sample_regions == region) if prepared is not None else np.empty(0, dtype=np.int64)
+        )
 
     def _step(self, by: int) -> None:
         result = self.result
@@ -325,6 +272,10 @@ class RegionExplorer(Zooming, AnalysisWidget):
         self._controls["output"].box.layout.display = "none" if n_outputs == 1 else None
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _project(domain: Slice, data: Any, labels: Any) -> SliceSamples:
     """The data points on the plane; labels are checked against them."""
     if data is None:
@@ -336,18 +287,10 @@ def _project(domain: Slice, data: Any, labels: Any) -> SliceSamples:
         labels = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
         if labels.shape != (len(points),):
             raise NetgeomError(
-                "The labels do not fit the data.", expected=f"one label each, shape ({len(points)},)", got=f"{labels.shape}"
+                "The labels do not fit the data.",
+                expected=f"one label each, shape ({len(points)},)",
+                got=f"{labels.shape}",
             )
     box = Window.around(domain.polygon)
     unit = float(np.linalg.norm(domain.u))  # lengths of the box are in u, distances in input units
     return SliceSamples(points, distance, SliceSamples.natural_reach(unit * max(box.width, box.height)), labels)
-
-
-def _bad(setting: str, what: str, expected: str, got: Any) -> NetgeomError:
-    error = NetgeomError(what, expected=expected, got=str(got))
-    error.setting = setting  # type: ignore[attr-defined]  # the base shows the message beside this control
-    return error
-
-
-def _no_such_output(output: int, count: int) -> NetgeomError:
-    return _bad("output", "The model has no such output.", f"0 to {count - 1}", output)
