@@ -152,7 +152,19 @@ class Notebook:
     # ---- what the page shows ---------------------------------------------------------------------------------------
 
     def figure(self, index: int = 0) -> Locator:
-        """A Bokeh figure, waited for and scrolled into view."""
+        """The figure of a pane, waited for and scrolled into view."""
+        # JupyterLab hides cells that are out of view, so the cell comes first and then the figure in it.
+        self.page.wait_for_function(
+            """number => {
+                const panes = [...document.querySelectorAll(".netgeom-pane")];
+                const { content } = window.jupyterapp.shell.currentWidget;
+                const cell = content.widgets.findIndex(({ node }) => node.contains(panes[number]));
+                if (!(number in panes) || cell < 0) return false;
+                return content.scrollToItem(cell, "smart").then(() => true);
+            }""",
+            arg=index,
+            timeout=60_000,
+        )
         figure = self.page.locator(FIGURE).nth(index)
         figure.wait_for(timeout=60_000)
         figure.scroll_into_view_if_needed()
