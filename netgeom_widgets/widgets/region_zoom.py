@@ -69,13 +69,13 @@ class Zooming(traitlets.HasTraits):
         for axis in (plot.x_range, plot.y_range):
             for attr in ("start", "end"):
                 axis.on_change(attr, self._range_changed)
-        self.observe(self._view_changed, "view")
+        self.observe(self._go_to_view, "view")
 
     def _range_changed(self, attr: str, old: Any, new: Any) -> None:
         if not self._closed:
             self._recompute_view()
 
-    def _view_changed(self, change: Any) -> None:
+    def _go_to_view(self, change: Any) -> None:
         """Move the figure to a view that somebody set; one that was read off the figure is there already."""
         wanted = change["new"]
         if wanted == self._seen or self._closed:

@@ -193,12 +193,12 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         return region
 
     @traitlets.observe("region")
-    def _region_changed(self, change: Any) -> None:
+    def _pick_samples(self, change: Any) -> None:
         if self._prepared is not None and len(self._points):
             self.selection = () if change["new"] is None else tuple(self._held(change["new"]).tolist())
 
     @traitlets.observe("result")
-    def _result_changed(self, change: Any) -> None:
+    def _check_picked(self, change: Any) -> None:
         old, new = change["old"], change["new"]
         if self.region is None:
             return
@@ -208,7 +208,7 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         if not same or self.region >= new.n_regions:
             self.region = None  # an id means nothing in another network
         elif old is None:
-            self._region_changed({"new": self.region})
+            self._pick_samples({"new": self.region})
 
     def _held(self, region: int) -> np.ndarray:
         """Ids of the samples whose projection lies in a region."""
