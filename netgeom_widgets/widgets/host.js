@@ -29,7 +29,10 @@ function loadBundle(model, page, name) {
     const onMessage = (message, buffers) => {
       if (message.t !== "bundle" || message.name !== name) return;
       stop();
-      unzip(buffers[0]).then((source) => evaluate(source, page.root)).then(resolve, fail);
+      unzip(buffers[0]).then(async (source) => {
+        await evaluate(source, page.root);
+        if (name === "bokeh") letPlotsGo(page.root.Bokeh);
+      }).then(resolve, fail);
     };
     const onDestroy = () => fail(new Error("closed while BokehJS was on its way"));
     const stop = () => {
@@ -42,6 +45,27 @@ function loadBundle(model, page, name) {
     model.send({t: "bundle", name});
   });
   return page.bundles[name];
+}
+
+// Every plot of BokehJS 3.9 listens to the page's visualViewport for ever, and so is never freed: stop with the plot.
+function letPlotsGo(Bokeh) {
+  const plot = Bokeh.Models.get("Plot").prototype.default_view.prototype;
+  const {connect_signals, remove} = plot;
+  const listeners = new WeakMap();
+  plot.connect_signals = function () {
+    const viewport = globalThis.visualViewport;
+    const mine = [];
+    listeners.set(this, mine);
+    if (viewport) viewport.addEventListener = (...args) => {
+      mine.push(args);
+      EventTarget.prototype.addEventListener.apply(viewport, args);
+    };
+    try { connect_signals.call(this); } finally { if (viewport) delete viewport.addEventListener; }
+  };
+  plot.remove = function () {
+    for (const args of listeners.get(this) ?? []) globalThis.visualViewport.removeEventListener(...args);
+    remove.call(this);
+  };
 }
 
 async function bokehWith(model, names) {
@@ -285,7 +309,9 @@ function render({model, el}) {
     const all = Bokeh.documents; // BokehJS keeps every document it ever made
     const i = all.indexOf(doc);
     if (i >= 0) all.splice(i, 1);
-    doc = undefined;
+    doc = views = outbox = Bokeh = undefined; // ipywidgets keeps closed models, and with them this closure, for good
+    themed.clear();
+    pane.replaceChildren();
   }
 
   const queue = (step) => { inbox = inbox.then(() => (signal.aborted ? undefined : step())).catch(trouble); };

@@ -37,6 +37,7 @@ class StoredPicture:
         self._widget_id, self._picture_id = f"netgeom-{uuid.uuid4().hex}", f"netgeom-{uuid.uuid4().hex}"
         self.displayed = False
         self._picture: dict[str, Any] | None = None
+        self._about: dict[str, Any] = {}
 
     def display(self, bundle: dict[str, Any], text: str) -> bool:
         """Make both outputs; False where there is no notebook.
@@ -53,16 +54,18 @@ class StoredPicture:
             return False
         publish(bundle, raw=True, display_id=self._widget_id)
         empty = {"image/png": base64.b64encode(EMPTY_PNG).decode(), "text/plain": text}
-        publish(self._picture or empty, raw=True, display_id=self._picture_id)
+        publish(self._picture or empty, metadata=self._about, raw=True, display_id=self._picture_id)
         self.displayed = True
         return True
 
     def update(self, png: bytes, text: str) -> None:
         """Store another picture, from any thread."""
         self._picture = {"image/png": base64.b64encode(png).decode(), "text/plain": text}
+        # pictures have 144 dots an inch, a page 96: without the width they would stand larger than the figure did
+        self._about = {"image/png": {"width": int.from_bytes(png[16:20], "big") * 96 // 144}}
         publish = _publisher() if self.displayed else None
         if publish is not None:
-            publish(self._picture, raw=True, display_id=self._picture_id, update=True)
+            publish(self._picture, metadata=self._about, raw=True, display_id=self._picture_id, update=True)
 
     def retire(self, text: str) -> None:
         """Put a line of text where the widget was; the picture shows from now on."""
