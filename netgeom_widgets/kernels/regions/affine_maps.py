@@ -12,6 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.regions.measures import segment_argmax
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.partition import Partition
@@ -56,17 +57,10 @@ def _triangles(partition: Partition) -> tuple[ndarray, ndarray, ndarray]:
     starts, sides = offsets[:-1], np.diff(offsets)
     base = ring[starts]
     offset = points[ring] - np.repeat(points[base], sides, 0)
-    far = ring[_argmax(np.einsum("hd,hd->h", offset, offset), starts, sides)]
+    far = ring[segment_argmax(np.einsum("hd,hd->h", offset, offset), starts, sides)]
     along = np.repeat(points[far] - points[base], sides, 0)
-    wide = ring[_argmax(np.abs(along[:, 0] * offset[:, 1] - along[:, 1] * offset[:, 0]), starts, sides)]
+    wide = ring[segment_argmax(np.abs(along[:, 0] * offset[:, 1] - along[:, 1] * offset[:, 0]), starts, sides)]
     return base, far, wide
-
-
-def _argmax(values: ndarray, starts: ndarray, sides: ndarray) -> Int[ndarray, " R"]:
-    """Position of the first largest value in each segment."""
-    top = np.repeat(np.maximum.reduceat(values, starts), sides)
-    position = np.where(values == top, np.arange(len(values)), len(values))
-    return np.minimum.reduceat(position, starts)
 
 
 def differentiate(

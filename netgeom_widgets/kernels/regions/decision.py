@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float, Int32
+from jaxtyping import Bool, Float, Int, Int32
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels.regions.measures import segment_argmax
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.partition import Partition
@@ -105,21 +106,29 @@ def _chords(
     z = np.where(np.abs(gap) <= threshold, 0.0, gap)
     here, after = z[vertex], z[following]
     through = (here * after < 0) | (here == 0)
-    proper = np.zeros(len(regions), dtype=np.int64)
-    np.add.at(proper, owner, (here > 0) * 1)
-    strictly_negative = np.zeros(len(regions), dtype=np.int64)
-    np.add.at(strictly_negative, owner, (here < 0) * 1)
-    ends = np.bincount(owner[through], minlength=len(regions))
-    fine = (proper > 0) & (strictly_negative > 0) & (ends >= 2)
+    n = len(regions)
+    above, below = (np.bincount(owner[side], minlength=n) for side in (here > 0, here < 0))
+    ends = np.bincount(owner[through], minlength=n)
+    fine = (above > 0) & (below > 0) & (ends >= 2)
     chosen = np.flatnonzero(through & fine[owner])
-    # Two ends each; a side that lies on the tie within rounding gives two neighbours: keep the outermost pair.
-    first = chosen[np.append(True, owner[chosen][1:] != owner[chosen][:-1])] if len(chosen) else chosen
-    final = chosen[np.append(owner[chosen][1:] != owner[chosen][:-1], True)] if len(chosen) else chosen
-    pair = np.stack([first, final], 1)
-    a, b = vertex[pair], following[pair]
+    if not len(chosen):
+        return regions[:0], vertex[:0, None], vertex[:0, None], here[:0, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(here[pair] == 0, 0.0, here[pair] / (here[pair] - after[pair]))
-    return regions[owner[first]], a, b, t
+        t = np.where(here == 0, 0.0, here / (here - after))[chosen]
+    a, b = vertex[chosen], following[chosen]
+    pair = _farthest_pair((1 - t[:, None]) * partition.vertices[a] + t[:, None] * partition.vertices[b], owner[chosen])
+    return regions[owner[chosen][pair[:, 0]]], a[pair], b[pair], t[pair]
+
+
+def _farthest_pair(points: Float[ndarray, "N 2"], group: Int[ndarray, " N"]) -> Int[ndarray, "G 2"]:
+    """Two far ends of each group of points on a line: two of them, or more where neighbours tie within rounding."""
+    starts = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
+    sizes = np.diff(np.append(starts, len(group)))
+    ends = [starts]
+    for _ in range(2):
+        offset = points - np.repeat(points[ends[-1]], sizes, 0)
+        ends.append(segment_argmax((offset**2).sum(1), starts, sizes))
+    return np.sort(np.stack(ends[1:], 1), 1)
 
 
 def _clip(
@@ -165,20 +174,16 @@ def _along_edges(partition: Partition, logits: ndarray, threshold: float) -> _Pi
     tied = np.flatnonzero((np.abs(gap[..., 0]) <= threshold).all(1) & (sides >= 0).all(1))
     if not len(tied):
         return np.empty((0, 2, 2)), np.empty((0, 2), dtype=np.int32), np.empty(0, dtype=np.int32)
-    ahead = np.stack([_first_leads(partition, logits, sides[tied, s], i[tied], j[tied], threshold) for s in (0, 1)], 1)
-    chosen = tied[ahead[:, 0] != ahead[:, 1]]
-    return partition.vertices[edges[chosen]], np.stack([i, j], 1)[chosen], sides[chosen, 0]
-
-
-def _first_leads(
-    partition: Partition, logits: ndarray, regions: ndarray, i: ndarray, j: ndarray, threshold: float
-) -> Bool[ndarray, " M"]:
-    """Whether output i is at least output j throughout a region (ties go to i, as argmax has them)."""
-    worst = np.empty(len(regions))
-    for n, (region, first, second) in enumerate(zip(regions, i, j, strict=True)):
-        ring = partition.ring_vertices[partition.ring_offsets[region] : partition.ring_offsets[region + 1]]
-        worst[n] = (logits[ring, first] - logits[ring, second]).min()
-    return worst >= -threshold
+    changes = np.zeros(len(tied), dtype=bool)
+    for first, second in np.unique(np.stack([i, j], 1)[tied], axis=0):
+        chosen = np.flatnonzero((i[tied] == first) & (j[tied] == second))
+        gap = (logits[:, first] - logits[:, second])[partition.ring_vertices]
+        # The first leads where it is at least the second, as argmax breaks ties.
+        leads = np.minimum.reduceat(gap, partition.ring_offsets[:-1]) >= -threshold
+        left, right = sides[tied[chosen]].T
+        changes[chosen] = leads[left] != leads[right]
+    kept = tied[changes]
+    return partition.vertices[edges[kept]], np.stack([i, j], 1)[kept], sides[kept, 0]
 
 
 def sample(found: Boundary, n: int, seed: int | np.random.Generator) -> Float[ndarray, "n 2"]:

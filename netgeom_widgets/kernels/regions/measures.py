@@ -41,6 +41,13 @@ def successors(offsets: Int[ndarray, " offsets"]) -> Int[ndarray, " H"]:
     return after
 
 
+def segment_argmax(values: ndarray, starts: Int[ndarray, " G"], sizes: Int[ndarray, " G"]) -> Int[ndarray, " G"]:
+    """Position of the first largest value in each segment."""
+    top = np.repeat(np.maximum.reduceat(values, starts), sizes)
+    position = np.where(values == top, np.arange(len(values)), len(values))
+    return np.minimum.reduceat(position, starts)
+
+
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """Shape and steepness of the regions; lengths and areas in slice coordinates.
