@@ -19,7 +19,8 @@ class NetgeomError(ValueError):
     def __init__(self, what: str, *, expected: str = "", got: str = "", try_this: str = "") -> None:
         self.what, self.expected, self.got, self.try_this = what, expected, got, try_this
         named = (("Expected", expected), ("Got", got), ("Try", try_this))
-        super().__init__(" ".join([what, *(f"{name}: {text}." for name, text in named if text)]))
+        sentences = [what, *(f"{name}: {text}" for name, text in named if text)]
+        super().__init__(" ".join(f"{sentence.rstrip('.')}." for sentence in sentences))
 
 
 class UnsupportedModuleError(NetgeomError):

@@ -8,7 +8,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
 
 # Forward hooks of these compute weights and come along. Any other may change what a module returns, so it is refused,
 # but for those that declare that they only look (the attribute below); a copy must not call them: they report to their
@@ -43,6 +43,7 @@ def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64)
     """
     if not isinstance(model, nn.Module):
         raise NetgeomError("The model is not a torch module", expected="a torch.nn.Module", got=type(model).__name__)
+    model = _unwrapped(model)
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         _check(name, tensor)
     memo = _without_observers(model)
@@ -56,6 +57,23 @@ def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64)
         ) from error
     duplicate = duplicate.to("cpu") if dtype is None else duplicate.to("cpu", dtype)
     return duplicate.eval().requires_grad_(False)
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside torch.compile or a parallel wrapper, which computes the same; scripted ones are refused."""
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return _unwrapped(model.module)
+    if isinstance(original := getattr(model, "_orig_mod", None), nn.Module):
+        return _unwrapped(original)
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UnsupportedModuleError(
+                f"{path or 'The model'} is scripted: its operations cannot be read",
+                expected="ordinary torch modules",
+                got=type(module).__name__,
+                try_this="the module it was scripted or traced from",
+            )
+    return model
 
 
 def _without_observers(model: nn.Module) -> dict[int, object]:
