@@ -143,8 +143,8 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
             return
         text = f"{type(self).__name__} was closed: run the cell again."
         self._closed = True
-        self._worker.close()
-        self._painter.close()
+        for worker in self._workers:
+            worker.close()
         if self._stored is not None:
             self._stored.retire(text)
         self._shown = self._last_good = None

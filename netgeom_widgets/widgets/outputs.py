@@ -24,8 +24,8 @@ class Outputs:
             from IPython.display import display
 
             display(bundle or {"text/plain": repr(self)}, raw=True)
-        elif self.status == "done":
-            self._painter.submit(lambda progress, cancel: self._store_picture(), key="picture")
+        else:
+            self._keep_picture()
 
     def __repr__(self) -> str:
         picked = f" selection={len(self.selection)}" if self.selection else ""
@@ -89,7 +89,7 @@ class Outputs:
                 self._say(f"written: {path}")
 
         if not self._closed:
-            self._painter.submit(lambda progress, cancel: write(), key="export").add_done_callback(self._job_ended)
+            self._keeper.submit(lambda progress, cancel: write(), key="export").add_done_callback(self._job_ended)
 
     # ---- state
 

@@ -46,6 +46,10 @@ class Runs(traitlets.HasTraits):
         self._waits_for_run = False
         self._worker = Worker(name="netgeom-run")
         self._painter = Worker(name="netgeom-draw")
+        self._keeper = Worker(
+            name="netgeom-keep"
+        )  # stored pictures and files take long; drawing must not wait for them
+        self._workers = (self._worker, self._painter, self._keeper)
         self._stored = StoredPicture() if static_picture else None
 
     # ---- runs
@@ -98,12 +102,12 @@ class Runs(traitlets.HasTraits):
         BaseException
             The very exception that the run raised.
         """
-        if self._worker.is_current_thread() or self._painter.is_current_thread():
+        if any(worker.is_current_thread() for worker in self._workers):
             raise RuntimeError("wait() was called by a callback of the same widget")
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            while self._worker.is_busy() or self._painter.is_busy():
-                for worker in (self._worker, self._painter):
+            while self._is_busy():
+                for worker in self._workers:
                     left = None if deadline is None else max(0.0, deadline - time.monotonic())
                     if not worker.wait(left):
                         raise TimeoutError(f"the run did not finish in {timeout} s; it goes on")
@@ -112,6 +116,9 @@ class Runs(traitlets.HasTraits):
             raise
         if self.status == "error" and self._error is not None:
             raise self._error
+
+    def _is_busy(self) -> bool:
+        return any(worker.is_busy() for worker in self._workers)
 
     def _start(self, settings: dict[str, Any], debounce: float) -> None:
         progress = Progress(self._throttled_progress())
@@ -161,7 +168,7 @@ class Runs(traitlets.HasTraits):
             seconds = time.monotonic() - started
             self._frame.show_error(None)
             self._say(f"{self._summary() or 'done'} ({seconds:.1f} s)", status="done", progress=1.0)
-        self._store_picture()
+        self._keep_picture()
 
     def _show(self, shown: tuple[Any, dict[str, Any], bool], cancel: Cancel | None = None) -> None:
         """Draw a result and remember it; the settings that only concern the drawing are the present ones."""
@@ -261,19 +268,22 @@ class Runs(traitlets.HasTraits):
         if self._closed:
             return
         self._painter.submit(lambda progress, cancel: draw(), key=key).add_done_callback(self._job_ended)
-        if self._stored is not None and self._stored.displayed:
-            self._painter.submit(
-                lambda progress, cancel: self._store_picture(), key="picture", debounce=PICTURE_DEBOUNCE
-            )
+        self._keep_picture()
+
+    def _keep_picture(self) -> None:
+        """Store a picture in the notebook soon: the first at once, later ones when nothing has changed for a second."""
+        if self._stored is not None and self._stored.displayed and not self._closed:
+            debounce = PICTURE_DEBOUNCE if self._stored.has_picture else 0.0
+            self._keeper.submit(lambda progress, cancel: self._store_picture(), key="picture", debounce=debounce)
 
     def _store_picture(self) -> None:
         """Update the picture in the notebook; whatever goes wrong with it must not break a run."""
-        if self._stored is None or not self._stored.displayed or self._shown is None:
-            return
         try:
             from netgeom_widgets.figures import static
 
             with self._lock:
+                if self._stored is None or self._shown is None or not self._shown[2]:
+                    return  # never a part of a run
                 png = static.render(self.pane.root, "png")
             self._stored.update(png, repr(self))
         except Exception as error:  # noqa: BLE001  # said in the status line; the widget itself is fine

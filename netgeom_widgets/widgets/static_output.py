@@ -58,6 +58,11 @@ class StoredPicture:
         self.displayed = True
         return True
 
+    @property
+    def has_picture(self) -> bool:
+        """Whether a picture was made yet."""
+        return self._picture is not None
+
     def update(self, png: bytes, text: str) -> None:
         """Store another picture, from any thread."""
         self._picture = {"image/png": base64.b64encode(png).decode(), "text/plain": text}

@@ -84,7 +84,7 @@ def test_an_exception_is_shown_in_the_widget_as_text(notebook: Notebook) -> None
 
 
 def test_the_notebook_reopens_with_one_picture_with_and_without_a_kernel(notebook: Notebook) -> None:
-    notebook.kernel.wait_for("not squares._painter.is_busy()")
+    notebook.kernel.wait_for("not squares._is_busy()")
     assert notebook.static_pictures() == 0
     saved = notebook.save()
     assert [sorted(output.data) for output in saved.cells[0].outputs][1] == ["image/png", "text/plain"]
