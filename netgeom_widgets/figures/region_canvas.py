@@ -8,24 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from bokeh.core.property.descriptors import UnsetValueError
 from bokeh.models import (
-    BasicTicker,
-    BasicTickFormatter,
-    ColorBar,
     ColumnDataSource,
     GlyphRenderer,
     HoverTool,
     Legend,
     LegendItem,
-    LinearColorMapper,
-    LogTicker,
-    LogTickFormatter,
     Title,
 )
 from jaxtyping import Float
 
 from netgeom_widgets.figures.region_colours import PICKED
 from netgeom_widgets.figures.region_geometry import Window
-from netgeom_widgets.figures.region_plot import make_plot
+from netgeom_widgets.figures.region_plot import SMALL, make_colour_bar, make_plot
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_values import RegionValues
 
@@ -34,7 +28,6 @@ if TYPE_CHECKING:
 
     from netgeom_widgets.kernels.regions import Slice
 
-_SMALL = "11px"
 
 _REGION_TIPS = [
     ("region", "@region{0,0}"),
@@ -84,8 +77,9 @@ class RegionCanvas:
         plot = self.plot
         plot.patches("xs", "ys", source=self._border, fill_alpha=0.0, line_color="#808080", line_width=1.2)
         strong = {"source": self._boundary, "line_cap": "round"}
-        plot.segment("x0", "y0", "x1", "y1", line_color="#ffffff", line_width=6, **strong)
-        self._boundary_line = plot.segment("x0", "y0", "x1", "y1", line_color="#000000", line_width=3, **strong)
+        # Black in white: seen on every fill, and in the legend on light and dark ground.
+        looks = ({"line_color": "#ffffff", "line_width": 6}, {"line_color": "#000000", "line_width": 3})
+        self._boundary_lines = [plot.segment("x0", "y0", "x1", "y1", **look, **strong) for look in looks]
         picked, beside = self._outlines
         plot.patches("xs", "ys", source=beside, fill_alpha=0.0, line_color=PICKED, line_width=1.4, line_dash="dashed")
         plot.patches("xs", "ys", source=picked, fill_alpha=0.0, line_color="#ffffff", line_width=6, line_join="round")
@@ -113,7 +107,7 @@ class RegionCanvas:
                 ncols=3,
                 click_policy=click,
                 location="left",
-                label_text_font_size=_SMALL,
+                label_text_font_size=SMALL,
                 border_line_alpha=0,
                 background_fill_alpha=0,
                 padding=2,
@@ -127,19 +121,12 @@ class RegionCanvas:
             return made
 
         self._line_legend, self._fill_legend = legend("hide"), legend("none")
-        self._bar = ColorBar(
-            color_mapper=LinearColorMapper(palette=["#000000", "#ffffff"], low=0, high=1),
-            width=14,
-            title="",
-            title_text_font_size=_SMALL,
-            major_label_text_font_size=_SMALL,
-            background_fill_alpha=0,
-            margin=0,
-            padding=6,
-        )
-        self.plot.add_layout(self._bar, "right")
-        self.note = Title(text="", text_font_size=_SMALL, text_font_style="normal")
-        self.caption = Title(text="", text_font_size=_SMALL, text_font_style="normal")
+        # A bar keeps the scale it was first drawn with, so there are two, of which at most one is seen.
+        self._bars = {log: make_colour_bar(log=log) for log in (False, True)}
+        for bar in self._bars.values():
+            self.plot.add_layout(bar, "right")
+        self.note = Title(text="", text_font_size=SMALL, text_font_style="normal")
+        self.caption = Title(text="", text_font_size=SMALL, text_font_style="normal")
         for words in (self.caption, self.note):
             self.plot.add_layout(words, "below")
 
@@ -212,12 +199,14 @@ class RegionCanvas:
             if self.on_line_visible is not None:
                 line.on_change("visible", self.on_line_visible)
             self.lines.append(line)
+        many = sum(map(len, segments)) / 250
+        finer = max(0.5, min(1.0, many**-0.3)) if many else 1.0  # or a dense picture would be lines only
         for op, line in enumerate(self.lines):
             rows = segments[op] if op < len(segments) else np.empty((0, 4))
             rows = rows if len(rows) else np.full((1, 4), np.nan)  # the legend shows no glyph without a row
             line.data_source.data = _segment_columns(rows)
             line.glyph.line_color = colours[op] if op < len(colours) else "#000000"
-            line.glyph.line_width = max(0.7, 1.8 - 0.35 * op)
+            line.glyph.line_width = max(0.7, 1.8 - 0.35 * op) * finer
 
     def set_boundary(self, segments: Float[np.ndarray, "B 4"]) -> None:
         """Decision boundary."""
@@ -244,14 +233,13 @@ class RegionCanvas:
         new = mapper is not None and values.label not in dict(_REGION_TIPS)
         tips = [*_REGION_TIPS, (values.label, "@value{%.4g}")] if new else list(_REGION_TIPS)
         self._hover.tooltips = [*tips, ("sides", "@sides")]
-        self._bar.visible = mapper is not None
+        for log, bar in self._bars.items():
+            bar.visible = mapper is not None and log == values.log
         if mapper is None:
             return
-        self._bar.color_mapper = mapper
-        self._bar.ticker = LogTicker(num_minor_ticks=0) if values.log else BasicTicker(desired_num_ticks=6)
-        # Set with the ticker: a bar that was made linear would go on writing 0.0001 as 1.000e-4.
-        self._bar.formatter = LogTickFormatter(ticker=self._bar.ticker) if values.log else BasicTickFormatter()
-        self._bar.title = ", ".join(filter(None, [values.label, values.unit, "log scale" if values.log else ""]))
+        bar = self._bars[values.log]
+        bar.color_mapper.update(palette=mapper.palette, low=mapper.low, high=mapper.high)
+        bar.title = ", ".join(filter(None, [values.label, values.unit, "log scale" if values.log else ""]))
 
     def set_legends(
         self,
@@ -272,9 +260,9 @@ class RegionCanvas:
         self._legend_key = key
         for item in self._fill_legend.items:
             for old in item.renderers:
-                if old is not self._boundary_line:
+                if old not in self._boundary_lines:
                     self.plot.renderers.remove(old)
-        items = [LegendItem(label={"value": "decision boundary"}, renderers=[self._boundary_line])] if boundary else []
+        items = [LegendItem(label={"value": "decision boundary"}, renderers=self._boundary_lines)] if boundary else []
         for name, colour, marker in entries:
             # A glyph at no point: it exists for its entry only.
             look = {"marker": marker, "size": 11, "fill_color": colour, "line_color": "#606060"}

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from bokeh.models import BoxZoomTool, CustomJS, Range1d
+from bokeh.models import (
+    BasicTicker,
+    BasicTickFormatter,
+    BoxZoomTool,
+    ColorBar,
+    CustomJS,
+    LinearColorMapper,
+    LogColorMapper,
+    LogTicker,
+    LogTickFormatter,
+    Range1d,
+)
 from bokeh.plotting import figure
 
 from netgeom_widgets.figures.region_geometry import Window
 
+#: Size of all text but the title.
+SMALL = "11px"
 #: A domain longer than this many times its width is stretched to the frame instead of keeping one scale for s and t.
 _MAX_ASPECT = 5.0
 
@@ -63,3 +76,21 @@ def make_plot(box: Window, height: int) -> figure:
         plot.js_on_change("inner_width", keep)
         plot.js_on_change("inner_height", keep)
     return plot
+
+
+def make_colour_bar(*, log: bool) -> ColorBar:
+    """A colour bar, hidden and without colours yet."""
+    mapper = LogColorMapper if log else LinearColorMapper
+    ticker = LogTicker(num_minor_ticks=0) if log else BasicTicker(desired_num_ticks=6)
+    return ColorBar(
+        color_mapper=mapper(palette=["#000000", "#ffffff"], low=0.1, high=1),
+        ticker=ticker,
+        formatter=LogTickFormatter(ticker=ticker) if log else BasicTickFormatter(),
+        width=14,
+        visible=False,
+        title_text_font_size=SMALL,
+        major_label_text_font_size=SMALL,
+        background_fill_alpha=0,
+        margin=0,
+        padding=6,
+    )

@@ -70,10 +70,12 @@ class SliceSamples:
 
     def columns(self, max_distance: float | None, selection: Iterable[int]) -> dict[str, Any]:
         """Columns of the scatter glyph: nearer samples stronger and larger, those of the selection outlined."""
-        near = self.distance if max_distance is None else self.distance[self.distance <= max_distance]
         ids = np.arange(len(self)) if max_distance is None else np.flatnonzero(self.distance <= max_distance)
-        strength = 1.0 / (1.0 + near / self.reach)
         picked = np.isin(ids, np.fromiter(selection, dtype=np.int64))
+        front = np.lexsort((-self.distance[ids], picked))  # drawn last: those picked, and the nearer ones
+        ids, picked = ids[front], picked[front]
+        near = self.distance[ids]
+        strength = 1.0 / (1.0 + near / self.reach)
         kinds = self.kinds[ids].tolist()
         unlabelled = self.labels is None
         return {

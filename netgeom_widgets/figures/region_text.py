@@ -47,16 +47,18 @@ def mode(n_polygons: int, raster: bool) -> str:
     return f"raster of {n_polygons:,} exact polygons" if raster else f"{n_polygons:,} exact polygons"
 
 
-def view(window: Window, domain: Window, at_limit: bool) -> str:
-    """How far the view is zoomed in, and that it can go no further."""
+def view(window: Window, domain: Window) -> str:
+    """How far the view is zoomed in."""
     zoom = domain.width / window.width
     words = [] if zoom < 1.05 else [f"zoom {_factor(zoom)}×, view {window.width:.3g} wide"]
     common = window.intersect(domain)
     if common.width <= 0 or common.height <= 0:
         words.append("all of it outside the domain")
-    if at_limit:
-        words.append("zoom limit: any closer, float64 no longer separates hinges")
     return "; ".join(words)
+
+
+#: Said where zooming stops.
+ZOOM_LIMIT = "Zoom limit: any closer, float64 no longer separates hinges."
 
 
 def wrapped(text: str) -> str:

@@ -15,13 +15,15 @@ from netgeom_widgets.figures.region_geometry import Window, neighbours, rings
 from netgeom_widgets.figures.region_paint import images_of
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import RegionScene
-from netgeom_widgets.figures.region_text import axis_labels, distances, mode, title, view, wrapped
+from netgeom_widgets.figures.region_text import ZOOM_LIMIT, axis_labels, distances, mode, title, view, wrapped
 from netgeom_widgets.figures.region_values import RegionValues, layer_count, layer_name, region_values, slope_norms
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Partition, Slice
 
+#: The longest legends; what is left out they say.
 _LEGEND_LAYERS = 8
+_LEGEND_ENTRIES = 12
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,9 @@ class RegionFigure:
         plot.title.text = title(scene.full, self._layer)
         window = self.window
         at_limit = min(window.width, window.height) <= 1.01 * self._narrowest
-        words = [mode(scene.n_polygons, scene.is_raster), view(window, self.home, at_limit)]
-        self.canvas.caption.text = wrapped("In view: " + "; ".join(word for word in words if word))
+        words = [mode(scene.n_polygons, scene.is_raster), view(window, self.home)]
+        text = wrapped("In view: " + "; ".join(word for word in words if word))
+        self.canvas.caption.text = f"{text}\n{ZOOM_LIMIT}" if at_limit else text
         held = distances(self.samples.distance, self.samples.reach, self._inside) if self.style.samples else ""
         self.canvas.note.text = wrapped(held)
         self.canvas.note.visible = bool(held)
@@ -257,7 +260,16 @@ class RegionFigure:
         fills = category_colours(values) if values.kind == "category" else {}
         swatches = [(name, fills[key], "square") for key, name in values.categories]
         marks = self.samples.legend if self.style.samples else []
+        swatches, marks = _shortened(swatches, "classes or layers"), _shortened(marks, "labels")
         self.canvas.set_legends(lines, swatches, marks, self._boundary_shown and bool(len(scene.boundary)))
+
+
+def _shortened(entries: list[tuple[str, str, str]], noun: str) -> list[tuple[str, str, str]]:
+    """The first entries of a legend, and how many more there are."""
+    if len(entries) <= _LEGEND_ENTRIES:
+        return entries
+    more = len(entries) - _LEGEND_ENTRIES + 1
+    return [*entries[: _LEGEND_ENTRIES - 1], (f"and {more} more {noun}", "#ffffff", "dot")]
 
 
 def _facts(partition: Partition, ids: np.ndarray) -> dict[str, Any]:

@@ -121,10 +121,11 @@ def test_the_wheel_zooms_and_the_view_is_computed_anew(notebook: Notebook) -> No
     with notebook.picture_changes():
         notebook.drag((0.5, 0.4), (0.3, 0.3))
     # As close as it goes: the ranges end there and the caption says so.
-    notebook.kernel.run("s, t = explorer.result.vertices[30]; explorer.view = (s - 1e-9, s + 1e-9, t - 1e-9, t + 1e-9)")
+    inner = "explorer.result.vertices[(abs(explorer.result.vertices) < 1).all(1)]"
+    notebook.kernel.run(f"s, t = {inner}[3]; explorer.view = (s - 1e-9, s + 1e-9, t - 1e-9, t + 1e-9)")
     notebook.kernel.wait_for("explorer.viewport.domain.area < 1e-16")
-    notebook.wheel(60, control=True)
-    notebook.kernel.wait_for("'zoom limit' in explorer._figure.canvas.caption.text")
+    notebook.wheel(60, at=notebook.place_of(*notebook.python("(float(s), float(t))")), control=True)
+    notebook.kernel.wait_for("'Zoom limit' in explorer._figure.canvas.caption.text")
     notebook.screenshot("explorer-limit")
     width = notebook.python("explorer._figure.window.height")
     assert width >= notebook.python("0.99 * 1000 * explorer.result.resolution")
@@ -180,7 +181,7 @@ def test_a_long_run_shows_its_layers_and_is_cancelled(lab: Lab) -> None:
 
 def test_dark_narrow_and_opened_again(notebook: Notebook) -> None:
     notebook.kernel.run("explorer.region = 20")
-    notebook.kernel.wait_for("not explorer._painter.is_busy()")
+    notebook.kernel.wait_for("not explorer._is_busy()")
     with notebook.picture_changes():
         notebook.theme("Dark")
     notebook.screenshot("explorer-dark")

@@ -372,6 +372,14 @@ def test_labels_may_be_any_values(one_output):
     assert SliceSamples(points, np.zeros(3), 1.0, [-1.5, 2.0, 2.0]).kinds.tolist() == [0, 1, 1]
 
 
+def test_a_long_legend_says_what_it_leaves_out(one_output):
+    samples = SliceSamples(np.zeros((40, 2)), np.zeros(40), 1.0, np.arange(40))
+    figure = RegionFigure(one_output.domain, samples)
+    figure.draw(RegionScene.of(one_output))
+    names = [item.label.value for item in figure.canvas._fill_legend.items]
+    assert "label 10" in names and "label 11" not in names and names[-1] == "and 29 more labels"
+
+
 def test_a_picked_region_is_outlined_with_its_neighbours(one_output):
     figure = RegionFigure(one_output.domain)
     figure.draw(RegionScene.of(one_output), RegionStyle(region=3))
@@ -478,12 +486,11 @@ def test_the_hover_line_names_region_or_outside(one_output):
     assert region_text.hover_line(one_output, -1) == "outside the domain"
 
 
-def test_the_view_says_where_zooming_ends():
+def test_the_view_says_how_far_it_is_zoomed():
     home = Window(-1, 1, -1, 1)
-    assert region_text.view(home, home, False) == ""
-    assert "zoom 1,000×" in region_text.view(Window(0, 0.002, 0, 0.002), home, False)
-    assert "zoom limit" in region_text.view(Window(0, 1e-10, 0, 1e-10), home, True)
-    assert "outside the domain" in region_text.view(Window(1.1, 1.2, 0, 0.1), home, False)
+    assert region_text.view(home, home) == ""
+    assert "zoom 1,000×" in region_text.view(Window(0, 0.002, 0, 0.002), home)
+    assert "outside the domain" in region_text.view(Window(1.1, 1.2, 0, 0.1), home)
 
 
 # ---- the static picture and the layers of the package
