@@ -61,7 +61,7 @@ def test_without_a_click_the_wheel_scrolls_the_page(notebook: Notebook) -> None:
 def test_cancel_ends_a_long_run_and_the_last_good_picture_stays(notebook: Notebook) -> None:
     good = notebook.picture_hash()
     with notebook.picture_changes():
-        notebook.kernel.run("squares.delay = 0.2; squares.count = 50; squares.run()")
+        notebook.kernel.run("squares.delay = 2.0; squares.count = 50; squares.run()")
         notebook.kernel.wait_for("squares.progress > 0")
     notebook.screenshot("base-running")
     notebook.press("Cancel")
