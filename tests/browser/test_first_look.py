@@ -22,7 +22,8 @@ def test_it_shows_stored_pictures_then_runs_alive_with_the_same_numbers(lab: Lab
     notebook = lab.open_file(Path(shutil.copy(FIRST_LOOK, lab.server.notebooks)))
     notebook.page.locator(".jp-RenderedImage img").first.wait_for()
     notebook.screenshot("first-look-opened")
-    assert (notebook.figures(), notebook.static_pictures()) == (0, 2)
+    assert notebook.figures() == 0
+    assert notebook.static_pictures() > 0
     notebook.run_all()
     notebook.page.wait_for_function("() => document.querySelectorAll('.netgeom-pane').length === 2")
     notebook.figure(0)
