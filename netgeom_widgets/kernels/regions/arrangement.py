@@ -7,7 +7,7 @@ sorted.
 
 Two forms of the same step exist. `_split_together` inserts many units at once and is right for units in general
 position. Units that are not (a hinge through an existing vertex, concurrent or duplicate hinges) are recognised,
-withheld, and inserted one at a time by `_split_one`, where concurrency is an ordinary shared vertex.
+withheld, and inserted one at a time by `split_one`, where concurrency is an ordinary shared vertex.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from netgeom_widgets.errors import NetgeomError, TooLargeError
-from netgeom_widgets.kernels.regions.assembly import Chords, Crossings, Flagged, assemble
+from netgeom_widgets.kernels.regions.assembly import Chords, Crossings, Flagged, assemble, check_limit
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe, any_per_face, ranges
-from netgeom_widgets.kernels.regions.cuts import Cuts, Touched, cut_edges, expand_rings, find_cuts
+from netgeom_widgets.kernels.regions.coincident import follow, leaders
+from netgeom_widgets.kernels.regions.cuts import Cuts, Touched, expand_rings, find_cuts
 from netgeom_widgets.kernels.regions.signs import bits_above, bits_below, pack, set_bits, words
+from netgeom_widgets.kernels.regions.single import split_one
 
 # Chord pairs tested for crossing at a time: bounds the temporary arrays to a few hundred MB.
 _PAIRS_AT_ONCE = 1 << 22
@@ -77,34 +78,52 @@ def refine(
     vertices, columns = set_bits(_neither(positive, negative, values.shape[1]))
     recipe = Recipe()
     recipe.vanish(vertices, units[columns])
-    parents = torch.arange(cells.n_faces)
     general = _without(torch.arange(values.shape[1]), columns)
-    while len(general):
+    leader = leaders(values, thresholds) if len(columns) else None
+    parents = torch.arange(cells.n_faces)
+    while leader is None or len(general := general[leader[general] == general]):
         checkpoint()
         try:
-            if len(general) < values.shape[1]:
-                chosen = values[:, general]
-                positive = bits_above(chosen, 0.0)
-            else:
-                chosen = values
-            cells, parents = _split_together(cells, chosen, positive, recipe, op, units[general], tolerance, limit)
+            chosen = values if len(general) == values.shape[1] else values[:, general]
+            bits = positive if chosen is values else bits_above(chosen, 0.0)
+            cells, parents = _split_together(cells, chosen, bits, recipe, op, units[general], tolerance, limit)
             break
         except Flagged as flagged:
-            general = _without(general, flagged.columns)
-    single = torch.ones(values.shape[1], dtype=torch.bool)
-    single[general] = False
-    withheld = torch.nonzero(single).view(-1)
-    remaining = recipe.extend(values[:, withheld])
-    for i, column in enumerate(withheld.tolist()):
+            if leader is None:  # most often hinges that coincide: then one of each is in general position
+                leader = leaders(values, thresholds)
+            else:
+                general = _without(general, flagged.columns)
+    if leader is not None:
+        withheld = _without(torch.arange(values.shape[1]), general)
+        withheld = withheld[leader[withheld] == withheld]
+        cells, parents = _split_in_turn(
+            cells, parents, values[:, withheld], thresholds[withheld], recipe, op, units[withheld], limit, checkpoint
+        )
+        recipe = follow(recipe, leader, units)
+    return Refined(cells, recipe, parents, vertices, columns)
+
+
+def _split_in_turn(
+    cells: Complex,
+    parents: Tensor,
+    values: Tensor,
+    thresholds: Tensor,
+    recipe: Recipe,
+    op: int,
+    units: Tensor,
+    limit: int,
+    checkpoint: Callable[[], None],
+) -> tuple[Complex, Tensor]:
+    """One unit after the other, each seeing the vertices that the ones before it made."""
+    remaining = recipe.extend(values)
+    for i in range(len(units)):
         checkpoint()
         own = Recipe()
-        cells, children = _split_one(
-            cells, remaining[:, i], float(thresholds[column]), own, op, units[column : column + 1], limit
-        )
+        cells, children = split_one(cells, remaining[:, i], float(thresholds[i]), own, op, units[i : i + 1], limit)
         parents = parents[children]
         recipe.steps += own.steps
         remaining = own.extend(remaining)
-    return Refined(cells, recipe, parents, vertices, columns)
+    return cells, parents
 
 
 def _neither(positive: Tensor, negative: Tensor, n_columns: int) -> Tensor:
@@ -198,7 +217,7 @@ def _split_together(
     touched = expand_rings(cells, cuts, any_per_face(cut_entry, cells.ring_offsets))
     chords = _pair_chords(touched, cuts, n, values.shape[1])
     i, j = _find_crossings(chords, len(touched.faces))
-    _check_limit(cells.n_faces + len(chords.p) + len(i), limit)
+    check_limit(cells.n_faces + len(chords.p) + len(i), limit)
     crossings, s = _place_crossings(cells, values, cuts, chords, i, j, tolerance)
     refined = assemble(cells, cuts, touched, chords, crossings, op, units)
     ends = cells.edges[cuts.edge]
@@ -210,11 +229,6 @@ def _split_together(
         recipe.vanish(vertices, units[chords.column[i]])
         recipe.vanish(vertices, units[chords.column[j]])
     return refined
-
-
-def _check_limit(n_faces: int, limit: int) -> None:
-    if n_faces > limit:
-        raise TooLargeError(f"{n_faces:,} regions would arise", expected=f"at most {limit:,}", got=f"{n_faces:,}")
 
 
 def _place_crossings(
@@ -250,60 +264,3 @@ def _place_crossings(
     first_vertex = cells.n_vertices + len(cuts.t)
     vertex = first_vertex + order % max(1, len(i))
     return Crossings(len(i), sorted_chord, vertex, rank[: len(i)], rank[len(i) :]), s_i
-
-
-def _split_one(
-    cells: Complex, values: Tensor, threshold: float, recipe: Recipe, op: int, unit: Tensor, limit: int
-) -> tuple[Complex, Tensor]:
-    """One unit, which may pass through vertices: chords end at cuts or at vertices between strictly opposite signs."""
-    n = cells.n_vertices
-    positive, negative = values > threshold, values < -threshold
-    on_hinge = torch.nonzero(~(positive | negative)).view(-1)
-    recipe.vanish(on_hinge, unit.expand(len(on_hinge)))
-    origins = cells.origins
-    both = any_per_face(positive[origins], cells.ring_offsets) & any_per_face(negative[origins], cells.ring_offsets)
-    n_cut = int(both.sum())
-    if not n_cut:
-        return cells, torch.arange(cells.n_faces)
-    _check_limit(cells.n_faces + n_cut, limit)
-    cuts = find_cuts(cells, values[:, None], pack(positive[:, None]), pack(negative[:, None]))
-    touched = expand_rings(cells, cuts, both)
-    if len(cuts.t):
-        ends = cells.edges[cuts.edge]
-        recipe.add(ends[:, 0], ends[:, 1], cuts.t)
-        recipe.vanish(n + torch.arange(len(cuts.t)), unit.expand(len(cuts.t)))
-    sign = torch.cat([positive.long() - negative.long(), torch.zeros(len(cuts.t), dtype=torch.int64)])
-    vertex = cut_edges(cells, cuts).view(-1)[touched.half_edges]
-    p, q = _sign_changes(sign, vertex, touched.starts)
-    face = torch.arange(len(touched.faces))
-    chords = Chords(face, torch.zeros_like(face), p, q, vertex[p], vertex[q])
-    empty = face.new_empty(0)
-    try:
-        return assemble(cells, cuts, touched, chords, Crossings(0, empty, empty, empty, empty), op, unit)
-    except Flagged:
-        raise _NOT_CONVEX from None
-
-
-_NOT_CONVEX = NetgeomError(
-    "A hinge crosses a convex cell more than once: rounding exceeds the tolerance",
-    try_this="a larger tolerance, or a domain in which the network's values are of ordinary size",
-)
-
-
-def _sign_changes(sign: Tensor, vertex: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-    """The two positions per face where the strict sign changes: the first zero after each run of one sign."""
-    s = sign[vertex]
-    here = torch.arange(len(s))
-    before = torch.cummax(torch.where(s != 0, here, -1), 0).values  # last strict sign at or before
-    face = torch.repeat_interleave(starts.diff())
-    last = before[starts[1:] - 1]
-    previous = torch.cat([before.new_full((1,), -1), before[:-1]])
-    previous = torch.where(previous < starts[face], last[face], previous)
-    changes = torch.nonzero((s != 0) & (s != s[previous])).view(-1)
-    if len(changes) != 2 * (len(starts) - 1) or not torch.equal(face[changes[0::2]], face[changes[1::2]]):
-        raise _NOT_CONVEX
-    end = previous[changes] + 1
-    owner = face[changes]
-    end = torch.where(end >= starts[owner + 1], starts[owner], end)
-    first, second = end[0::2], end[1::2]
-    return torch.minimum(first, second), torch.maximum(first, second)

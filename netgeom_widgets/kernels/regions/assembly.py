@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from netgeom_widgets.errors import TooLargeError
 from netgeom_widgets.kernels.regions.cells import Complex, ranges
 from netgeom_widgets.kernels.regions.cuts import Cuts, Touched, cut_edges
 
@@ -40,6 +41,12 @@ class Crossings:
     vertex: Tensor  # (2n,)
     on_i: Tensor  # (n,) sorted entry of crossing x on chord i
     on_j: Tensor  # (n,)
+
+
+def check_limit(n_faces: int, limit: int) -> None:
+    """Refuse before anything is allocated."""
+    if n_faces > limit:
+        raise TooLargeError(f"{n_faces:,} regions would arise", expected=f"at most {limit:,}", got=f"{n_faces:,}")
 
 
 def assemble(
