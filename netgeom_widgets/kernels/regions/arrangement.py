@@ -21,7 +21,7 @@ from torch import Tensor
 from netgeom_widgets.kernels.regions.assembly import Chords, Crossings, Flagged, assemble, check_limit
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe, any_per_face, ranges
 from netgeom_widgets.kernels.regions.coincident import follow, leaders
-from netgeom_widgets.kernels.regions.cuts import Cuts, Touched, expand_rings, find_cuts
+from netgeom_widgets.kernels.regions.cuts import Cuts, Touched, along_groups, expand_rings, find_cuts
 from netgeom_widgets.kernels.regions.signs import bits_above, bits_below, pack, set_bits, words
 from netgeom_widgets.kernels.regions.single import split_one
 
@@ -67,7 +67,7 @@ def refine(
     limit : int
         Most faces allowed.
     checkpoint : callable
-        Called between units; may raise to cancel.
+        Called between units, and between the parts of a large cut; may raise to cancel.
 
     Raises
     ------
@@ -86,7 +86,9 @@ def refine(
         try:
             chosen = values if len(general) == values.shape[1] else values[:, general]
             bits = positive if chosen is values else bits_above(chosen, 0.0)
-            cells, parents = _split_together(cells, chosen, bits, recipe, op, units[general], tolerance, limit)
+            cells, parents = _split_together(
+                cells, chosen, thresholds[general], bits, recipe, op, units[general], tolerance, limit, checkpoint
+            )
             break
         except Flagged as flagged:
             if leader is None:  # most often hinges that coincide: then one of each is in general position
@@ -139,12 +141,17 @@ def _without(columns: Tensor, positions: Tensor) -> Tensor:
     return columns[keep]
 
 
-def _too_close(group: Tensor, position: Tensor, tolerance: float) -> Tensor:
-    """Indices i of sorted entries i, i+1 of one group nearer than the tolerance, or than the sort key resolves."""
+def _too_close(group: Tensor, position: Tensor, margin: Tensor, tolerance: float) -> Tensor:
+    """Indices i of sorted entries i, i+1 of one group nearer than the tolerance, or than the sort key resolves.
+
+    ``margin`` is the distance over which the entry's own unit stays within its threshold: a neighbour inside it is a
+    vertex through which that unit passes, however flat the angle at which it does.
+    """
     if len(group) < 2:
         return group.new_empty(0)
     resolved = max(tolerance, 2.0**-51 * float(group[-1] + 1))
-    return torch.nonzero((group[1:] == group[:-1]) & (position[1:] - position[:-1] <= resolved)).view(-1)
+    near = torch.maximum(margin[1:], margin[:-1]).clamp_(min=resolved)
+    return torch.nonzero((group[1:] == group[:-1]) & (position[1:] - position[:-1] <= near)).view(-1)
 
 
 def _pair_chords(touched: Touched, cuts: Cuts, n_vertices: int, n_columns: int) -> Chords:
@@ -170,13 +177,22 @@ def _pair_chords(touched: Touched, cuts: Cuts, n_vertices: int, n_columns: int) 
     )
 
 
-def _find_crossings(chords: Chords, n_faces: int) -> tuple[Tensor, Tensor]:
-    """Chord pairs (i, j), p_i < p_j, whose ends interleave around their face."""
+def _find_crossings(
+    chords: Chords, n_touched: int, n_faces: int, limit: int, checkpoint: Callable[[], None]
+) -> tuple[Tensor, Tensor]:
+    """Chord pairs (i, j), p_i < p_j, whose ends interleave around their face.
+
+    Every pair is one face more than the ``n_faces`` there are without: beyond the limit they are only counted.
+    """
     found_i, found_j = [], []
-    for i, j in _chord_pairs(chords.face, n_faces):
+    for i, j in _chord_pairs(chords.face, n_touched):
+        checkpoint()
         crossing = torch.nonzero((chords.p[j] < chords.q[i]) & (chords.q[i] < chords.q[j])).view(-1)
-        found_i.append(i[crossing])
-        found_j.append(j[crossing])
+        n_faces += len(crossing)
+        if n_faces <= limit:
+            found_i.append(i[crossing])
+            found_j.append(j[crossing])
+    check_limit(n_faces, limit)
     return torch.cat(found_i), torch.cat(found_j)
 
 
@@ -200,25 +216,27 @@ def _chord_pairs(face: Tensor, n_faces: int) -> Iterator[tuple[Tensor, Tensor]]:
 def _split_together(
     cells: Complex,
     values: Tensor,
+    thresholds: Tensor,
     positive: Tensor,
     recipe: Recipe,
     op: int,
     units: Tensor,
     tolerance: float,
     limit: int,
+    checkpoint: Callable[[], None],
 ) -> tuple[Complex, Tensor]:
     """All units at once; nothing is recorded in ``recipe`` unless the attempt succeeds."""
     n = cells.n_vertices
     cuts = find_cuts(cells, values, positive)
-    close = _too_close(cuts.edge, cuts.t, tolerance)
+    close = _too_close(cuts.edge, cuts.t, thresholds[cuts.column] / cuts.change, tolerance)
     if len(close):
         raise Flagged(torch.cat([cuts.column[close], cuts.column[close + 1]]))
     cut_entry = cuts.count[cells.ring >> 1] > 0
     touched = expand_rings(cells, cuts, any_per_face(cut_entry, cells.ring_offsets))
     chords = _pair_chords(touched, cuts, n, values.shape[1])
-    i, j = _find_crossings(chords, len(touched.faces))
-    check_limit(cells.n_faces + len(chords.p) + len(i), limit)
-    crossings, s = _place_crossings(cells, values, cuts, chords, i, j, tolerance)
+    i, j = _find_crossings(chords, len(touched.faces), cells.n_faces + len(chords.p), limit, checkpoint)
+    crossings, s = _place_crossings(cells, values, thresholds, cuts, chords, i, j, tolerance)
+    checkpoint()
     refined = assemble(cells, cuts, touched, chords, crossings, op, units)
     ends = cells.edges[cuts.edge]
     recipe.add(ends[:, 0], ends[:, 1], cuts.t)
@@ -232,7 +250,14 @@ def _split_together(
 
 
 def _place_crossings(
-    cells: Complex, values: Tensor, cuts: Cuts, chords: Chords, i: Tensor, j: Tensor, tolerance: float
+    cells: Complex,
+    values: Tensor,
+    thresholds: Tensor,
+    cuts: Cuts,
+    chords: Chords,
+    i: Tensor,
+    j: Tensor,
+    tolerance: float,
 ) -> tuple[Crossings, Tensor]:
     """Order the crossings along both chords, from the other unit's value at a chord's two ends."""
     a, b = cells.edges[cuts.edge, 0], cells.edges[cuts.edge, 1]
@@ -242,22 +267,24 @@ def _place_crossings(
         cut = vertex - cells.n_vertices
         return torch.lerp(flat[a[cut] * width + column], flat[b[cut] * width + column], cuts.t[cut])
 
-    def along(chord: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+    def along(chord: Tensor, column: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         u, v = at_cut(chords.start[chord], column), at_cut(chords.end[chord], column)
-        s = u / (u - v)
-        return s, ~((u * v < 0) & (s > tolerance) & (s < 1 - tolerance))
+        change = u - v
+        s = u / change
+        margin = (thresholds[column] / change.abs_()).clamp_(min=tolerance)
+        return s, margin, ~((u * v < 0) & (s > margin) & (s < 1 - margin))
 
-    s_i, bad_i = along(i, chords.column[j])
-    s_j, bad_j = along(j, chords.column[i])
+    s_i, margin_i, bad_i = along(i, chords.column[j])
+    s_j, margin_j, bad_j = along(j, chords.column[i])
     bad = torch.nonzero(bad_i | bad_j).view(-1)
     if len(bad):
         raise Flagged(torch.cat([chords.column[i[bad]], chords.column[j[bad]]]))
     chord, s = torch.cat([i, j]), torch.cat([s_i, s_j])
-    order = torch.argsort(chord + s)
+    order = along_groups(chord, s)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order))
     sorted_chord = chord[order]
-    close = _too_close(sorted_chord, s[order], tolerance)
+    close = _too_close(sorted_chord, s[order], torch.cat([margin_i, margin_j])[order], tolerance)
     if len(close):
         near = torch.cat([order[close], order[close + 1]])
         raise Flagged(chords.column[torch.cat([chord[near], torch.cat([j, i])[near]])])

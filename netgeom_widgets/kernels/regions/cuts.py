@@ -18,6 +18,7 @@ class Cuts:
     edge: Tensor  # (C,)
     column: Tensor  # (C,)
     t: Tensor  # (C,) from edges[edge, 0]
+    change: Tensor  # (C,) by how much the unit's value changes along the edge
     count: Tensor  # (E,) cuts of each edge
     first: Tensor  # (E,) its first cut
 
@@ -33,13 +34,27 @@ def find_cuts(cells: Complex, values: Tensor, positive: Tensor, negative: Tensor
         differs = (plus[a] & minus[b]) | (minus[a] & plus[b])
     edge, column = set_bits(differs.view(torch.uint8))
     start = values[a[edge], column]
-    t = start / (start - values[b[edge], column])
+    change = start - values[b[edge], column]
+    t = start / change
     count = torch.bincount(edge, minlength=len(a))
     if len(edge) and int(count.max()) > 1:
-        # One sort by edge number plus t. What this key cannot resolve is near enough to be withheld (`_too_close`).
-        order = torch.argsort(edge + t)
-        edge, column, t = edge[order], column[order], t[order]
-    return Cuts(edge, column, t, count, count.cumsum(0) - count)
+        order = along_groups(edge, t)
+        edge, column, t, change = edge[order], column[order], t[order], change[order]
+    return Cuts(edge, column, t, change.abs_(), count, count.cumsum(0) - count)
+
+
+def along_groups(group: Tensor, position: Tensor) -> Tensor:
+    """Order by group, then by position in (0, 1).
+
+    One sort by their sum. Positions of one group that this key cannot resolve are near enough to be withheld
+    (`arrangement._too_close`); a position so near 1 that the sum reaches the next group takes a second sort.
+    """
+    order = torch.argsort(group + position)
+    sorted_group = group[order]
+    if bool((sorted_group[1:] < sorted_group[:-1]).any()):
+        order = torch.argsort(position)
+        order = order[torch.argsort(group[order], stable=True)]
+    return order
 
 
 def cut_edges(cells: Complex, cuts: Cuts) -> Tensor:
