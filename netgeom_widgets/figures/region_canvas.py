@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from bokeh.core.property.descriptors import UnsetValueError
 from bokeh.models import (
+    BoxSelectTool,
     ColumnDataSource,
     GlyphRenderer,
     HoverTool,
+    LassoSelectTool,
     Legend,
     LegendItem,
     Title,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Slice
 
 
+#: Pixels of a legend in the narrowest cell, of a swatch with its margins, and of a letter; at most so many columns.
+_LEGEND_WIDTH, _SWATCH_WIDTH, _LETTER_WIDTH, _MOST_COLUMNS = 380, 26, 6, 6
 _REGION_TIPS = [
     ("region", "@region{0,0}"),
     ("class", "@class"),
@@ -65,7 +69,10 @@ class RegionCanvas:
         self.plot.add_tools(self._hover)
         if with_samples:
             tips = HoverTool(renderers=[self._dots], tooltips=_SAMPLE_TIPS, formatters=_printf(_SAMPLE_TIPS))
-            self.plot.add_tools(tips, "lasso_select", "box_select")
+            # Only samples are selected: regions that are not would fade. Only at the end of a stroke: on its way the
+            # samples drawn anew would arrive among selections of their old rows.
+            tools = [LassoSelectTool, BoxSelectTool]
+            self.plot.add_tools(tips, *(tool(renderers=[self._dots], continuous=False) for tool in tools))
 
     # -- construction ---------------------------------------------------------------------------------------------
 
@@ -269,7 +276,17 @@ class RegionCanvas:
             sign = self.plot.scatter([np.nan], [np.nan], **look)
             items.append(LegendItem(label={"value": name}, renderers=[sign]))
         self._fill_legend.items = items
+        self._fill_legend.ncols = _columns([item.label.value for item in items])
         self._fill_legend.visible = bool(items)
+
+
+def _columns(names: Sequence[str]) -> int:
+    """How many columns of legend entries fit a narrow cell; rows that are not needed take height from the picture."""
+    for n in range(min(len(names), _MOST_COLUMNS), 1, -1):
+        widest = (max(map(len, names[column::n])) for column in range(n))
+        if sum(_SWATCH_WIDTH + _LETTER_WIDTH * letters for letters in widest) <= _LEGEND_WIDTH:
+            return n
+    return 1
 
 
 def _segment_columns(rows: Float[np.ndarray, "S 4"]) -> dict[str, np.ndarray]:

@@ -44,7 +44,8 @@ def title(partition: Partition, layer: int) -> str:
 
 def mode(n_polygons: int, raster: bool) -> str:
     """Which of the two pictures is shown."""
-    return f"raster of {n_polygons:,} exact polygons" if raster else f"{n_polygons:,} exact polygons"
+    polygons = count(n_polygons, "exact polygon")
+    return f"raster of {polygons}" if raster else polygons
 
 
 def view(window: Window, domain: Window) -> str:
@@ -142,7 +143,7 @@ def detail_html(
     ]
     if samples is not None:
         near = f", nearest {number(nearest)} off the plane" if nearest else ""
-        facts.append(("samples", count(len(samples), "sample") + near))
+        facts.append(("samples", f"{len(samples):,}{near}"))
     rows = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in facts)
     return (
         f"<div class='netgeom-detail'><b>Region {region:,}</b> <span>of {partition.n_regions:,}</span>"
@@ -150,10 +151,11 @@ def detail_html(
     )
 
 
-def hint_html(partition: Partition | None) -> str:
+def hint_html(partition: Partition | None, n_selected: int = 0) -> str:
     """What the panel says while no region is picked."""
     words = "Click a region to see its affine map and its activation pattern." if partition is not None else ""
-    return f"<div class='netgeom-detail'><span>{words}</span></div>"
+    selected = f"<div>{count(n_selected, 'sample')} selected</div>" if n_selected else ""
+    return f"<div class='netgeom-detail'>{selected}<span>{words}</span></div>"
 
 
 def _affine_html(partition: Partition, region: int) -> str:
@@ -171,10 +173,10 @@ def _affine_html(partition: Partition, region: int) -> str:
 
 def _pattern_html(pattern: dict[str, Int[np.ndarray, " U"]]) -> str:
     rows = []
-    for op, branches in pattern.items():
+    for layer, (op, branches) in enumerate(pattern.items(), start=1):
         units, active = branches.size, int((np.asarray(branches) > 0).sum())
         percent = 100 * active / max(units, 1)
-        name = f"<th title='{escape(op, quote=True)}'>{escape(op)}</th>"
+        name = f"<th title='{escape(op, quote=True)}'>{escape(f'layer {layer} ({op})')}</th>"
         bar = f"<td><i><i style='width:{percent:.0f}%'></i></i></td>"
         rows.append(f"<tr>{name}{bar}<td>{active:,} of {units:,}</td></tr>")
     return f"<div><b>Active units</b> <span>per layer</span></div><table class='netgeom-bars'>{''.join(rows)}</table>"

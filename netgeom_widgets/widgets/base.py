@@ -123,7 +123,8 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         for box in (controls, frame.buttons, *panels):
             box.add_class("netgeom-controls")
         self.add_class("netgeom-widget")
-        self.children = (controls, frame.buttons, body, frame.status_row, frame.error)
+        # What a run says stands beside the buttons that start it: under the figure it is often out of sight.
+        self.children = (controls, frame.buttons, frame.error, body)
         self.observe(lambda change: setattr(frame.status, "value", change["new"]), "message")
         self.observe(lambda change: setattr(frame.progress, "value", change["new"]), "progress")
         self.observe(lambda change: frame.show_status(change["new"]), "status")

@@ -19,6 +19,18 @@ def label_of(name: str, trait: traitlets.TraitType[Any, Any]) -> str:
     return str(trait.metadata.get("label") or name.replace("_", " ").capitalize())
 
 
+def expected_of(trait: traitlets.TraitType[Any, Any]) -> str:
+    """Which values a trait takes, in words for somebody who sees a control and no trait."""
+    if not isinstance(trait, traitlets.Int | traitlets.Float):
+        return str(trait.info())
+    kind = "a whole number" if isinstance(trait, traitlets.Int) else "a number"
+    ends = [("from", trait.min), ("to", trait.max)]
+    words = [kind, *(f"{word} {end:,.12g}" for word, end in ends if end is not None and math.isfinite(end))]
+    if len(words) == 2 and words[1].startswith("from"):
+        words.append("up")
+    return " ".join(words) + (", or nothing" if trait.allow_none else "")
+
+
 def _enum(trait: Any, common: dict[str, Any]) -> ipywidgets.Widget:
     texts = trait.metadata.get("texts") or {}
     return ipywidgets.Dropdown(options=[(str(texts.get(v, v)), v) for v in trait.values], **common)
@@ -93,11 +105,13 @@ class Control:
         The control; its ``value`` is shown and watched.
     assign : callable
         Called as ``assign(name, value)`` when the user changed the control; raises what is wrong with the value.
+    expected : str
+        Which values the trait takes, for the message beside a value that it refuses.
     """
 
-    def __init__(self, name: str, widget: ipywidgets.Widget, assign: Callable[[str, Any], None]) -> None:
+    def __init__(self, name: str, widget: ipywidgets.Widget, assign: Callable[[str, Any], None], expected: str) -> None:
         self.name, self.widget = name, widget
-        self._assign = assign
+        self._assign, self._expected = assign, expected
         self._note = ipywidgets.Label(layout={"display": "none", "max_width": "100%"})
         self._note.add_class("netgeom-bad")
         self.box = ipywidgets.HBox([widget, self._note], layout={"flex_flow": "row wrap", "overflow": "visible"})
@@ -106,8 +120,10 @@ class Control:
     def _changed(self, change: Any) -> None:
         try:
             self._assign(self.name, change["new"])
-        except (traitlets.TraitError, NetgeomError) as error:
+        except NetgeomError as error:
             self.say(str(error))
+        except traitlets.TraitError:  # its own words name classes and traits
+            self.say(f"Expected: {self._expected}. Got: {change['new']}.")
         else:
             self.say("")
 

@@ -50,7 +50,6 @@ class Frame:
             _button(text, f"Write {what} next to the notebook", "download", lambda suffix=suffix: export(suffix))
             for suffix, (text, what) in EXPORTS.items()
         ]
-        self.buttons = ipywidgets.Box([self.run, self.cancel, self.reset, *exports], layout=WRAP)
         self.progress = ipywidgets.FloatProgress(
             min=0.0, max=1.0, tooltip="How far the computation has come", layout={"width": "160px", "margin": "2px 8px"}
         )
@@ -60,7 +59,8 @@ class Frame:
             tooltip="What the widget is doing", layout={"flex": "1 1 200px", "min_width": "0"}
         )
         self.status.add_class("netgeom-status")
-        self.status_row = ipywidgets.Box([self.progress, self.status], layout=WRAP)
+        told = ipywidgets.Box([self.progress, self.status], layout={**WRAP, "flex": "1 1 300px", "min_width": "0"})
+        self.buttons = ipywidgets.Box([self.run, self.cancel, self.reset, *exports, told], layout=WRAP)
         self.error = ipywidgets.HTML(layout={"display": "none"})
         self.error.add_class("netgeom-error")
 

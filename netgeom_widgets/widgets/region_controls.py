@@ -113,7 +113,7 @@ class LayerChecks(ipywidgets.Box):
 
 
 class OptionalNumber(ipywidgets.Box):
-    """A number that may be missing: an empty field is None; text that is no number is put back."""
+    """A number that may be missing: an empty field is None; text that is no number is the value, to be refused."""
 
     value = traitlets.Any(None)
 
@@ -141,16 +141,19 @@ class OptionalNumber(ipywidgets.Box):
         self.observe(lambda _: self._show(), "value")
 
     def _show(self) -> None:
-        self._field.value = (
-            "" if self.value is None else f"{self.value:g}" if isinstance(self.value, float) else f"{self.value}"
-        )
+        self._field.value = self._text
+
+    @property
+    def _text(self) -> str:
+        if self.value is None:
+            return ""
+        return f"{self.value:g}" if isinstance(self.value, float) else f"{self.value}"
 
     def _typed(self, change: Any) -> None:
         text = change["new"].strip()
         try:
             value = self._parse(text) if text else None
         except ValueError:
-            self._show()
-            return
-        if value != self.value and text != ("" if self.value is None else f"{self.value:g}"):
+            value = text
+        if value != self.value and text != self._text:
             self.value = value

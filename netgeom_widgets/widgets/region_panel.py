@@ -34,7 +34,7 @@ class RegionPanel(ipywidgets.VBox):
         self._previous = button("chevron-left", "Previous region", lambda: step(-1))
         self._next = button("chevron-right", "Next region", lambda: step(1))
         self._zoom = button("search-plus", "Bring the region into view", zoom)
-        self._clear = button("times", "Pick no region", lambda: go(None))
+        self._clear = button("times", "Pick no region and no samples", lambda: go(None))
         self._index = OptionalNumber(
             description="Region", tooltip="Id of the region to pick", parse=int, placeholder="none", width="76px"
         )
@@ -45,6 +45,7 @@ class RegionPanel(ipywidgets.VBox):
         self.pointer = ipywidgets.Label(
             tooltip="What the pointer is over", layout={"display": "none", "max_width": "100%"}
         )
+        self.pointer.add_class("netgeom-pointer")
         row = ipywidgets.Box(
             [self._previous, self._index, self._next, self._zoom, self._clear],
             layout={"flex_flow": "row wrap", "align_items": "center"},
@@ -52,14 +53,15 @@ class RegionPanel(ipywidgets.VBox):
         super().__init__([row, self.pointer, self._detail], layout={"flex": "1 1 250px", "overflow": "hidden"})
         self.show(None, hint_html(None))
 
-    def show(self, region: int | None, html: str) -> None:
-        """Show the picked region's id and text."""
+    def show(self, region: int | None, html: str, *, picked: bool = False) -> None:
+        """Show the picked region's id and text; ``picked`` says whether anything else can be let go."""
         self._showing = True
         try:
             self._index.value = region
         finally:
             self._showing = False
-        self._zoom.disabled = self._clear.disabled = region is None
+        self._zoom.disabled = region is None
+        self._clear.disabled = region is None and not picked
         self._detail.value = DETAIL_STYLE + html
 
     def say(self, text: str) -> None:

@@ -15,7 +15,7 @@ from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import RegionScene
-from netgeom_widgets.figures.region_text import detail_html, hint_html, hover_line
+from netgeom_widgets.figures.region_text import count, detail_html, hint_html, hover_line
 from netgeom_widgets.figures.regions import RegionFigure, RegionStyle
 from netgeom_widgets.kernels.regions import Partition, Slice, compile_partition
 from netgeom_widgets.widgets.base import AnalysisWidget
@@ -106,7 +106,7 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         result = kernel(self._domain, on_layer=publish, progress=progress, cancel=cancel)
         if settings["output"] >= result.outputs.shape[1]:
             raise no_such_output(settings["output"], result.outputs.shape[1])
-        progress.update(text=f"{result.n_regions:,} regions: maps and boundary")
+        progress.update(text=f"{count(result.n_regions, 'region')}: maps and boundary")
         self._pending = Prepared.of(result, kernel, self._points.points, self._raster_size(), cancel)
         return result
 
@@ -133,7 +133,7 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         region = self.region if self.region is not None and self.region < result.n_regions else None
         self._figure.mark(region, self.selection)
         if region is None:
-            self._panel.show(None, hint_html(result))
+            self._panel.show(None, hint_html(result, len(self.selection)), picked=bool(self.selection))
             return
         held = self._held(region)
         nearest = float(self._points.distance[held].min()) if len(held) else None
@@ -144,7 +144,7 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         return len(self._points)
 
     def _summary(self) -> str:
-        return f"{self.result.n_regions:,} regions" if self.result is not None else ""
+        return count(self.result.n_regions, "region") if self.result is not None else ""
 
     def _export_arrays(self) -> dict[str, Any]:
         if self._prepared is None:
@@ -223,10 +223,14 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
             self.region = (by - 1 if by > 0 and self.region is None else (self.region or 0) + by) % result.n_regions
 
     def _go(self, region: int | None) -> None:
+        """Pick a region by what was typed; None lets the samples go too."""
         try:
             self.region = region
-        except NetgeomError as error:
-            self._say(str(error))
+            if region is None:
+                self.selection = ()
+        except (NetgeomError, traitlets.TraitError) as error:
+            no_number = NetgeomError("A region's id is a whole number.", got=str(region))
+            self._say(str(error if isinstance(error, NetgeomError) else no_number))
             self._redraw_marks()
 
     def _on_tap(self, event: Tap) -> None:
@@ -237,7 +241,7 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         def pick() -> None:
             if self.result is not None and self._scene is not None and self._scene.full is self.result:
                 found = int(self.result.locate(point)[0])
-                self.region = found if found >= 0 else None
+                self._go(found if found >= 0 else None)
 
         self._paint(pick, "pick")
 

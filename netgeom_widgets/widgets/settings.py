@@ -8,7 +8,7 @@ from typing import Any
 import traitlets
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.widgets.controls import KINDS, Control, make_widget
+from netgeom_widgets.widgets.controls import KINDS, Control, expected_of, make_widget
 
 
 class SampleIds(traitlets.TraitType[tuple[int, ...], Any]):
@@ -71,7 +71,7 @@ class Settings(traitlets.HasTraits):
             widget = make_widget(name, traits[name])
             if widget is not None:
                 widget.value = getattr(self, name)
-                self._controls[name] = Control(name, widget, self._assign)
+                self._controls[name] = Control(name, widget, self._assign, expected_of(traits[name]))
             self._check_before_assignment(name)
         self.observe(self._on_setting, list(self._kinds))
         self.observe(self._on_settings, "settings")

@@ -15,6 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from netgeom_widgets.figures import region_text
+from netgeom_widgets.figures.region_canvas import _columns
 from netgeom_widgets.figures.region_colours import layer_colours, packed, pixel_colours, region_colours, tint
 from netgeom_widgets.figures.region_geometry import (
     Window,
@@ -372,6 +373,20 @@ def test_labels_may_be_any_values(one_output):
     assert SliceSamples(points, np.zeros(3), 1.0, [-1.5, 2.0, 2.0]).kinds.tolist() == [0, 1, 1]
 
 
+def test_a_legend_has_as_many_columns_as_fit_a_narrow_cell():
+    assert _columns(["decision boundary", *(f"label {i}" for i in range(10))]) == 4
+    assert _columns(["0", "1"]) == 2
+    assert _columns(["a name that is very long indeed", "a name that is very long indeed"]) == 1
+    assert _columns([]) == 1
+
+
+def test_one_is_singular():
+    alone = partition(torch.nn.Sequential(torch.nn.Linear(2, 1)), Slice.box(-1, 1, -1, 1))
+    figure = RegionFigure(alone.domain)
+    figure.draw(RegionScene.of(alone))
+    assert (figure.root.title.text, figure.canvas.caption.text) == ("1 region, exact", "In view: 1 exact polygon")
+
+
 def test_a_long_legend_says_what_it_leaves_out(one_output):
     samples = SliceSamples(np.zeros((40, 2)), np.zeros(40), 1.0, np.arange(40))
     figure = RegionFigure(one_output.domain, samples)
@@ -476,7 +491,8 @@ def test_the_detail_panel_holds_the_affine_map_and_escapes_names(three_outputs):
     assert "<script>" not in text and "&lt;script&gt;" in text and "2 of 3" in text
     for value in three_outputs.slopes[2].ravel():
         assert region_text.number(abs(value)) in text
-    assert "2 samples, nearest 0.25 off the plane" in text
+    assert "2, nearest 0.25 off the plane" in text
+    assert f"layer 2 ({three_outputs.ops[0]})" in text, "the ops' names are often bare numbers"
     assert text.count("<table") == text.count("</table>") == 3
 
 

@@ -18,6 +18,7 @@ from ipywidgets.widgets.widget import _instances
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import static
 from netgeom_widgets.widgets import AnalysisWidget
+from netgeom_widgets.widgets.controls import Control, expected_of
 from tests.widgets.dummy import Squares
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -375,6 +376,36 @@ def test_bad_settings_are_refused_by_the_constructor_and_leave_nothing():
     assert (len(_instances), threading.active_count()) == before
 
 
+@pytest.mark.parametrize(
+    ("trait", "words"),
+    [
+        (traitlets.Float(min=0.0, max=0.05), "a number from 0 to 0.05"),
+        (traitlets.Int(min=1), "a whole number from 1 up"),
+        (traitlets.Float(None, min=0.0, allow_none=True), "a number from 0 up, or nothing"),
+        (traitlets.Float(max=2e6), "a number to 2,000,000"),
+        (traitlets.Float(), "a number"),
+    ],
+)
+def test_a_control_says_in_words_what_it_takes(trait, words):
+    told = []
+
+    def refuse(name, value):
+        raise traitlets.TraitError("The value of the 'power' trait of a Squares instance ...")
+
+    control = Control("power", ipywidgets.FloatText(), refuse, expected_of(trait))
+    told.append(control.message)
+    control.widget.value = 7.5
+    assert (told, control.message) == ([""], f"Expected: {words}. Got: 7.5.")
+
+
+def test_what_a_run_says_stands_above_the_figure(squares):
+    places = list(squares.children)
+    frame = squares._frame
+    above = places[: next(i for i, child in enumerate(places) if squares.pane in getattr(child, "children", ()))]
+    assert frame.buttons in above and frame.error in above
+    assert frame.status in frame.buttons.children[-1].children
+
+
 def test_settings_can_be_changed_together(squares):
     squares.count = 55
     with pytest.raises(NetgeomError, match="Too many"):
@@ -494,7 +525,8 @@ def test_export_before_a_run_says_what_to_do(make, tmp_path):
 
 def test_export_buttons_write_next_to_the_notebook_and_say_where(squares, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    buttons = {button.description: button for button in squares._frame.buttons.children}
+    children = squares._frame.buttons.children
+    buttons = {child.description: child for child in children if isinstance(child, ipywidgets.Button)}
     for _ in range(2):
         buttons["Data"].click()
         squares.wait(10)

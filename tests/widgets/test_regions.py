@@ -14,6 +14,8 @@ import pytest
 import torch
 import traitlets
 from bokeh.events import MouseMove, Tap
+from bokeh.models import HoverTool
+from bokeh.models.tools import SelectTool
 
 import netgeom_widgets as ng
 from netgeom_widgets.errors import NetgeomError, TooLargeError, UnsupportedModuleError
@@ -326,7 +328,8 @@ def test_buttons_and_the_index_box_step_through_the_regions(explorer):
     panel._index._field.value = "5"
     assert explorer.region == 5
     panel._index._field.value = "five"
-    assert explorer.region == 5 and panel._index._field.value == "5"
+    explorer.wait(30)
+    assert explorer.region == 5 and panel._index._field.value == "5" and "whole number" in explorer.message
     panel._index._field.value = str(n)
     explorer.wait(30)
     assert explorer.region == 5 and "no such region" in explorer.message
@@ -338,6 +341,41 @@ def test_a_lasso_selects_samples(explorer):
     from_browser(explorer, (explorer._figure.canvas._samples.selected, "indices", [2, 4]))
     explorer.wait(30)
     assert explorer.selection == (2, 4)
+
+
+def test_only_whole_strokes_select_and_only_samples(explorer):
+    tools = explorer._figure.root.select({"type": SelectTool})
+    tools = [tool for tool in tools if not isinstance(tool, HoverTool)]
+    assert {tool.__class__.__name__ for tool in tools} == {"LassoSelectTool", "BoxSelectTool"}
+    for tool in tools:
+        assert tool.renderers == [explorer._figure.canvas._dots], "regions outside of the stroke would fade"
+        assert not tool.continuous, "ids on the way of a stroke would be read off rows that have moved"
+
+
+def test_selected_samples_are_counted_and_let_go(explorer):
+    explorer.selection = (2, 4)
+    explorer.wait(30)
+    assert "2 samples selected" in explorer._panel._detail.value
+    assert not explorer._panel._clear.disabled
+    explorer._panel._clear.click()
+    explorer.wait(30)
+    assert explorer.selection == () and explorer._panel._clear.disabled
+    explorer.selection = (2, 4)
+    tap(explorer, 50.0, 50.0)
+    assert explorer.selection == (), "a click outside of the domain picks nothing"
+
+
+def test_a_distance_that_is_none_is_refused_beside_its_control(explorer):
+    control = explorer._controls["max_distance"]
+    for text in ("far", "-2"):
+        control.widget._field.value = text
+        assert (
+            control.message
+            == f"Expected: a number from 0 up, or nothing. Got: {float(text) if text[0] == '-' else text}."
+        )
+        assert explorer.max_distance is None
+    control.widget._field.value = ""
+    assert control.message == ""
 
 
 def test_a_lasso_among_the_near_samples_gives_their_ids(make):
@@ -616,6 +654,8 @@ def test_an_optional_number_takes_numbers_and_nothing():
     field._field.value = " "
     assert field.value is None
     field._field.value = "far"
-    assert field.value is None and field._field.value == ""
+    assert field.value == field._field.value == "far", "whoever owns the value refuses it, and says why"
+    field._field.value = "0.5"
+    assert field.value == 0.5
     field.value = 1e-7
     assert field._field.value == "1e-07"
