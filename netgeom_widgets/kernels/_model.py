@@ -95,8 +95,19 @@ def _without_observers(model: nn.Module) -> dict[int, object]:
                     )
             if table:
                 memo[id(table)] = kept
+            if kept:
+                memo.update(_computed(module))
         memo.update({id(table): type(table)() for name in _OTHER_TABLES if (table := getattr(module, name, None))})
     return memo
+
+
+def _computed(module: nn.Module) -> dict[int, object]:
+    """What the weight hooks of a module left on it in the last forward: deepcopy refuses tensors with a history."""
+    return {
+        id(value): value.detach().clone()
+        for value in vars(module).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    }
 
 
 def _check(name: str, tensor: torch.Tensor) -> None:

@@ -305,6 +305,11 @@ def test_bad_settings_are_refused(name, value):
         partition(small(), BOX, **{name: value})
 
 
+def test_numpy_numbers_are_settings_too():
+    found = partition(small(), BOX, tolerance=np.float32(1e-9), max_regions=np.int64(500))
+    assert found.n_regions == partition(small(), BOX).n_regions
+
+
 @pytest.mark.parametrize("domain", [None, [[-1, -1], [1, -1], [1, 1]], "box"])
 def test_a_domain_that_is_no_slice_is_refused(domain):
     with pytest.raises(NetgeomError):

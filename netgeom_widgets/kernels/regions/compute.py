@@ -94,12 +94,13 @@ def compile_partition(
     """Check and copy the model once; what returns computes partitions of slices with the same input shape."""
     if not isinstance(domain, Slice):
         raise NetgeomError("The domain is not a slice", expected="a netgeom_widgets.Slice", got=type(domain).__name__)
-    if not (isinstance(tolerance, int | float) and 0 <= tolerance < 0.1):
+    if not (isinstance(tolerance, int | float | np.floating) and 0 <= tolerance < 0.1):
         raise NetgeomError(
             "The tolerance must be a small relative number", expected="0 <= tolerance < 0.1", got=f"{tolerance!r}"
         )
-    if not (isinstance(max_regions, int) and max_regions >= 1):
+    if not (isinstance(max_regions, int | np.integer) and max_regions >= 1):
         raise NetgeomError("max_regions must be a positive whole number", expected="1 or more", got=f"{max_regions!r}")
+    tolerance, max_regions = float(tolerance), int(max_regions)
     program = Program(private_copy(model), torch.from_numpy(domain.to_input(_probe_points(domain.polygon))))
 
     def run(
@@ -257,7 +258,7 @@ class _Refinement:
 
     def _partition(self, outputs: Tensor | None, rounding: Tensor | None) -> Partition:
         cells = self.cells
-        sharpness = torch.cat(self.sharpness) if self.sharpness else torch.zeros(1, dtype=torch.float64)
+        sharpness = torch.cat(self.sharpness).numpy() if self.sharpness else np.zeros(1)
         half_faces = torch.full((2 * len(cells.edges),), -1, dtype=torch.int32)
         half_faces[cells.ring] = cells.ring_faces.to(torch.int32)
         return Partition(
@@ -273,7 +274,7 @@ class _Refinement:
             ring_vertices=cells.origins.numpy().astype(np.int32),
             ring_edges=(cells.ring >> 1).numpy().astype(np.int32),
             snapped=self.snapped.numpy() > 0,
-            relative_resolution=float(torch.quantile(sharpness[:100_000], 0.9)),
+            relative_resolution=float(np.quantile(sharpness, 0.9)),
             outputs_or_none=None if outputs is None else outputs.numpy(),
             rounding=None if rounding is None else rounding.numpy(),
             settings={"tolerance": self.tolerance, "max_regions": self.max_regions},

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -125,11 +126,27 @@ def module_problem(module: nn.Module) -> str | None:
 def magnitude_of_module(module: nn.Module) -> nn.Module:
     """The module that maps bounds |x| to |W| |x| + |b|."""
     twin = copy.deepcopy(module)
+    _compute_weights(twin)
     for _, parameter in twin.named_parameters():
         parameter.data.abs_()
     if isinstance(twin, _NORMS) and twin.running_mean is not None:
         twin.running_mean = -twin.running_mean.abs()  # |x| + |mean|
     return twin
+
+
+def _compute_weights(module: nn.Module) -> None:
+    """Weights that are computed (parametrized, normalised, pruned) become plain: magnitudes are those of the result."""
+    if parametrize.is_parametrized(module):
+        # Not remove_parametrizations: it changes the class, which the module shares with the one it was copied from.
+        names = list(module.parametrizations)  # type: ignore[arg-type]  # a ModuleDict
+        computed = {name: getattr(module, name).detach().clone() for name in names}
+        module.__class__ = parametrize.type_before_parametrizations(module)
+        del module.parametrizations
+        for name, value in computed.items():
+            module.register_parameter(name, nn.Parameter(value, requires_grad=False))
+    for key, hook in list(module._forward_pre_hooks.items()):
+        hook.remove(module)  # type: ignore[attr-defined]  # a private copy keeps no hooks but those of torch.nn.utils
+        del module._forward_pre_hooks[key]
 
 
 def affine_call(

@@ -290,11 +290,13 @@ class Partition:
         samples: int = 1000,
         progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
+        executor: Any = None,
         seed: int | np.random.Generator = 0,
     ) -> Certificate:
         """Check the partition against the model itself; see `netgeom_widgets.kernels.regions.certificate`.
 
-        ``grid`` points a side and ``samples`` random points and regions are checked beside all corners.
+        ``grid`` points a side and ``samples`` random points and regions are checked beside all corners. ``executor`` is
+        accepted as by every long function and not used. O((corners + grid^2 + samples) N) for N units.
         """
         from netgeom_widgets.kernels.regions.certificate import certify
 
