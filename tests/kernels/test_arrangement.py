@@ -37,8 +37,8 @@ def test_concurrency_does_not_depend_on_the_size_of_the_cell(strip: bool) -> Non
     with torch.no_grad():
         first.weight.copy_(torch.tensor([[1.0, 0], [1, 0], [1, 0], [0, 1]]))
         first.bias.copy_(torch.tensor([-5e-4, 5e-4, 10.0, 10.0] if strip else [9.0, 9.0, 10.0, 10.0]))
-        second.weight.copy_(torch.tensor([[0, 0, 0, 1.0], [0, 0, -1, 1], [0, 0, 1, 1]]))
-        second.bias.copy_(torch.tensor([-10.0, 0.0, -20.0 - 5e-11], dtype=torch.float64))
+        second.weight.copy_(torch.tensor([[0, 0, 0, 1.0], [0, 0, -0.5, 1], [0, 0, 0.5, 1]]))
+        second.bias.copy_(torch.tensor([-10.0, -5.0, -15.0 - 5e-11], dtype=torch.float64))
     model = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Linear(3, 1).double())
     found = partition(model, BOX)
     assert found.region_counts == ((3, 4 + 6 + 4) if strip else (1, 6))
