@@ -22,6 +22,8 @@ from netgeom_widgets.figures.region_geometry import Window
 SMALL = "11px"
 #: A domain longer than this many times its width is stretched to the frame instead of keeping one scale for s and t.
 _MAX_ASPECT = 5.0
+#: Zooming out ends at this many widths of the domain, where it still is more than a dot.
+_MAX_WIDTHS = 20.0
 
 # Keeps one unit of s as long as one unit of t when the frame changes its shape; runs in the browser, so that a
 # standalone HTML page does it too.
@@ -52,7 +54,11 @@ def make_plot(box: Window, height: int) -> figure:
     square = max(box.width, box.height) <= _MAX_ASPECT * min(box.width, box.height)
     start = box.grown(0.02)
     ends = ((start.xmin, start.xmax), (start.ymin, start.ymax))
-    ranges = [Range1d(a, b, reset_start=a, reset_end=b) for a, b in ends]
+    widths = [max(box.width, box.height)] * 2 if square else [box.width, box.height]
+    ranges = [
+        Range1d(a, b, reset_start=a, reset_end=b, max_interval=_MAX_WIDTHS * width)
+        for (a, b), width in zip(ends, widths, strict=True)
+    ]
     plot = figure(
         sizing_mode="stretch_width",
         height=height,

@@ -205,6 +205,32 @@ def test_dark_narrow_and_opened_again(notebook: Notebook) -> None:
     assert (notebook.static_pictures(), notebook.figures()) == (1, 0)
 
 
+def test_a_box_and_a_lasso_select_samples_and_nothing_else(notebook: Notebook) -> None:
+    inside = "tuple(i for i, (s, t) in enumerate(x.tolist()) if -1.5 < s < 0.2 and 0.1 < t < 0.9)"
+    corners = [(-1.5, 0.9), (0.2, 0.9), (0.2, 0.1), (-1.5, 0.1)]
+    notebook.page.locator(".bk-tool-icon-box-select").click()
+    notebook.drag(notebook.place_of(*corners[0]), notebook.place_of(*corners[2]))
+    notebook.kernel.wait_for(f"len(explorer.selection) > 0 and explorer.selection == {inside}")
+    notebook.page.get_by_text("samples selected").wait_for()
+    with notebook.picture_changes():
+        notebook.page.locator("button[title='Pick no region and no samples']").click()
+    assert notebook.python("explorer.selection") == ()
+    notebook.page.locator(".bk-tool-icon-lasso-select").click()
+    places = [notebook.place_of(*corner) for corner in corners]
+    notebook.hover(*places[0])
+    notebook.page.mouse.down()
+    for place in places[1:]:
+        notebook.hover(*place)
+    notebook.page.mouse.up()
+    notebook.kernel.wait_for(f"explorer.selection == {inside}")
+    notebook.screenshot("explorer-lasso")
+    faded = """() => Object.values(globalThis[Symbol.for("netgeom.bokehjs")])
+        .flatMap(page => [...page.root.Bokeh.index.query(v => v.model.type === "Figure")])
+        .flatMap(view => view.model.renderers.filter(r => r.glyph.type !== "Scatter"))
+        .some(renderer => renderer.data_source.selected.indices.length > 0)"""
+    assert not notebook.page.evaluate(faded)
+
+
 def test_two_explorers_share_a_selection(lab: Lab) -> None:
     other = (
         "other = ng.RegionExplorer(net, ng.Slice.box(-1.5, 1.5, -1., 1.), x, y, color_by='class')\n"

@@ -380,6 +380,14 @@ def test_a_legend_has_as_many_columns_as_fit_a_narrow_cell():
     assert _columns([]) == 1
 
 
+@pytest.mark.parametrize("box", [(-1, 1, -1, 1), (-2, 2, -1, 1), (-100, 100, -1, 1)])
+def test_zooming_out_ends_before_the_domain_is_a_dot(box):
+    plot = RegionFigure(Slice.box(*box)).root
+    widths = (box[1] - box[0], box[3] - box[2])
+    for axis, width in zip((plot.x_range, plot.y_range), widths, strict=True):
+        assert 20 * width <= axis.max_interval <= 20 * max(widths)
+
+
 def test_one_is_singular():
     alone = partition(torch.nn.Sequential(torch.nn.Linear(2, 1)), Slice.box(-1, 1, -1, 1))
     figure = RegionFigure(alone.domain)
