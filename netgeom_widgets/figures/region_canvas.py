@@ -227,11 +227,7 @@ class RegionCanvas:
     def set_samples(self, columns: dict[str, Any]) -> None:
         """Data points; those picked with a wide outline."""
         picked = columns["picked"]
-        columns = {
-            **columns,
-            "edge": [PICKED if p else "#202020" for p in picked],
-            "edge_width": np.where(picked, 2.5, 0.8),
-        }
+        columns = {**columns, "edge": [PICKED if p else "#202020" for p in picked]}
         self._samples.selected.indices = []
         self._samples.data = columns
 

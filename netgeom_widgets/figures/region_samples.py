@@ -14,6 +14,8 @@ from netgeom_widgets.figures.region_colours import class_colour
 
 _MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex")
 _LARGEST, _SMALLEST = 8.0, 3.5
+#: More samples than this are picked out by colour only: in a crowd larger marks with wide outlines hide everything.
+_CROWD = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +80,17 @@ class SliceSamples:
         strength = 1.0 / (1.0 + near / self.reach)
         kinds = self.kinds[ids].tolist()
         unlabelled = self.labels is None
+        crowded = int(picked.sum()) > _CROWD
         return {
             "x": self.points[ids, 0],
             "y": self.points[ids, 1],
             "sample": ids,
             "distance": near,
             "label": [self.names[i] for i in ids.tolist()],
-            "size": _SMALLEST + (_LARGEST - _SMALLEST) * strength + 3.0 * picked,
-            "alpha": np.where(picked, 1.0, np.maximum(strength, 0.12)),
+            "size": _SMALLEST + (_LARGEST - _SMALLEST) * strength + (0.0 if crowded else 3.0) * picked,
+            # Those picked are seen in any case, but the far ones among them still are the fainter ones.
+            "alpha": np.maximum(strength, np.where(picked, 0.5, 0.12)),
+            "edge_width": np.where(picked, 1.2 if crowded else 2.5, 0.8),
             "fill": ["#ffffff" if unlabelled else class_colour(kind) for kind in kinds],
             "marker": [_MARKERS[0] if unlabelled else _MARKERS[kind % len(_MARKERS)] for kind in kinds],
             "picked": picked,

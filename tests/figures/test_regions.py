@@ -360,6 +360,15 @@ def test_farther_samples_are_fainter_and_smaller(one_output):
     assert (near["distance"] <= 0.5).all() and set(near["sample"]) <= set(range(30))
 
 
+def test_a_crowd_of_picked_samples_hides_nothing_and_keeps_its_distances():
+    distance = np.linspace(0, 9, 40)
+    samples = SliceSamples(np.zeros((40, 2)), distance, 1.0)
+    few, crowd = samples.columns(None, range(3)), samples.columns(None, range(40))
+    assert few["edge_width"].max() == 2.5 and crowd["edge_width"].max() < 1.5
+    assert crowd["size"].max() < few["size"].max()
+    assert crowd["alpha"][np.argsort(crowd["distance"])][[0, 1, -1]] == pytest.approx([1, 1 / (1 + 9 / 39), 0.5])
+
+
 def test_labels_may_be_any_values(one_output):
     points = np.zeros((3, 2))
     samples = SliceSamples(points, np.zeros(3), 1.0, ["<b>cat</b>", "dog", "dog"])
