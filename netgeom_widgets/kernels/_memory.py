@@ -9,6 +9,8 @@ from netgeom_widgets.errors import TooLargeError
 
 _SHARE = 0.8  # of the memory that is free: leaves room for the notebook server and the browser beside the kernel
 
+_ASK_FROM = 1 << 28  # asking the system costs more than small arrays do
+
 
 def available_bytes() -> int:
     """Memory that can be taken without swapping; half of the installed memory where the system does not say."""
@@ -23,7 +25,7 @@ def available_bytes() -> int:
 
 def require_memory(n_bytes: int, what: str, try_this: str) -> None:
     """Refuse an array that would not fit."""
-    if n_bytes < 1 << 28:  # asking the system costs more than small arrays do
+    if n_bytes < _ASK_FROM:
         return
     allowed = int(_SHARE * available_bytes())
     if n_bytes > allowed:

@@ -280,6 +280,37 @@ def test_rounding_noise_of_one_layer_is_no_sign_in_the_next():
     assert found.certify().holds
 
 
+class Difference(nn.Module):
+    """The difference of two equal values, which is zero but for rounding, handed on with both signs."""
+
+    def __init__(self, sign: float) -> None:
+        super().__init__()
+        self.a, self.b, self.out = nn.Linear(2, 4).double(), nn.Linear(4, 3).double(), nn.Linear(3, 1).double()
+        weights = [[2, -2], [0, 2], [0, -0.25], [2, 0]], [[1, 0, -0.5, -1], [0.5, -1, 0.5, 0.5], [-0.5, 1, -0.5, -0.5]]
+        with torch.no_grad():
+            for linear, weight in zip((self.a, self.b), weights, strict=True):
+                linear.weight.copy_(torch.tensor(weight))
+                linear.bias.zero_()
+            self.a.weight.mul_(0.3)
+            self.out.weight.copy_(torch.tensor([[2.0, 2.375, -3.25]]))
+            self.out.bias.zero_()
+        self.sign = sign
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.a(x)
+        noise = nn.functional.leaky_relu(z, 1.0) - z
+        return self.out(nn.functional.leaky_relu(self.b(nn.functional.leaky_relu(self.sign * noise, 1.0)), 1.0))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rounding_noise_below_zero_goes_no_further(sign):
+    """An activation that lets negative values through must not hand on what is zero but for rounding."""
+    found = partition(Difference(sign), Slice(ORIGIN, U, V, np.array([[-2.0, -2.0], [2.0, -2.0], [0.0, 2.0]])))
+    assert found.n_regions == found.region_counts[0] == 6
+    assert np.array_equal(found.outputs, np.zeros_like(found.outputs))
+    assert found.certify().holds
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_random_special_position(seed):
     """Small integer weights, scaled copies of neurons, slopes of every sign: lines meet in corners all the time."""

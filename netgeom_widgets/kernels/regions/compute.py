@@ -16,7 +16,7 @@ from netgeom_widgets.kernels._model import private_copy
 from netgeom_widgets.kernels.regions import arrangement
 from netgeom_widgets.kernels.regions.cells import Complex
 from netgeom_widgets.kernels.regions.partition import Layer, Partition
-from netgeom_widgets.kernels.regions.program import Program
+from netgeom_widgets.kernels.regions.program import MEMORY_ADVICE, Program
 from netgeom_widgets.kernels.regions.signs import bits_above, column_bounds, words
 from netgeom_widgets.kernels.regions.slices import Slice
 from netgeom_widgets.kernels.regions.tracing import Activation
@@ -24,7 +24,6 @@ from netgeom_widgets.kernels.regions.tracing import Activation
 # Units of the last place by which a dot product and the values it starts from may be off: the floor below which a
 # pre-activation is not told from zero. Sums of a few hundred terms stay below 4 in practice; 16 leaves room.
 ROUNDING_UNITS = 16 * float(np.finfo(np.float64).eps)
-_MEMORY_ADVICE = "a smaller domain, or a narrower network"
 
 
 def partition(
@@ -152,7 +151,10 @@ class _Refinement:
         corners = torch.from_numpy(self.domain.to_input(self.domain.polygon))
         magnitude = corners.abs().amax(0, keepdim=True)
         self.progress.update(0, len(self.program.activations), "starting")
-        outputs, bound = self.program.run(corners, self._at_activation, magnitude)
+        try:
+            outputs, bound = self.program.run(corners, self._at_activation, magnitude)
+        except TooLargeError as error:
+            raise self._too_large(error) from None
         if not bool(torch.isfinite(outputs).all()):
             raise NetgeomError("The model's output is not finite inside the domain", expected="finite outputs")
         assert bound is not None  # noqa: S101 - the run followed magnitudes
@@ -167,8 +169,10 @@ class _Refinement:
         threshold = torch.maximum(self.tolerance * torch.maximum(high, -low), floor)
         cutting = (high > threshold) & (low < -threshold)
         active = torch.nonzero(cutting).view(-1)
-        # Units that touch zero without crossing it, or are zero but for rounding: no hinge, off where they are zero.
-        touching = torch.nonzero(~cutting & (low <= threshold) & (high > 0)).view(-1)
+        # Units that touch zero without crossing it, or are zero but for rounding, of either sign: no hinge, off
+        # where they are zero.
+        near = (low <= threshold) & (high >= -threshold) & ((low < 0) | (high > 0))
+        touching = torch.nonzero(~cutting & near).view(-1)
         if len(touching):
             flat = self._settle(flat, touching, threshold, floor)
         extend = parents = None
@@ -204,30 +208,32 @@ class _Refinement:
     def _refine(
         self, activation: Activation, values: Tensor, threshold: Tensor, active: Tensor, flat: Tensor
     ) -> arrangement.Refined:
-        try:
-            refined = arrangement.refine(
-                self.cells,
-                values,
-                threshold,
-                op=activation.index,
-                units=active,
-                tolerance=self.tolerance,
-                limit=self.max_regions,
-                checkpoint=self.cancel.checkpoint,
-            )
-            n_bytes = 2 * refined.complex.n_vertices * flat.shape[1] * 8
-            require_memory(n_bytes, f"{activation.name} at {refined.complex.n_vertices:,} vertices", _MEMORY_ADVICE)
-        except TooLargeError as error:
-            done, total = len(self.layers), len(self.program.activations)
-            raise TooLargeError(
-                f"The partition is too large at {activation.name}: {error.what}; {done} of {total} activation layers "
-                f"were finished, with {self.cells.n_faces:,} regions",
-                expected=error.expected,
-                got=error.got,
-                try_this=error.try_this or f"max_regions={max(4 * self.max_regions, 1000):_}, or a smaller domain",
-            ) from None
+        refined = arrangement.refine(
+            self.cells,
+            values,
+            threshold,
+            op=activation.index,
+            units=active,
+            tolerance=self.tolerance,
+            limit=self.max_regions,
+            checkpoint=self.cancel.checkpoint,
+        )
+        n_bytes = 2 * refined.complex.n_vertices * flat.shape[1] * 8
+        require_memory(n_bytes, f"{activation.name} at {refined.complex.n_vertices:,} vertices", MEMORY_ADVICE)
         self.cells = refined.complex
         return refined
+
+    def _too_large(self, error: TooLargeError) -> TooLargeError:
+        """The same, with how far the computation came."""
+        done, total = len(self.layers), len(self.program.activations)
+        place = self.program.activations[done].name if done < total else "the output"
+        return TooLargeError(
+            f"The partition is too large at {place}: {error.what}; {done} of {total} activation layers "
+            f"were finished, with {self.cells.n_faces:,} regions",
+            expected=error.expected,
+            got=error.got,
+            try_this=error.try_this or f"max_regions={max(4 * self.max_regions, 1000):_}, or a smaller domain",
+        )
 
     def _layer(
         self,

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
+from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.regions.tracing import Activation, Traced, untraceable
 
 # Rows of the batch may be computed in another order than a single row: differences of this relative size are rounding.
 _ROUNDING = 1e-9
+MEMORY_ADVICE = "a smaller domain, or a narrower network"
 
 # Called with the activation, its input z and the magnitude row of z (None when not followed). Returns the output; when
 # rows were added to the batch, the function that adds them to every other live tensor; and the magnitude row of the
@@ -67,11 +69,12 @@ class Program:
                 if magnitude is not None:
                     bounds[node] = y.abs().amax(0, keepdim=True) if bound is None else bound
             else:
+                if magnitude is not None:
+                    bounds[node] = self._bound(node, bounds, self._shapes(node, trailing, 1))
+                    _require_memory(node, bounds, rows)
                 values[node] = self.traced.call(
                     node, {**self.traced.constants, **values}, self._shapes(node, trailing, rows)
                 )
-                if magnitude is not None:
-                    bounds[node] = self._bound(node, bounds, self._shapes(node, trailing, 1))
             trailing[node] = _map_tensors(lambda t: tuple(t.shape[1:]), values[node])
             for source in self.traced.last_use.get(node, ()):
                 values.pop(source, None)
@@ -184,6 +187,15 @@ class Program:
                 break
             trailing[node] = _map_tensors(lambda t: tuple(t.shape[1:]), values[node])
         return values
+
+
+def _require_memory(node: fx.Node, bounds: dict[fx.Node, Any], rows: int) -> None:
+    """Refuse an operation that widens what every row holds beyond the memory there is; views of a tensor never do."""
+    bound = bounds[node]
+    before = max((bounds[s].numel() for s in node.all_input_nodes if isinstance(bounds.get(s), Tensor)), default=0)
+    if isinstance(bound, Tensor) and bound.numel() > before:
+        what = f"The values of {node.target} at {rows:,} vertices"
+        require_memory(bound.numel() * rows * bound.element_size(), what, MEMORY_ADVICE)
 
 
 def _same(a: Tensor, b: Any) -> bool:
