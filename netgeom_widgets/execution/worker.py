@@ -15,6 +15,10 @@ from netgeom_widgets.execution.progress import Cancel, Cancelled, Progress
 
 Job = Callable[[Progress, Cancel], Any]
 
+# Seconds without work after which the thread ends; the next job starts another. A notebook holds the widgets of every
+# run of a cell alive, and each would keep its threads for ever.
+_IDLE = 10.0
+
 
 class _Ticket:
     """A submitted job and what belongs to it."""
@@ -54,8 +58,9 @@ class _Lane:
         self.thread: threading.Thread | None = None
 
     def next_ticket(self) -> _Ticket | None:
-        """Wait for the first job that is due; None when the lane is closed."""
+        """Wait for the first job that is due; None when the lane is closed or was idle for long."""
         with self.changed:
+            idle_until = time.monotonic() + _IDLE
             while not self.closed:
                 ticket = min(self.pending.values(), key=lambda t: t.start_at, default=None)
                 delay = None if ticket is None else ticket.start_at - time.monotonic()
@@ -63,6 +68,9 @@ class _Lane:
                     del self.pending[ticket.key]
                     self.running = ticket
                     return ticket
+                if ticket is None and (delay := idle_until - time.monotonic()) <= 0:
+                    self.thread = None  # under the lock: a job submitted from now on starts its own thread
+                    break
                 self.changed.wait(delay)
         return None
 

@@ -13,14 +13,28 @@ _ASK_FROM = 1 << 28  # asking the system costs more than small arrays do
 
 
 def available_bytes() -> int:
-    """Memory that can be taken without swapping; half of the installed memory where the system does not say."""
+    """Memory that can be taken without swapping, by the system and by a container's limit (cgroup 2).
+
+    Half of the installed memory where the system does not say.
+    """
+    found = [n for n in (_free_by_system(), _free_by_container()) if n is not None]
+    return min(found) if found else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _free_by_system() -> int | None:
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+        lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
-        pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _free_by_container(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
+    try:
+        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return None
+    return None if limit == "max" else max(0, int(limit) - int(used))
 
 
 def require_memory(n_bytes: int, what: str, try_this: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancelled, Progress, Worker
+from netgeom_widgets.execution import worker as worker_module
 
 
 @pytest.fixture
@@ -190,3 +191,14 @@ def test_the_interpreter_exits_while_a_job_runs(job):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_an_idle_thread_ends_and_the_next_job_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_IDLE", 0.05)
+    worker = Worker(name="idle-test")
+    first = worker.submit(lambda progress, cancel: threading.current_thread()).result(5)
+    first.join(5)
+    assert not first.is_alive()
+    second = worker.submit(lambda progress, cancel: threading.current_thread()).result(5)
+    assert second is not first and second.name == "idle-test"
+    worker.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -22,6 +24,14 @@ def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_system_says_how_much_there_is() -> None:
     assert 1 << 20 < _memory.available_bytes() < 1 << 50
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("3000", 1000), ("500", 0), ("max", None)])
+def test_a_containers_limit_counts(tmp_path: Path, limit: str, expected: int | None) -> None:
+    (tmp_path / "memory.max").write_text(limit + "\n")
+    (tmp_path / "memory.current").write_text("2000\n")
+    assert _memory._free_by_container(tmp_path) == expected
+    assert _memory._free_by_container(tmp_path / "absent") is None
 
 
 def test_a_wide_operation_is_refused_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:

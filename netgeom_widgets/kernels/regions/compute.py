@@ -189,7 +189,9 @@ class _Refinement:
         self.layers.append(self._layer(activation, z.shape[1:], flat, varying, high > threshold, parents))
         if self.on_layer is not None:
             self.on_layer(self._partition(None, None))
-        self.progress.update(activation.index + 1, None, f"{activation.name}: {self.cells.n_faces:,} regions")
+        self.progress.update(
+            activation.index + 1, None, f"layer {activation.index + 1}: {self.cells.n_faces:,} regions"
+        )
         bounds = activation.apply(torch.stack([low, high]).reshape(2, *z.shape[1:])).abs().amax(0, keepdim=True)
         owned = flat.data_ptr() != z.data_ptr()
         return activation.apply(flat.reshape(len(flat), *z.shape[1:]), in_place=owned), extend, bounds
@@ -226,10 +228,10 @@ class _Refinement:
     def _too_large(self, error: TooLargeError) -> TooLargeError:
         """The same, with how far the computation came."""
         done, total = len(self.layers), len(self.program.activations)
-        place = self.program.activations[done].name if done < total else "the output"
+        place = f"activation layer {done + 1} ({self.program.activations[done].name})" if done < total else "the output"
         return TooLargeError(
             f"The partition is too large at {place}: {error.what}; {done} of {total} activation layers "
-            f"were finished, with {self.cells.n_faces:,} regions",
+            f"were finished, regions so far: {self.cells.n_faces:,}",
             expected=error.expected,
             got=error.got,
             try_this=error.try_this or f"max_regions={max(4 * self.max_regions, 1000):_}, or a smaller domain",
