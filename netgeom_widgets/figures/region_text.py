@@ -42,9 +42,9 @@ def title(partition: Partition, layer: int) -> str:
     return f"{count(shown, 'region')} after layer {layer} of {last}, exact"
 
 
-def mode(n_polygons: int, raster: bool) -> str:
-    """Which of the two pictures is shown."""
-    polygons = count(n_polygons, "exact polygon")
+def mode(n_polygons: int, raster: bool, *, all_layers: bool = True) -> str:
+    """Which of the two pictures is shown; before the last layer several polygons make up a region."""
+    polygons = count(n_polygons, "exact polygon") + ("" if all_layers else ", those of all layers")
     return f"raster of {polygons}" if raster else polygons
 
 

@@ -190,7 +190,8 @@ class RegionFigure:
         plot.title.text = title(scene.full, self._layer)
         window = self.window
         at_limit = min(window.width, window.height) <= 1.01 * self._narrowest
-        words = [mode(scene.n_polygons, scene.is_raster), view(window, self.home)]
+        all_layers = self._layer >= layer_count(scene.full)
+        words = [mode(scene.n_polygons, scene.is_raster, all_layers=all_layers), view(window, self.home)]
         text = wrapped("In view: " + "; ".join(word for word in words if word))
         self.canvas.caption.text = f"{text}\n{ZOOM_LIMIT}" if at_limit else text
         held = distances(self.samples.distance, self.samples.reach, self._inside) if self.style.samples else ""

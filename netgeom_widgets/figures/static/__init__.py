@@ -33,6 +33,7 @@ MAX_PIXELS = 64_000_000
 """Largest picture made: 256 MB of RGBA."""
 
 DPI = 144.0
+_FOOT = 0.1  # inches left under the lowest thing drawn
 """Dots per inch by default: 1.5 image pixels per CSS pixel, sharp on most screens."""
 
 
@@ -129,12 +130,19 @@ def render(root: LayoutDOM, format: Format = "png", *, width: float | None = Non
             facecolor="white",
             edgecolor="none",
             transparent=False,
-            bbox_inches=Bbox.from_bounds(0, 0, *figure.get_size_inches()),
+            bbox_inches=_drawn(figure),
             pad_inches=0,
             metadata=metadata,
         )
     data = out.getvalue()
     return _stable_ids(data) if format == "svg" else data
+
+
+def _drawn(figure: Figure) -> Bbox:
+    """The whole page but for an empty foot, as equal units leave under a plot that is wider than high (inches)."""
+    width, height = figure.get_size_inches()
+    lowest = figure.get_tightbbox().y0
+    return Bbox.from_extents(0, max(0.0, lowest - _FOOT) if math.isfinite(lowest) else 0.0, width, height)
 
 
 def _stable_ids(svg: bytes) -> bytes:
