@@ -67,11 +67,12 @@ class Probe:
 
     def __init__(self, plot):
         self.image = pixels(plot)
-        self.axes = to_figure(plot, dpi=96).axes[0]
+        page = to_figure(plot, dpi=96)
+        self.axes, self.height = page.axes[0], page.bbox.height  # an empty foot of the page is not in the picture
 
     def __call__(self, x, y):
         across, up = self.axes.transData.transform((x, y))
-        return tuple(self.image[int(self.image.shape[0] - up), int(across)])
+        return tuple(self.image[int(self.height - up), int(across)])
 
 
 def near(colour, wanted, slack=6):
@@ -465,3 +466,15 @@ def test_empty_plot_and_empty_columns():
     plot.scatter([], [], color=[])
     plot.multi_line([], [])
     assert render(plot).startswith(b"\x89PNG")
+
+
+def test_an_empty_foot_is_cut_off() -> None:
+    """Equal units leave room under a plot that is wider than high; a page full of drawing keeps its height."""
+
+    def height(y_end: float) -> int:
+        plot = figure(width=400, height=400, match_aspect=True, x_range=(0, 4), y_range=(0, y_end))
+        plot.line([0, 4], [0, y_end])
+        return int.from_bytes(render(plot, "png", dpi=96)[20:24], "big")
+
+    assert height(1) < 200
+    assert height(4) > 380

@@ -73,6 +73,12 @@ class Canvas:
         artist = Rectangle((box.left, box.top), box.width, box.height, transform=self.transform, zorder=order, **style)
         self.figure.add_artist(artist)
 
+    def ground(self, box: Box, colour: Any) -> None:
+        """A filled rectangle behind everything; where nothing is drawn on it, it takes no room on the page."""
+        patch = Rectangle((box.left, box.top), box.width, box.height, transform=self.transform, zorder=-1)
+        patch.set(facecolor=colour, edgecolor="none", in_layout=False)
+        self.figure.add_artist(patch)
+
     def add(self, collection: Any, order: float = GUIDES) -> None:
         """A collection in pixel coordinates of the figure."""
         collection.set_transform(self.transform)

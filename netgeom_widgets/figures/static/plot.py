@@ -198,7 +198,7 @@ class PlotPicture:
         frame, panels = self._layout(outer)
         plot = self.plot
         border = fill_colour(plot, "border_fill")
-        canvas.rectangle(outer, facecolor=border, edgecolor="none", order=-1)
+        canvas.ground(outer, border)
         axes = canvas.figure.add_axes(
             canvas.fraction(frame), frameon=True, facecolor=fill_colour(plot, "background_fill")
         )
