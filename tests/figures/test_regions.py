@@ -31,18 +31,7 @@ from netgeom_widgets.figures.region_scene import Raster, RegionScene
 from netgeom_widgets.figures.region_values import COLOR_BY, SCALES, births_at, groups_at, layer_count, region_values
 from netgeom_widgets.figures.regions import RegionFigure, RegionStyle
 from netgeom_widgets.kernels.regions import Slice, partition
-
-
-def mlp(*widths: int, seed: int = 0) -> torch.nn.Sequential:
-    generator = torch.Generator().manual_seed(seed)
-    layers: list[torch.nn.Module] = []
-    for i, (a, b) in enumerate(itertools.pairwise(widths)):
-        layers += [torch.nn.ReLU()] if i else []
-        linear = torch.nn.Linear(a, b)
-        for parameter in linear.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=generator) / a**0.5
-        layers.append(linear)
-    return torch.nn.Sequential(*layers)
+from tests.networks import mlp
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gc
-import itertools
 import threading
 import time
 import weakref
@@ -24,19 +23,7 @@ from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.kernels.regions import Partition
 from netgeom_widgets.widgets.region_controls import LayerChecks, LayerSlider, OptionalNumber
 from netgeom_widgets.widgets.region_view import Prepared, is_drawn, pixels, view_scenes
-
-
-def mlp(*widths: int, seed: int = 0) -> torch.nn.Sequential:
-    generator = torch.Generator().manual_seed(seed)
-    layers: list[torch.nn.Module] = []
-    for i, (a, b) in enumerate(itertools.pairwise(widths)):
-        layers += [torch.nn.ReLU()] if i else []
-        linear = torch.nn.Linear(a, b)
-        for parameter in linear.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=generator) / a**0.5
-        layers.append(linear)
-    return torch.nn.Sequential(*layers)
-
+from tests.networks import mlp
 
 BOX = ng.Slice.box(-2.0, 2.0, -1.5, 1.5)
 DATA = np.random.default_rng(0).uniform((-2, -1.5), (2, 1.5), (60, 2))
