@@ -72,10 +72,8 @@ class Program:
                 if magnitude is not None:
                     bounds[node] = self._bound(node, bounds, self._shapes(node, trailing, 1))
                     _require_memory(node, bounds, rows)
-                values[node] = self.traced.call(
-                    node, {**self.traced.constants, **values}, self._shapes(node, trailing, rows)
-                )
-            trailing[node] = _map_tensors(lambda t: tuple(t.shape[1:]), values[node])
+                values[node] = self._affine(node, values, trailing, rows)
+            trailing[node] = _map_tensors(_row_shape, values[node])
             for source in self.traced.last_use.get(node, ()):
                 values.pop(source, None)
         raise AssertionError("a traced graph ends in its output")
@@ -83,6 +81,10 @@ class Program:
     def plain(self, x: Tensor) -> Tensor:
         """Outputs (rows, C), every activation simply applied."""
         return self.run(x, lambda activation, z, _: (activation.apply(z), None, None))[0]
+
+    def _affine(self, node: fx.Node, values: dict[fx.Node, Any], trailing: dict[fx.Node, Any], rows: int) -> Any:
+        """The value of an affine operation on those of its inputs."""
+        return self.traced.call(node, {**self.traced.constants, **values}, self._shapes(node, trailing, rows))
 
     def _shapes(self, node: fx.Node, trailing: dict[fx.Node, Any], rows: int) -> dict[fx.Node, Any]:
         """Sizes a node asks for, computed when they are used: the batch grows between one reading and the next."""
@@ -178,14 +180,12 @@ class Program:
                 elif node in self.traced.activation_at:
                     values[node] = self.traced.activation_at[node].apply(values[node.args[0]])
                 elif node in self.traced.batched:
-                    values[node] = self.traced.call(
-                        node, {**self.traced.constants, **values}, self._shapes(node, trailing, len(x))
-                    )
+                    values[node] = self._affine(node, values, trailing, len(x))
                 else:
                     continue
             except (RuntimeError, TypeError, ValueError, IndexError):
                 break
-            trailing[node] = _map_tensors(lambda t: tuple(t.shape[1:]), values[node])
+            trailing[node] = _map_tensors(_row_shape, values[node])
         return values
 
 
@@ -200,6 +200,10 @@ def _require_memory(node: fx.Node, bounds: dict[fx.Node, Any], rows: int) -> Non
 
 def _same(a: Tensor, b: Any) -> bool:
     return isinstance(b, Tensor) and a.shape == b.shape and bool((a - b).abs().max() <= _ROUNDING * (1 + a.abs().max()))
+
+
+def _row_shape(value: Tensor) -> tuple[int, ...]:
+    return tuple(value.shape[1:])
 
 
 def _map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:

@@ -29,20 +29,13 @@ def column_bounds(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def bits_above(values: Tensor, thresholds: Tensor | float, columns: Tensor | None = None) -> Tensor:
     """(V, n) -> (V, B) uint8: bit i of byte j says whether (chosen) column 8j+i exceeds its threshold; padding is 0."""
-    n = values.shape[1] if columns is None else len(columns)
-    bits = torch.empty((len(values), -(-n // _WORD) * 8), dtype=torch.uint8)
-    for part in row_blocks(values):
-        block = values[part] if columns is None else values[part].index_select(1, columns)
-        bits[part] = pack(block > thresholds)
-    return bits
+    chosen = (values[part] if columns is None else values[part].index_select(1, columns) for part in row_blocks(values))
+    return torch.cat([pack(block > thresholds) for block in chosen])
 
 
 def bits_below(values: Tensor, thresholds: Tensor) -> Tensor:
     """As `bits_above`, for values below a threshold."""
-    bits = torch.empty((len(values), -(-values.shape[1] // _WORD) * 8), dtype=torch.uint8)
-    for part in row_blocks(values):
-        bits[part] = pack(values[part] < thresholds)
-    return bits
+    return torch.cat([pack(values[part] < thresholds) for part in row_blocks(values)])
 
 
 def pack(flags: Tensor) -> Tensor:
