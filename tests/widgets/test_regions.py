@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gc
 import threading
 import time
@@ -521,28 +522,14 @@ def test_zooming_into_a_raster_gives_polygons_over_a_coarse_whole(big):
 
 def test_a_view_is_first_shown_from_the_whole_then_exactly(explorer):
     prepared, seen = explorer._prepared, []
-    view_scenes(
-        prepared,
-        Window(-0.2, 0.2, -0.2, 0.2),
-        (None, None),
-        shown=None,
-        progress=Progress(),
-        cancel=Cancel(),
-        show=seen.append,
-    )
+    window = Window(-0.2, 0.2, -0.2, 0.2)
+    look = functools.partial(view_scenes, prepared, window, (None, None), shown=None, progress=Progress())
+    look(cancel=Cancel(), show=seen.append)
     assert [scene.shown is prepared.result for scene in seen] == [True, False]
     cancel = Cancel()
     cancel.set()
     with pytest.raises(Cancelled):
-        view_scenes(
-            prepared,
-            Window(-0.2, 0.2, -0.2, 0.2),
-            (None, None),
-            shown=None,
-            progress=Progress(),
-            cancel=cancel,
-            show=lambda scene: None,
-        )
+        look(cancel=cancel, show=lambda scene: None)
     assert is_drawn(seen[1], Window(-0.2, 0.2, -0.2, 0.2), prepared.home)
     assert not is_drawn(seen[1], Window(-0.02, 0.02, -0.02, 0.02), prepared.home)
     assert isinstance(prepared, Prepared)
