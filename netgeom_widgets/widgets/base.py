@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar
 
 import ipywidgets
@@ -16,7 +16,7 @@ from netgeom_widgets.widgets.frame import WRAP, Frame
 from netgeom_widgets.widgets.outputs import Outputs
 from netgeom_widgets.widgets.pane import BokehPane
 from netgeom_widgets.widgets.runs import Runs
-from netgeom_widgets.widgets.settings import SampleIds, Settings
+from netgeom_widgets.widgets.settings import SampleIds, Settings, ids_in_words, shortened
 
 Publish = Callable[[Any], None]
 
@@ -69,6 +69,10 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         """The result, computed on the worker's thread from the settings; ``publish(partial)`` shows a first part."""
         raise NotImplementedError
 
+    def _result_of(self, computed: Any) -> Any:
+        """What ``result`` holds of what :meth:`_compute` returned, which may carry more that drawing needs."""
+        return computed
+
     def _draw(self, result: Any, settings: dict[str, Any], *, final: bool) -> None:
         """Change the Bokeh models to show a result; called with the lock held."""
         raise NotImplementedError
@@ -84,12 +88,16 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         """Plain ipywidgets to place beside the figure (under it where the cell is narrow)."""
         return ()
 
+    def _bars(self) -> list[ipywidgets.Widget]:
+        """Plain ipywidgets that stand in rows of their own above the figure."""
+        return []
+
     def _export_arrays(self) -> dict[str, Any]:
         """Arrays of the result by name, for :meth:`export_data`."""
         return {}
 
-    def _sample_count(self) -> int | None:
-        """How many samples there are, where known; ids in ``selection`` are checked against it."""
+    def _sample_ids(self) -> Collection[int] | None:
+        """The ids of the samples, where known, as something that ``in`` searches fast; ``selection`` is checked by it."""
         return None
 
     def _summary(self) -> str:
@@ -98,10 +106,11 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
 
     @traitlets.validate("selection")
     def _check_selection(self, proposal: Any) -> tuple[int, ...]:
-        ids, count = proposal["value"], self._sample_count()
-        if ids and (min(ids) < 0 or (count is not None and max(ids) >= count)):
-            among = "from 0" if count is None else f"from 0 to {count - 1}" if count else "none: there are no samples"
-            raise NetgeomError("There is no such sample.", expected=f"ids {among}", got=str(ids))
+        ids, known = proposal["value"], self._sample_ids()
+        missing = [i for i in ids if i < 0 or (known is not None and i not in known)]
+        if missing:
+            got = shortened(missing)
+            raise NetgeomError("There is no such sample.", expected=f"ids {ids_in_words(known)}", got=got)
         return ids
 
     # ---- building and closing
@@ -120,11 +129,12 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         body = ipywidgets.Box([self.pane, *panels], layout={"flex_flow": "row wrap", "overflow": "visible"})
         body.add_class("netgeom-body")
         frame = self._frame
-        for box in (controls, frame.buttons, *panels):
+        bars = self._bars()
+        for box in (controls, frame.buttons, *bars, *panels):
             box.add_class("netgeom-controls")
         self.add_class("netgeom-widget")
         # What a run says stands beside the buttons that start it: under the figure it is often out of sight.
-        self.children = (controls, frame.buttons, frame.error, body)
+        self.children = (controls, frame.buttons, frame.error, *bars, body)
         self.observe(lambda change: setattr(frame.status, "value", change["new"]), "message")
         self.observe(lambda change: setattr(frame.progress, "value", change["new"]), "progress")
         self.observe(lambda change: frame.show_status(change["new"]), "status")

@@ -6,6 +6,7 @@ import threading
 from typing import Any, Literal
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.widgets.settings import ids_in_words
 
 
 class Link:
@@ -27,8 +28,11 @@ class Link:
     def _copy(self, source: Any, target: Any) -> None:
         with self._lock:
             value = getattr(source, self.trait)  # the present value, not the one of the event: it may be stale by now
-            if getattr(target, self.trait) != value and not getattr(target, "_closed", False):
-                setattr(target, self.trait, value)
+            if getattr(target, self.trait) == value or getattr(target, "_closed", False):
+                return
+            if self.trait == "step" and value not in getattr(target, "steps", (value,)):
+                return  # of a recording still being written, which the other widget has not read so far yet
+            setattr(target, self.trait, value)
 
     def unlink(self) -> None:
         """End the connection; may be called twice."""
@@ -60,8 +64,7 @@ def link(a: Any, b: Any, trait: Literal["selection", "step"] = "selection") -> L
     Raises
     ------
     NetgeomError
-        For another trait, a widget without it, one widget given twice, or different numbers of samples where both are
-        known.
+        For another trait, a widget without it, one widget given twice, or different sample ids where both are known.
     """
     if trait not in ("selection", "step"):
         raise NetgeomError("This cannot be linked.", expected="'selection' or 'step'", got=repr(trait))
@@ -70,11 +73,20 @@ def link(a: Any, b: Any, trait: Literal["selection", "step"] = "selection") -> L
     for widget in (a, b):
         if not getattr(widget, "has_trait", lambda name: False)(trait):
             raise NetgeomError(f"{type(widget).__name__} has no {trait}.", expected=f"a widget with {trait}")
-    counts = [getattr(widget, "_sample_count", lambda: None)() for widget in (a, b)]
-    if trait == "selection" and None not in counts and counts[0] != counts[1]:
-        raise NetgeomError(
-            "The widgets show different samples.",
-            expected="equally many samples",
-            got=f"{counts[0]} and {counts[1]}",
-        )
+    if trait == "selection":
+        _check_same_samples(a, b)
     return Link(a, b, trait)
+
+
+def _check_same_samples(a: Any, b: Any) -> None:
+    """Refuse widgets whose sample ids are known and differ: a selection in one would not exist in the other."""
+    first, second = (getattr(widget, "_sample_ids", lambda: None)() for widget in (a, b))
+    if first is None or second is None:
+        return
+    if len(first) != len(second):
+        expected, got = "equally many samples", f"{len(first)} and {len(second)}"
+    elif set(first) != set(second):
+        expected, got = "the same sample ids", f"{ids_in_words(first)}, and {ids_in_words(second)}"
+    else:
+        return
+    raise NetgeomError("The widgets show different samples.", expected=expected, got=got)

@@ -140,8 +140,8 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         samples = held if len(self._points) else None
         self._panel.show(region, detail_html(result, region, result.pattern(region), samples, nearest))
 
-    def _sample_count(self) -> int | None:
-        return len(self._points)
+    def _sample_ids(self) -> range:
+        return range(len(self._points))
 
     def _summary(self) -> str:
         return count(self.result.n_regions, "region") if self.result is not None else ""

@@ -38,6 +38,7 @@ class Runs(traitlets.HasTraits):
         self._lock = threading.RLock()
         self._book = threading.Lock()  # guards the number of the current run
         self._run_number = 0
+        self._waiting = 0  # callers of wait(); nothing that was not asked for starts meanwhile
         self._shown: Shown | None = None
         self._last_good: Shown | None = None
         self._error: BaseException | None = None
@@ -105,6 +106,8 @@ class Runs(traitlets.HasTraits):
         if any(worker.is_current_thread() for worker in self._workers):
             raise RuntimeError("wait() was called by a callback of the same widget")
         deadline = None if timeout is None else time.monotonic() + timeout
+        with self._book:
+            self._waiting += 1
         try:
             while self._is_busy():
                 for worker in self._workers:
@@ -114,6 +117,9 @@ class Runs(traitlets.HasTraits):
         except KeyboardInterrupt:
             self.cancel()
             raise
+        finally:
+            with self._book:
+                self._waiting -= 1
         if self.status == "error" and self._error is not None:
             raise self._error
 
@@ -161,7 +167,7 @@ class Runs(traitlets.HasTraits):
         with self._lock:
             self._show((result, settings, True), cancel)
             self._last_good = self._shown
-            self.set_trait("result", result)
+            self.set_trait("result", self._result_of(result))
             for name, value in self._restored.items():
                 setattr(self, name, value)
             self._restored = {}
@@ -241,8 +247,12 @@ class Runs(traitlets.HasTraits):
             self._frame.want_run(True)
             self._say("press Run to apply the changed settings")
         else:
-            costly = {n: self._applied[n] for n, k in self._kinds.items() if k == "costly"}
-            self._start({**self._snapshot(), **costly}, debounce=DEBOUNCE)
+            self._run_again()
+
+    def _run_again(self, debounce: float = DEBOUNCE) -> None:
+        """Start a run because something changed that needs no press of Run; costly settings stay as they were."""
+        costly = {n: self._applied[n] for n, k in self._kinds.items() if k == "costly"}
+        self._start({**self._snapshot(), **costly}, debounce=debounce)
 
     def _redraw(self) -> None:
         """Draw the shown result again with the present settings, soon and in the background."""

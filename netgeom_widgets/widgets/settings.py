@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import traitlets
@@ -26,6 +27,24 @@ class SampleIds(traitlets.TraitType[tuple[int, ...], Any]):
         if len(set(ids)) != len(ids):
             raise NetgeomError("A sample is selected twice.", expected="distinct sample ids", got=str(ids))
         return ids
+
+
+def ids_in_words(known: Collection[int] | None) -> str:
+    """Which sample ids there are, for an error message; None where that is not known."""
+    if known is None:
+        return "from 0"
+    if not len(known):
+        return "none: there are no samples"
+    if isinstance(known, range):
+        return f"from {known[0]} to {known[-1]}"
+    return f"among {shortened(sorted(known))}"
+
+
+def shortened(items: Iterable[Any], most: int = 8) -> str:
+    """A list in words, those in the middle left out when they are many."""
+    words = [str(item) for item in items]
+    half = most // 2
+    return ", ".join(words if len(words) <= most else [*words[:half], "...", *words[-half:]])
 
 
 def _whole(item: Any) -> int:

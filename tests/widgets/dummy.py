@@ -37,8 +37,8 @@ class Squares(AnalysisWidget):
         self.ranges: list[RangesUpdate] = []
         super().__init__(**kwargs)
 
-    def _sample_count(self) -> int | None:
-        return self.samples
+    def _sample_ids(self) -> range | None:
+        return None if self.samples is None else range(self.samples)
 
     def _validate(self, settings: dict[str, Any]) -> None:
         if settings["count"] > 50 and settings["power"] > 3:
