@@ -97,7 +97,7 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         return {}
 
     def _sample_ids(self) -> Collection[int] | None:
-        """The ids of the samples, where known, as something that ``in`` searches fast; ``selection`` is checked by it."""
+        """Ids of the samples, where known, as something that ``in`` searches fast; ``selection`` is checked by it."""
         return None
 
     def _summary(self) -> str:

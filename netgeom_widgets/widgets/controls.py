@@ -12,6 +12,7 @@ import traitlets
 from netgeom_widgets.errors import NetgeomError
 
 KINDS = ("run", "draw", "costly")
+ROW = {"flex_flow": "row wrap", "align_items": "center", "overflow": "visible"}
 
 
 def label_of(name: str, trait: traitlets.TraitType[Any, Any]) -> str:
@@ -48,6 +49,15 @@ def _number(trait: Any, common: dict[str, Any], *, whole: bool) -> ipywidgets.Wi
     if bounded:
         return ipywidgets.FloatSlider(min=low, max=high, step=step or (high - low) / 100, **common)
     return (ipywidgets.IntText if whole else ipywidgets.FloatText)(**common)
+
+
+def narrow(field: type[ipywidgets.Widget], width: int, **bounds: Any) -> Callable[..., ipywidgets.Widget]:
+    """A maker of a number field of a fixed width in pixels."""
+
+    def make(layout: Any, **common: Any) -> ipywidgets.Widget:
+        return field(layout={**layout, "width": f"{width}px"}, **bounds, **common)
+
+    return make
 
 
 def make_widget(name: str, trait: Any) -> ipywidgets.Widget | None:
@@ -160,6 +170,53 @@ class Control:
                 self.widget.min, self.widget.max = low, high
         finally:
             self.widget.observe(self._changed, "value")
+
+
+class OptionalNumber(ipywidgets.Box):
+    """A number that may be missing: an empty field is None; text that is no number is the value, to be refused."""
+
+    value = traitlets.Any(None)
+
+    def __init__(
+        self,
+        *,
+        description: str,
+        tooltip: str,
+        parse: Callable[[str], Any] = float,
+        placeholder: str = "all",
+        width: str = "80px",
+        **_: Any,
+    ) -> None:
+        self._parse = parse
+        self._field = ipywidgets.Text(
+            placeholder=placeholder, tooltip=tooltip, continuous_update=False, layout={"width": width}
+        )
+        children = (
+            [ipywidgets.Label(description, layout={"margin": "2px 8px 2px 2px"}), self._field]
+            if description
+            else [self._field]
+        )
+        super().__init__(children, layout=ROW)
+        self._field.observe(self._typed, "value")
+        self.observe(lambda _: self._show(), "value")
+
+    def _show(self) -> None:
+        self._field.value = self._text
+
+    @property
+    def _text(self) -> str:
+        if self.value is None:
+            return ""
+        return f"{self.value:g}" if isinstance(self.value, float) else f"{self.value}"
+
+    def _typed(self, change: Any) -> None:
+        text = change["new"].strip()
+        try:
+            value = self._parse(text) if text else None
+        except ValueError:
+            value = text
+        if value != self.value and text != self._text:
+            self.value = value
 
 
 def close_tree(widget: ipywidgets.Widget) -> None:

@@ -1,14 +1,14 @@
-"""Controls that ipywidgets does not have: layers by slider and by check box, a number that may be missing."""
+"""Controls that ipywidgets does not have: layers by slider and by check box."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
 import traitlets
 
-_ROW = {"flex_flow": "row wrap", "align_items": "center", "overflow": "visible"}
+from netgeom_widgets.widgets.controls import ROW
 
 
 class LayerSlider(ipywidgets.Box):
@@ -31,7 +31,7 @@ class LayerSlider(ipywidgets.Box):
             layout={"width": "180px"},
         )
         self._words = ipywidgets.Label("all", layout={"min_width": "56px", "margin": "0 0 0 6px"})
-        super().__init__([self._slider, self._words], layout=_ROW)
+        super().__init__([self._slider, self._words], layout=ROW)
         self._slider.observe(self._moved, "value")
         self.observe(lambda _: self._show(), "value")
 
@@ -73,7 +73,7 @@ class LayerChecks(ipywidgets.Box):
         self._tooltip = tooltip
         self._showing = False
         self._label = ipywidgets.Label(description, layout={"margin": "2px 8px 2px 2px"})
-        super().__init__([self._label], layout=_ROW)
+        super().__init__([self._label], layout=ROW)
         self.observe(lambda _: self._show(), "value")
 
     def set_layers(self, names: Sequence[str]) -> None:
@@ -110,50 +110,3 @@ class LayerChecks(ipywidgets.Box):
             return
         ticked = tuple(op for op, box in enumerate(self.children[1:]) if box.value)
         self.value = None if len(ticked) == len(self.children) - 1 else ticked
-
-
-class OptionalNumber(ipywidgets.Box):
-    """A number that may be missing: an empty field is None; text that is no number is the value, to be refused."""
-
-    value = traitlets.Any(None)
-
-    def __init__(
-        self,
-        *,
-        description: str,
-        tooltip: str,
-        parse: Callable[[str], Any] = float,
-        placeholder: str = "all",
-        width: str = "80px",
-        **_: Any,
-    ) -> None:
-        self._parse = parse
-        self._field = ipywidgets.Text(
-            placeholder=placeholder, tooltip=tooltip, continuous_update=False, layout={"width": width}
-        )
-        children = (
-            [ipywidgets.Label(description, layout={"margin": "2px 8px 2px 2px"}), self._field]
-            if description
-            else [self._field]
-        )
-        super().__init__(children, layout=_ROW)
-        self._field.observe(self._typed, "value")
-        self.observe(lambda _: self._show(), "value")
-
-    def _show(self) -> None:
-        self._field.value = self._text
-
-    @property
-    def _text(self) -> str:
-        if self.value is None:
-            return ""
-        return f"{self.value:g}" if isinstance(self.value, float) else f"{self.value}"
-
-    def _typed(self, change: Any) -> None:
-        text = change["new"].strip()
-        try:
-            value = self._parse(text) if text else None
-        except ValueError:
-            value = text
-        if value != self.value and text != self._text:
-            self.value = value

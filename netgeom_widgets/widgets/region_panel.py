@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ipywidgets
 
 from netgeom_widgets.figures.region_text import DETAIL_STYLE, hint_html
-from netgeom_widgets.widgets.region_controls import OptionalNumber
+from netgeom_widgets.widgets.controls import OptionalNumber
 
 
 class RegionPanel(ipywidgets.VBox):

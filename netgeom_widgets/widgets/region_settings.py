@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -10,7 +9,9 @@ import traitlets
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_values import COLOR_BY, SCALES, layer_count
-from netgeom_widgets.widgets.region_controls import LayerChecks, LayerSlider, OptionalNumber
+from netgeom_widgets.widgets.controls import OptionalNumber, narrow
+from netgeom_widgets.widgets.region_controls import LayerChecks, LayerSlider
+from netgeom_widgets.widgets.settings import bad_setting
 
 
 class Layers(traitlets.TraitType[Any, Any]):
@@ -29,15 +30,6 @@ class Layers(traitlets.TraitType[Any, Any]):
         return ops
 
 
-def _narrow(field: type[ipywidgets.Widget], width: int, **bounds: Any) -> Callable[..., ipywidgets.Widget]:
-    """A maker of a number field of a fixed width in pixels."""
-
-    def make(layout: Any, **common: Any) -> ipywidgets.Widget:
-        return field(layout={**layout, "width": f"{width}px"}, **bounds, **common)
-
-    return make
-
-
 class RegionSettings(traitlets.HasTraits):
     """Mixin with the settings of the region explorer; once there is a result they are checked against it."""
 
@@ -46,7 +38,7 @@ class RegionSettings(traitlets.HasTraits):
     )
     output = traitlets.Int(0, min=0, help="Which output 'output' shows, from 0.").tag(
         setting="draw",
-        control=_narrow(ipywidgets.BoundedIntText, 110, min=0, max=10**6),
+        control=narrow(ipywidgets.BoundedIntText, 110, min=0, max=10**6),
     )
     scale = traitlets.Enum(SCALES, SCALES[0], help="Colour scale; auto is logarithmic for areas.").tag(setting="draw")
     layer = traitlets.Int(
@@ -62,9 +54,9 @@ class RegionSettings(traitlets.HasTraits):
     ).tag(setting="draw", label="Samples within", control=OptionalNumber)
     tolerance = traitlets.Float(
         1e-10, min=0.0, max=0.05, help="Relative size below which a pre-activation is zero."
-    ).tag(setting="costly", control=_narrow(ipywidgets.FloatText, 150))
+    ).tag(setting="costly", control=narrow(ipywidgets.FloatText, 150))
     max_regions = traitlets.Int(2_000_000, min=1, help="A run that finds more regions ends with an error.").tag(
-        setting="costly", control=_narrow(ipywidgets.IntText, 190)
+        setting="costly", control=narrow(ipywidgets.IntText, 190)
     )
     region = traitlets.Int(None, allow_none=True, help="Id of the picked region in result, or None.").tag(
         setting="mark"
@@ -82,13 +74,6 @@ class RegionSettings(traitlets.HasTraits):
             raise bad_setting("layer", "There are not that many layers.", f"None or 0 to {n_layers}", layer)
         if hinges is not None and any(op >= n_layers for op in hinges):
             raise bad_setting("hinges", "There is no such layer.", f"None or indices from 0 to {n_layers - 1}", hinges)
-
-
-def bad_setting(setting: str, what: str, expected: str, got: Any) -> NetgeomError:
-    """An error that the base shows beside the control of a setting."""
-    error = NetgeomError(what, expected=expected, got=str(got))
-    error.setting = setting  # type: ignore[attr-defined]
-    return error
 
 
 def no_such_output(output: int, count: int) -> NetgeomError:

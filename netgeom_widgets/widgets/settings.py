@@ -29,6 +29,13 @@ class SampleIds(traitlets.TraitType[tuple[int, ...], Any]):
         return ids
 
 
+def bad_setting(setting: str, what: str, expected: str, got: Any) -> NetgeomError:
+    """An error that the base shows beside the control of a setting."""
+    error = NetgeomError(what, expected=expected, got=str(got))
+    error.setting = setting  # type: ignore[attr-defined]
+    return error
+
+
 def ids_in_words(known: Collection[int] | None) -> str:
     """Which sample ids there are, for an error message; None where that is not known."""
     if known is None:

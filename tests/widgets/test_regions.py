@@ -22,7 +22,8 @@ from netgeom_widgets.errors import NetgeomError, TooLargeError, UnsupportedModul
 from netgeom_widgets.execution import Cancel, Cancelled, Progress
 from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.kernels.regions import Partition
-from netgeom_widgets.widgets.region_controls import LayerChecks, LayerSlider, OptionalNumber
+from netgeom_widgets.widgets.controls import OptionalNumber
+from netgeom_widgets.widgets.region_controls import LayerChecks, LayerSlider
 from netgeom_widgets.widgets.region_view import Prepared, is_drawn, pixels, view_scenes
 from tests.networks import mlp
 
