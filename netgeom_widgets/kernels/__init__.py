@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netgeom_widgets.kernels import regions
+    from netgeom_widgets.kernels import regions, transitions
 
-__all__ = ["regions"]
+__all__ = ["regions", "transitions"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,201 @@
+"""How much of the neighbourhoods two snapshots share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32, Int64
+from numpy import ndarray
+
+from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.transitions.neighbours import Neighbours, prefix
+
+_COMPARED_AT_ONCE = 1 << 20  # pairs of ids: 1 MiB of booleans
+_INDICATORS_AT_ONCE = 1 << 23  # entries of the float32 indicator matrix: 32 MiB
+_MARKS_AT_ONCE = 1 << 23  # entries of the table that numbers the columns in use
+
+_FEWER = "fewer snapshots: every second or third row of the recording"
+
+
+def overlap(
+    neighbours: Neighbours,
+    *,
+    k: int | None = None,
+    samples: Any = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Float64[ndarray, "transitions n"]:
+    """Share of each sample's neighbours that survive each transition: |A_t ∩ A_t+1| / k.
+
+    Parameters
+    ----------
+    neighbours : Neighbours
+    k : int, optional
+        Of the stored neighbours only the k nearest.
+    samples : sequence of int or (N,) bool, optional
+        Only these rows; their neighbours stay those among all rows.
+    progress, cancel
+        See `netgeom_widgets.execution`.
+    executor, seed
+        Accepted as by every long function and not used.
+
+    Returns
+    -------
+    (T - 1, n) float64
+        Exact multiples of 1 / k; 1 minus its mean over samples is the churn.
+
+    Raises
+    ------
+    NetgeomError
+        k above what is stored, rows that are not there.
+
+    Notes
+    -----
+    Cost O(T n k^2) comparisons.
+    """
+    ids = prefix(neighbours, k, samples)
+    return shared_counts(ids, as_progress(progress), as_cancel(cancel)) / ids.shape[2]
+
+
+def shared_counts(ids: Int32[ndarray, "T n k"], progress: Progress, cancel: Cancel) -> Int64[ndarray, "transitions n"]:
+    """|A_t ∩ A_t+1| of each sample."""
+    n_snapshots, n, k = ids.shape
+    counts = np.empty((n_snapshots - 1, n), dtype=np.int64)
+    step = max(1, _COMPARED_AT_ONCE // k**2)
+    progress.update(0, n_snapshots - 1, "overlaps")
+    for t in range(n_snapshots - 1):
+        cancel.checkpoint()
+        for at in range(0, n, step):
+            part = slice(at, at + step)
+            same = ids[t, part, :, None] == ids[t + 1, part, None, :]
+            counts[t, part] = same.reshape(len(same), -1).sum(1)
+        progress.update(t + 1)
+    return counts
+
+
+def preservation(
+    neighbours: Neighbours,
+    *,
+    k: int | None = None,
+    samples: Any = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Float64[ndarray, "T T"]:
+    """Mean over samples of the share of neighbours that two snapshots have in common, for all pairs.
+
+    Parameters
+    ----------
+    neighbours, k, samples, progress, cancel, executor, seed
+        As in `overlap`.
+
+    Returns
+    -------
+    (T, T) float64
+        Symmetric, 1 on the diagonal; correctly rounded quotients of counts, so the order of samples does not matter.
+
+    Raises
+    ------
+    NetgeomError
+        As `overlap`.
+    TooLargeError
+        T x T does not fit in memory.
+
+    Notes
+    -----
+    M M^T with the T x (pairs of sample and neighbour) indicator matrix M, whose columns without entries are left out,
+    in blocks of samples. O(T^2 U) additions, U the number of pairs that occur in any snapshot (n k to n k T).
+    """
+    ids = prefix(neighbours, k, samples)
+    n_snapshots, n, width = ids.shape
+    require_memory(16 * n_snapshots**2, f"A matrix of {n_snapshots:,} x {n_snapshots:,} snapshots", _FEWER)
+    total = np.zeros((n_snapshots, n_snapshots))
+    reports, cancel = as_progress(progress), as_cancel(cancel)
+    reports.update(0, n, "preservation")
+    for done, columns, starts in _blocks(ids, neighbours.n_samples):
+        cancel.checkpoint()
+        indicators = np.zeros((n_snapshots, int(starts[-1])), dtype=np.float32)
+        np.put_along_axis(indicators, columns.reshape(n_snapshots, -1), np.float32(1), axis=1)
+        total += indicators @ indicators.T  # whole numbers below 2^24: exact in float32
+        reports.update(done)
+    return total / (n * width)
+
+
+def jaccard(
+    neighbours: Neighbours,
+    *,
+    k: int | None = None,
+    samples: Any = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Float64[ndarray, "T T"]:
+    """Mean over samples of |A_t ∩ A_u| / |A_t ∪ A_u|, for all pairs of snapshots.
+
+    Parameters
+    ----------
+    neighbours, k, samples, progress, cancel, executor, seed
+        As in `overlap`.
+
+    Returns
+    -------
+    (T, T) float64
+        Symmetric, 1 on the diagonal; exact to n eps.
+
+    Raises
+    ------
+    NetgeomError, TooLargeError
+        As `preservation`.
+
+    Notes
+    -----
+    The counts of every sample by themselves, O(T^2 U) additions as in `preservation`, with smaller matrix products.
+    """
+    ids = prefix(neighbours, k, samples)
+    n_snapshots, n, width = ids.shape
+    require_memory(24 * n_snapshots**2, f"A matrix of {n_snapshots:,} x {n_snapshots:,} snapshots", _FEWER)
+    total = np.zeros((n_snapshots, n_snapshots))
+    index = np.arange(width + 1) / (2 * width - np.arange(width + 1))
+    reports, cancel = as_progress(progress), as_cancel(cancel)
+    reports.update(0, n, "Jaccard index")
+    for done, columns, starts in _blocks(ids, neighbours.n_samples):
+        cancel.checkpoint()
+        for shared in _shared(columns, starts):
+            total += index[shared.astype(np.int64)]
+        reports.update(done)
+    return total / n
+
+
+def _shared(columns: Int64[ndarray, "T r k"], starts: Int64[ndarray, " ends"]) -> Iterator[Float32[ndarray, "T T"]]:
+    """|A_t ∩ A_u| of one sample after the other."""
+    for row, (first, end) in enumerate(itertools.pairwise(starts.tolist())):
+        indicators = np.zeros((len(columns), end - first), dtype=np.float32)
+        np.put_along_axis(indicators, columns[:, row] - first, np.float32(1), axis=1)
+        yield indicators @ indicators.T
+
+
+def _blocks(ids: Int32[ndarray, "T n k"], n_samples: int) -> Iterator[tuple[int, ndarray, ndarray]]:
+    """Samples in blocks: how many are done, (T, r, k) columns of the indicator matrix, (r + 1,) first column of each.
+
+    A column is a pair (sample, neighbour) that occurs in some snapshot, numbered sample by sample.
+    """
+    n_snapshots, n, k = ids.shape
+    widest = n_snapshots * min(n_samples, n_snapshots * k)
+    step = max(1, min(_INDICATORS_AT_ONCE // widest, _MARKS_AT_ONCE // n_samples))
+    for at in range(0, n, step):
+        block = ids[:, at : at + step]
+        rows = block.shape[1]
+        keys = block + (np.arange(rows) * n_samples)[:, None]
+        used = np.zeros(rows * n_samples, dtype=bool)
+        used[keys] = True
+        numbers = np.cumsum(used) - 1
+        starts = np.append(0, numbers[n_samples - 1 :: n_samples] + 1)
+        yield at + rows, numbers[keys], starts
