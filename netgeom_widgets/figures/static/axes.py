@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bokeh.models import CategoricalAxis, LinearAxis, LogAxis
+from bokeh.models import AllLabels, CategoricalAxis, LinearAxis, LogAxis, NoOverlap
 from jaxtyping import Float
 from matplotlib.collections import LineCollection, PolyCollection
 from numpy import ndarray
@@ -90,6 +90,21 @@ def _label_room(axis: Any, scale: Scale, side: str) -> float:
     return max((_reach(text, style, angle, side, math_text=math_text) for text, math_text in labels), default=0.0)
 
 
+def _apart(policy: Any, at: Any, labels: Any, style: dict[str, Any], angle: float, side: str) -> list[bool]:
+    """Which labels, `at` pixels along their axis, are written: all, or those that keep the distance of NoOverlap."""
+    if type(policy) is AllLabels:
+        return [True] * len(labels)
+    if type(policy) is not NoOverlap:
+        raise unknown("label policy", policy)
+    across = "left" if side in HORIZONTAL else "below"  # a label's reach along its axis is that across the other one
+    sizes = [_reach(text, style, angle, across, math_text=math_text) for text, math_text in labels]
+    kept, end = [False] * len(labels), -math.inf
+    for row in sorted(range(len(labels)), key=lambda row: at[row]):
+        if at[row] - sizes[row] / 2 >= end:
+            kept[row], end = True, at[row] + sizes[row] / 2 + policy.min_distance
+    return kept
+
+
 def axis_size(axis: Any, scale: Scale, side: str) -> float:
     """Pixels an axis takes on its side."""
     if axis.fixed_location is not None:
@@ -119,8 +134,12 @@ def draw_axis(canvas: Canvas, axis: Any, scale: Scale, side: str, frame: Box, of
         canvas.lines(marks, line_style(axis, f"{kind}_line"))
     out = _tick_room(axis) + axis.major_label_standoff
     angle = _angle(axis.major_label_orientation, side)
-    for at, (text, math_text) in zip(scale.fraction(major), labels, strict=True):
-        _place_text(canvas, place, at, out, text, angle, text_style(axis, "major_label_"), math_text=math_text)
+    style = text_style(axis, "major_label_")
+    length = frame.width if side in HORIZONTAL else frame.height
+    kept = _apart(axis.major_label_policy, scale.fraction(major) * length, labels, style, angle, side)
+    for at, (text, math_text), keep in zip(scale.fraction(major), labels, kept, strict=True):
+        if keep:
+            _place_text(canvas, place, at, out, text, angle, style, math_text=math_text)
     out += _label_room(axis, scale, side)
     for level in _groups(scale):
         style = text_style(axis, "group_")

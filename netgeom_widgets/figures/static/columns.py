@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from jaxtyping import Bool, Float, Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.static.colours import map_colours, rgba, rgba_column, unknown
+
+_DATA_UNITS = ("data", "rad")
 
 
 def row_count(source: Any) -> int:
@@ -104,14 +106,18 @@ class Rows:
         """Whether the model has the property at all."""
         return name in self.overrides or name in self.model.properties()
 
-    def spec(self, name: str) -> tuple[bool, Any, Any]:
-        """(is per row, value or whole column, transform) of a property."""
+    def in_pixels(self, name: str) -> bool:
+        """Whether a property is given in pixels of the screen."""
+        return getattr(self.model.lookup(name).get_value(self.model), "units", None) == "screen"
+
+    def spec(self, name: str, units: Sequence[str] = _DATA_UNITS) -> tuple[bool, Any, Any]:
+        """(is per row, value or whole column, transform) of a property, which must be in one of these units."""
         if name in self.overrides:
             return False, self.overrides[name], None
         raw = self.model.lookup(name).get_value(self.model)  # data specs come as Value, Field or Expr
         if not isinstance(raw, Value | Field | Expr):
             return False, raw, None
-        if raw.units is not Unspecified and raw.units not in ("data", "rad"):
+        if raw.units is not Unspecified and raw.units not in units:
             raise NetgeomError(f"The static renderer does not know this unit of {name}.", got=str(raw.units))
         transform = None if raw.transform is Unspecified else raw.transform
         if isinstance(raw, Value):
@@ -137,14 +143,14 @@ class Rows:
             raise unknown("transform", transform)
         return list(self._take(value)) if vector else [value] * len(self)
 
-    def raw(self, name: str) -> tuple[bool, Any, Any]:
+    def raw(self, name: str, units: Sequence[str] = _DATA_UNITS) -> tuple[bool, Any, Any]:
         """(is per row, value or the chosen rows of its column, transform)."""
-        vector, value, transform = self.spec(name)
+        vector, value, transform = self.spec(name, units)
         return vector, self._take(value) if vector else value, transform
 
-    def numbers(self, name: str) -> Float[np.ndarray, " n"]:
+    def numbers(self, name: str, units: Sequence[str] = _DATA_UNITS) -> Float[np.ndarray, " n"]:
         """The property as float64, one per row; missing values are NaN."""
-        vector, value, transform = self.raw(name)
+        vector, value, transform = self.raw(name, units)
         column = as_numbers(value) if vector else np.full(len(self), np.nan if value is None else float(value))
         return column if transform is None else _shift(transform, column)
 

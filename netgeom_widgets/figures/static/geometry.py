@@ -10,7 +10,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.static.colours import unknown
 from netgeom_widgets.figures.static.columns import Rows
 from netgeom_widgets.figures.static.frame import Coordinates
-from netgeom_widgets.figures.static.images import image_boxes
+from netgeom_widgets.figures.static.images import image_bounds
 from netgeom_widgets.figures.static.strokes import angles
 
 Points = tuple[np.ndarray, np.ndarray]
@@ -127,6 +127,5 @@ def area_points(rows: Rows, at: Coordinates) -> Points:
 
 
 def image_points(rows: Rows, at: Coordinates) -> Points:
-    """Corners of images."""
-    left, right, bottom, top = image_boxes(rows, at)
-    return np.concatenate([left, right]), np.concatenate([bottom, top])
+    """Reach of images."""
+    return image_bounds(rows)

@@ -9,6 +9,7 @@ from bokeh.models import glyphs as bokeh_glyphs
 from matplotlib.image import AxesImage
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.sprite_marks import is_sprites, tiles_of
 from netgeom_widgets.figures.static.colours import map_colours
 from netgeom_widgets.figures.static.columns import Rows
 from netgeom_widgets.figures.static.frame import Coordinates
@@ -29,7 +30,28 @@ def _anchor(rows: Rows) -> tuple[float, float]:
     return x, _ANCHOR[down] if isinstance(down, str) else 1 - float(down)
 
 
-def image_boxes(rows: Rows, at: Coordinates) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _pixel_boxes(rows: Rows, at: Coordinates) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """left, right, bottom, top in parts of the frame of images whose size is given in pixels; None for all others."""
+    sized = [rows.in_pixels(name) for name in ("dw", "dh")]
+    if not any(sized):
+        return None
+    if not all(sized):
+        raise NetgeomError("The static renderer needs both sizes of an image in pixels, or none.")
+    before, below = _anchor(rows)
+    width, height = (rows.numbers(name, ("screen",)) / size for name, size in zip(("dw", "dh"), at.size, strict=True))
+    x, y = at.x.fraction(rows.numbers("x")), at.y.fraction(rows.numbers("y"))
+    return x - before * width, x + (1 - before) * width, y - below * height, y + (1 - below) * height
+
+
+def image_bounds(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """X and y numbers of images for automatic ranges: their corners, or their anchors where their size is in pixels."""
+    if rows.in_pixels("dw") or rows.in_pixels("dh"):
+        return rows.numbers("x"), rows.numbers("y")
+    left, right, bottom, top = image_boxes(rows)
+    return np.concatenate([left, right]), np.concatenate([bottom, top])
+
+
+def image_boxes(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """left, right, bottom, top of each image in data coordinates."""
     x, y, width, height = (rows.numbers(name) for name in ("x", "y", "dw", "dh"))
     before, below = _anchor(rows)
@@ -51,14 +73,24 @@ def _pixels(rows: Rows, image: Any) -> np.ndarray:
     return np.rint(map_colours(rows.model.color_mapper, array) * 255).astype(np.uint8)
 
 
+def _images(rows: Rows) -> list[Any]:
+    """The array of each row, tiles of a sprite sheet included."""
+    vector, value, transform = rows.raw("image")
+    if vector and is_sprites(transform):
+        return tiles_of(transform, value)
+    return rows.values("image")
+
+
 def paint_image(rows: Rows, at: Coordinates) -> None:
     """Images stretched over their boxes, without smoothing; the box is straight on a log axis too."""
-    edges = image_boxes(rows, at)
-    left, right = (at.x.fraction(edge) for edge in edges[:2])
-    bottom, top = (at.y.fraction(edge) for edge in edges[2:])
+    boxes = _pixel_boxes(rows, at)
+    if boxes is None:
+        edges = image_boxes(rows)
+        boxes = (*(at.x.fraction(edge) for edge in edges[:2]), *(at.y.fraction(edge) for edge in edges[2:]))
+    left, right, bottom, top = boxes
     vertical, _, horizontal = rows.scalar("origin").partition("_")
     alphas = np.broadcast_to(rows.one_or_all("global_alpha"), len(rows))
-    for row, image in enumerate(rows.values("image")):
+    for row, image in enumerate(_images(rows)):
         pixels = _pixels(rows, image)
         pixels = pixels[:, ::-1] if horizontal == "right" else pixels
         box = (left[row], right[row], bottom[row], top[row])

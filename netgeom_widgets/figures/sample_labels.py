@@ -1,0 +1,72 @@
+"""Labels of samples: their names, and a colour and a shape for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from netgeom_widgets.figures import palettes
+
+MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex")
+_COLOURS = palettes.categorical(24)
+
+
+def class_colour(number: int) -> str:
+    """The full colour of a class, as its data points wear it."""
+    return _COLOURS[number % len(_COLOURS)]
+
+
+@dataclass(frozen=True, eq=False)
+class SampleLabels:
+    """Labels of N samples.
+
+    Attributes
+    ----------
+    labels : (N,) or None
+        Any labels, compared as text; None for samples without.
+    n : int
+        How many samples.
+    """
+
+    labels: Any
+    n: int
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Label of each sample as text; empty texts without labels."""
+        return [""] * self.n if self.labels is None else [str(label) for label in np.asarray(self.labels).tolist()]
+
+    @cached_property
+    def kinds(self) -> Int[np.ndarray, " N"]:
+        """Number of each sample's label: the label itself if it is a small integer, else its place in sorted order."""
+        labels = None if self.labels is None else np.asarray(self.labels)
+        if labels is None:
+            return np.zeros(self.n, dtype=np.int64)
+        if labels.dtype.kind in "iub" and (labels.size == 0 or (labels.min() >= 0 and labels.max() < 1000)):
+            return labels.astype(np.int64)
+        return np.unique(np.array(self.names), return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def colours(self) -> list[str]:
+        """Colour of each sample; white without labels."""
+        if self.labels is None:
+            return ["#ffffff"] * self.n
+        return [class_colour(kind) for kind in self.kinds.tolist()]
+
+    @cached_property
+    def markers(self) -> list[str]:
+        """Shape of each sample."""
+        if self.labels is None:
+            return [MARKERS[0]] * self.n
+        return [MARKERS[kind % len(MARKERS)] for kind in self.kinds.tolist()]
+
+    @cached_property
+    def legend(self) -> list[tuple[str, str, str]]:
+        """Name, colour and marker per label."""
+        first = {name: int(kind) for name, kind in zip(self.names, self.kinds.tolist(), strict=True) if name}
+        pairs = sorted(first.items(), key=lambda item: item[1])
+        return [(f"label {name}", class_colour(kind), MARKERS[kind % len(MARKERS)]) for name, kind in pairs]

@@ -1,0 +1,262 @@
+"""Curves over a training run: churn and metrics under the heat map, recurrence measures over their bands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bokeh.events import Tap
+from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool, Legend, LegendItem, LinearAxis, Range1d, Span
+from jaxtyping import Float, Int
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.transition_plot import (
+    LINE,
+    SMALL,
+    StepAxis,
+    add_caption,
+    fit_range,
+    limits,
+    make_plot,
+    name_ticks,
+    say,
+    step_names,
+    style_axis,
+    transition_names,
+)
+
+#: Colour, marker and dash of each line: no line is told by its colour alone.
+_LOOKS = (
+    ("#D55E00", "circle", []),
+    ("#0072B2", "square", []),
+    ("#009E73", "triangle", []),
+    ("#CC79A7", "diamond", [6, 3]),
+    ("#E69F00", "inverted_triangle", [6, 3]),
+    ("#56B4E9", "hex", [2, 2]),
+)
+_SHARES = ("acc", "auc", "f1", "precision", "recall", "score", "iou", "dice", "top1", "top5")
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One line: where it is drawn, and how each point is called in a hover box."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    at: list[str]
+    right: bool = False
+
+
+class LinesPlot:
+    """Lines with marks on two vertical axes: shares from 0 to 1 on the left, anything else on the right."""
+
+    def __init__(self, height: int, at: str, **options: Any) -> None:
+        self._right = Range1d(0, 1, reset_start=0, reset_end=1)
+        self.root = make_plot(height, y_range=(-0.04, 1.04), extra_y_ranges={"right": self._right}, **options)
+        self._right_axis = LinearAxis(y_range_name="right", visible=False)
+        style_axis(self._right_axis)
+        self.root.add_layout(self._right_axis, "right")
+        self._legend = Legend(
+            items=[],
+            orientation="horizontal",
+            location="left",
+            label_text_font_size=SMALL,
+            border_line_alpha=0,
+            background_fill_alpha=0,
+            padding=1,
+            margin=0,
+            spacing=10,
+            glyph_height=12,
+            label_height=12,
+            label_standoff=3,
+            ncols=3,
+        )
+        self.root.add_layout(self._legend, "above")
+        self._lines: dict[tuple[int, bool], tuple[GlyphRenderer, GlyphRenderer]] = {}
+        self._hover = HoverTool(
+            renderers=[], tooltips=[(at, "@at"), ("", "@name"), ("", "@y{%.4g}")], formatters={"@y": "printf"}
+        )
+        self.root.add_tools(self._hover)
+
+    def set(self, curves: list[Curve]) -> list[str]:
+        """Show these lines, whose looks go by their order; names of those that would look like others."""
+        shown = {(at, curve.right): curve for at, curve in enumerate(curves[: len(_LOOKS)])}
+        for key in shown.keys() - self._lines.keys():
+            self._add_line(*key)
+        for key, pair in self._lines.items():
+            for renderer in pair:
+                renderer.visible = key in shown
+        for key, curve in shown.items():
+            columns = {"x": curve.x, "y": curve.y, "at": curve.at, "name": [curve.name] * len(curve.x)}
+            self._lines[key][0].data_source.data = columns
+        self._name([(curve, self._lines[key]) for key, curve in shown.items()])
+        return [curve.name for curve in curves[len(_LOOKS) :]]
+
+    def _name(self, shown: list[tuple[Curve, tuple[GlyphRenderer, GlyphRenderer]]]) -> None:
+        """Legend and axes."""
+        wanted = [(curve.name + (" (right)" if curve.right else ""), pair) for curve, pair in shown]
+        now = [(item.label.value, item.renderers[0].id) for item in self._legend.items]
+        if [(name, pair[0].id) for name, pair in wanted] != now:
+            self._legend.items = [LegendItem(label={"value": name}, renderers=list(pair)) for name, pair in wanted]
+        self._legend.visible = bool(wanted)
+        left, right = ([curve for curve, _ in shown if curve.right is side] for side in (False, True))
+        self.root.yaxis[0].axis_label = " / ".join(curve.name for curve in left) if 0 < len(left) <= 2 else "share"
+        self._right_axis.visible = bool(right)
+        if right:
+            self._right_axis.axis_label = " / ".join(curve.name for curve in right)
+            fit_range(self._right, *limits(*(curve.y for curve in right)), margin=0.05)
+
+    def _add_line(self, number: int, right: bool) -> None:
+        colour, marker, dash = _LOOKS[number]
+        source = ColumnDataSource({"x": [], "y": [], "at": [], "name": []})
+        on = {"source": source, "y_range_name": "right" if right else "default"}
+        line = self.root.line("x", "y", line_color=colour, line_width=2, line_dash=dash, **on)
+        dots = self.root.scatter("x", "y", marker=marker, size=5, color=colour, **on)
+        self._lines[number, right] = (line, dots)
+        self._hover.renderers = [pair[1] for pair in self._lines.values()]
+
+
+class CurvesPart:
+    """Churn and metrics under the heat map, on its horizontal axis; ``root`` is the plot."""
+
+    def __init__(self, axis: StepAxis, height: int = 150) -> None:
+        self.axis = axis
+        self._lines = LinesPlot(height, "step", x_range=axis.range, tools=["xpan", "xwheel_zoom", "reset"])
+        self.root = self._lines.root
+        self.root.title.visible = False
+        self.root.xaxis.axis_label = "step"
+        self._now = Span(
+            location=0, dimension="height", line_color=LINE, line_width=2, line_dash="dashed", visible=False
+        )
+        self.root.add_layout(self._now)
+        self._caption = add_caption(self.root)
+        self._callbacks: list[Callable[[int], None]] = []
+        self.root.on_event(Tap, self._tapped)
+
+    def draw(
+        self,
+        steps: Int[np.ndarray, " T"],
+        churn: Float[np.ndarray, " T-1"] | None,
+        metrics: Mapping[str, Any],
+        *,
+        step_index: int | None = None,
+    ) -> None:
+        """Show churn and metrics.
+
+        Parameters
+        ----------
+        steps : (T,) int
+        churn : (T-1,) float or None
+            1 minus the mean neighbour overlap of each transition.
+        metrics : mapping of str to (T,) float
+            Shares (accuracy and its kind, all values within 0..1) go to the left axis, all others to the right one.
+            NaN is a gap.
+        step_index : int, optional
+            Snapshot to mark.
+        """
+        steps = np.asarray(steps)
+        self.axis.set(steps)
+        names, n = step_names(steps), len(steps)
+        name_ticks(self.root.xaxis[0], np.arange(n), names)
+        curves = []
+        if churn is not None and len(churn):
+            _same_length("churn", churn, n - 1)
+            curves.append(Curve("churn", np.arange(n - 1) + 0.5, np.asarray(churn, float), transition_names(steps)))
+        for name, values in metrics.items():
+            _same_length(name, values, n)
+            column = np.asarray(values, dtype=float)
+            curves.append(Curve(str(name), np.arange(n), column, names, right=not is_share(str(name), column)))
+        left_out = self._lines.set(curves)
+        say(self._caption, f"Not drawn: {', '.join(left_out)}." if left_out else "")
+        self.mark(step_index)
+
+    def mark(self, step_index: int | None) -> None:
+        """Mark one snapshot, or none."""
+        there = step_index is not None and 0 <= step_index < len(self.axis.steps)
+        self._now.update(location=float(step_index or 0), visible=there)
+
+    def on_step(self, act: Callable[[int], None]) -> None:
+        """Call with the index of the nearest snapshot when the user taps the curves."""
+        self._callbacks.append(act)
+
+    def _tapped(self, event: Tap) -> None:
+        if event.x is None or not len(self.axis.steps):
+            return
+        nearest = int(np.clip(np.floor(event.x + 0.5), 0, len(self.axis.steps) - 1))
+        for act in self._callbacks:
+            act(nearest)
+
+
+class RecurrencePart:
+    """Recurrence measures of a distance matrix over its bands of distance; ``root`` is the plot."""
+
+    def __init__(self, height: int = 290) -> None:
+        self._lines = LinesPlot(height, "band", x_range=(0, 1))
+        self.root = self._lines.root
+        self.root.xaxis.axis_label = "distance band, as part of the largest distance"
+        self._caption = add_caption(self.root)
+
+    def draw(
+        self,
+        bands: Float[np.ndarray, " B"],
+        laminarity: Float[np.ndarray, " B"],
+        *,
+        entropy: Float[np.ndarray, " B"] | None = None,
+        determinism: Float[np.ndarray, " B"] | None = None,
+        rate: Float[np.ndarray, " B"] | None = None,
+        width: float = 0.05,
+        name: str,
+        note: str = "",
+    ) -> None:
+        """Show the measures of each band.
+
+        Parameters
+        ----------
+        bands : (B,) float
+            Lower end of each band, in parts of the largest distance.
+        laminarity, determinism, rate : (B,) float
+            Shares, on the left axis: of recurrent points in vertical lines, in diagonal lines, of all points.
+        entropy : (B,) float, optional
+            Of the lengths of diagonal lines, in nats, on the right axis.
+        width : float
+            Width of a band.
+        name : str
+            Which matrix.
+        """
+        bands = np.asarray(bands, dtype=float)
+        at = [f"{low:.2f} to {low + width:.2f}" for low in bands.tolist()]
+        given = {
+            "laminarity": laminarity,
+            "determinism": determinism,
+            "recurrence rate": rate,
+            "entropy (nats)": entropy,
+        }
+        curves = []
+        for label, values in given.items():
+            if values is not None:
+                _same_length(label, values, len(bands))
+                right = label.startswith("entropy")
+                curves.append(Curve(label, bands + width / 2, np.asarray(values, dtype=float), at, right=right))
+        self._lines.set(curves)
+        self.root.title.text = f"Recurrence of the {name}"
+        say(
+            self._caption,
+            f"A point counts in a band when its distance lies in it (width {width:g}).",
+            "Laminarity: share of them in vertical lines, where training stays alike for a while.",
+            note,
+        )
+
+
+def is_share(name: str, values: np.ndarray) -> bool:
+    """Whether a metric is a share from 0 to 1, such as accuracy, by its name and its values."""
+    finite = values[np.isfinite(values)]
+    named = any(word in name.lower() for word in _SHARES) and "loss" not in name.lower()
+    return named and (not finite.size or (float(finite.min()) >= 0 and float(finite.max()) <= 1))
+
+
+def _same_length(name: str, values: Any, n: int) -> None:
+    if np.shape(values) != (n,):
+        raise NetgeomError(f"{name} does not fit the axis.", expected=f"{n} values", got=f"shape {np.shape(values)}")
