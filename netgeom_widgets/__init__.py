@@ -11,20 +11,38 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from netgeom_widgets import errors, execution, figures, kernels, widgets
+    from netgeom_widgets import errors, execution, figures, kernels, recording, widgets
     from netgeom_widgets.diagnosis import doctor
     from netgeom_widgets.kernels.regions import Slice
+    from netgeom_widgets.recording import Recorder, open_recording, record_arrays
     from netgeom_widgets.widgets import RegionExplorer, link
 
-_SUBPACKAGES = ("errors", "execution", "figures", "kernels", "widgets")
+_SUBPACKAGES = ("errors", "execution", "figures", "kernels", "recording", "widgets")
 _NAMES = {
+    "Recorder": "netgeom_widgets.recording",
     "RegionExplorer": "netgeom_widgets.widgets",
     "Slice": "netgeom_widgets.kernels.regions",
     "doctor": "netgeom_widgets.diagnosis",
     "link": "netgeom_widgets.widgets",
+    "open_recording": "netgeom_widgets.recording",
+    "record_arrays": "netgeom_widgets.recording",
 }
 
-__all__ = ["RegionExplorer", "Slice", "doctor", "errors", "execution", "figures", "kernels", "link", "widgets"]
+__all__ = [
+    "Recorder",
+    "RegionExplorer",
+    "Slice",
+    "doctor",
+    "errors",
+    "execution",
+    "figures",
+    "kernels",
+    "link",
+    "open_recording",
+    "record_arrays",
+    "recording",
+    "widgets",
+]
 
 
 def __getattr__(name: str) -> Any:

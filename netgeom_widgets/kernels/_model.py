@@ -25,7 +25,7 @@ _OTHER_TABLES = (
 )
 
 
-def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64) -> nn.Module:
+def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64, finite: bool = True) -> nn.Module:
     """Deep copy in eval mode on the CPU, without hooks that only observe and without gradients.
 
     Parameters
@@ -34,6 +34,8 @@ def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64)
         On any device, in any floating dtype, in train or eval mode; it is not changed.
     dtype : torch.dtype or None
         Floating dtype of the copy; None keeps the model's own.
+    finite : bool
+        Refuse parameters that are not finite; False for a copy that takes others before it is used.
 
     Raises
     ------
@@ -43,9 +45,9 @@ def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64)
     """
     if not isinstance(model, nn.Module):
         raise NetgeomError("The model is not a torch module", expected="a torch.nn.Module", got=type(model).__name__)
-    model = _unwrapped(model)
+    model = unwrapped(model)
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        _check(name, tensor)
+        _check(name, tensor, finite=finite)
     memo = _without_observers(model)
     try:
         duplicate = copy.deepcopy(model, memo)
@@ -59,12 +61,12 @@ def private_copy(model: nn.Module, *, dtype: torch.dtype | None = torch.float64)
     return duplicate.eval().requires_grad_(False)
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside torch.compile or a parallel wrapper, which computes the same; scripted ones are refused."""
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return _unwrapped(model.module)
+        return unwrapped(model.module)
     if isinstance(original := getattr(model, "_orig_mod", None), nn.Module):
-        return _unwrapped(original)
+        return unwrapped(original)
     for path, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise UnsupportedModuleError(
@@ -110,7 +112,7 @@ def _computed(module: nn.Module) -> dict[int, object]:
     }
 
 
-def _check(name: str, tensor: torch.Tensor) -> None:
+def _check(name: str, tensor: torch.Tensor, *, finite: bool) -> None:
     if isinstance(tensor, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer):
         raise NetgeomError(
             f"{name} is not initialised (a lazy module)", try_this="call the model once on a batch before exploring it"
@@ -119,5 +121,5 @@ def _check(name: str, tensor: torch.Tensor) -> None:
         raise NetgeomError(f"{name} has no values (meta device)", try_this="load the weights first")
     if tensor.is_complex():
         raise NetgeomError(f"{name} is complex", expected="real parameters", got=str(tensor.dtype))
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    if finite and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         raise NetgeomError(f"{name} has entries that are not finite", expected="finite weights", got="NaN or infinity")

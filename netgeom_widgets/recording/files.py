@@ -1,0 +1,83 @@
+"""Files that are there whole or not at all, and the lock that keeps a run to one writer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: two writers of one run are then the user's to avoid
+    fcntl = None  # type: ignore[assignment]
+
+Json = dict[str, Any]
+
+
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Replace a file at once: whoever reads it, or is left with it after a kill, has the old or the new content.
+
+    A run has one writer, so the name of the unfinished file is fixed: what a killed writer left is overwritten by the
+    next one. Nothing is flushed to the disk: a killed process loses nothing that way, a power cut may.
+    """
+    unfinished = path.with_name(path.name + ".partial")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+
+
+def read_json(path: Path) -> Json:
+    """One JSON object."""
+    found: Json = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def write_json(path: Path, value: Json) -> None:
+    """One JSON object, at once."""
+    write_file(path, json.dumps(value, indent=2).encode())
+
+
+class FolderLock:
+    """An exclusive lock on a folder, which ends with the process that holds it, however that ends.
+
+    It belongs to the folder and not to its name, so it stays when the folder is renamed. Where the system has no such
+    lock (Windows, some network drives) it is granted without being `held`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.held = False
+        self._descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+
+    def acquire(self, *, wait: bool = False) -> bool:
+        """Take the lock; False when somebody else holds it."""
+        if self._descriptor is None:
+            return True
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            return True
+        self.held = True
+        return True
+
+    def release(self) -> None:
+        """Let go of it; idempotent."""
+        if self._descriptor is not None:
+            if self.held:  # closing is not enough: worker processes forked meanwhile have the descriptor too
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            os.close(self._descriptor)
+            self._descriptor, self.held = None, False
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait for a folder's lock and hold it inside the block."""
+    lock = FolderLock(folder)
+    try:
+        lock.acquire(wait=True)
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,84 @@
+"""Running the user's model without a trace: flags, attributes, buffers, gradients and random numbers stay as they were."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Evaluate a model inside the block: eval mode, no gradients, no autocast; afterwards it is as if nothing had run.
+
+    Put back are the plain attributes of every module (its train flag among them), buffers, and the random states of
+    Python, numpy, and torch on the CPU and on the model's devices. Not seen are changes inside the user's own lists and
+    dictionaries.
+
+    Not `torch.inference_mode`: a model that keeps a tensor from such a pass (a cache of positions, say) could not train
+    with it. No autocast: under no_grad its cache of half-precision weights would go on to starve the training pass of
+    gradients, and snapshots would depend on where in the loop they are taken. Flags are set one by one, because an
+    overridden train() may do more than set them.
+    """
+    modules = list(model.modules())
+    before = [(table, dict(table)) for module in modules for table in _tables(module)]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()]}
+    with same_random_numbers(devices), torch.no_grad(), ExitStack() as stack:
+        for kind in {"cpu", *(device.type for device in devices)}:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        try:
+            for module in modules:
+                module.training = False
+            yield
+        finally:
+            for table, old in before:
+                _put_back(table, old)
+            for buffer, value in buffers:
+                if not torch.equal(buffer, value):  # else left alone: writing would void a graph that holds it
+                    buffer.copy_(value)
+
+
+def _tables(module: nn.Module) -> tuple[dict[str, Any], ...]:
+    return vars(module), module._parameters, module._buffers
+
+
+def _put_back(table: dict[str, Any], old: dict[str, Any]) -> None:
+    for name in [name for name in table if name not in old]:
+        del table[name]
+    for name, value in old.items():
+        if name not in table or table[name] is not value:
+            table[name] = value
+
+
+@contextmanager
+def same_random_numbers(devices: set[torch.device] = frozenset()) -> Iterator[None]:  # type: ignore[assignment]
+    """Random numbers drawn inside the block are drawn again after it."""
+    python, numbers, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - the user's
+    accelerators = [(getattr(torch, d.type), d) for d in devices if d.type in ("cuda", "mps", "xpu")]
+    states = [_device_state(backend, device) for backend, device in accelerators]
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numbers)  # noqa: NPY002
+        torch.set_rng_state(cpu)
+        for (backend, device), state in zip(accelerators, states, strict=True):
+            _set_device_state(backend, device, state)
+
+
+def _device_state(backend: Any, device: torch.device) -> torch.Tensor:
+    state: torch.Tensor = backend.get_rng_state() if device.type == "mps" else backend.get_rng_state(device)
+    return state
+
+
+def _set_device_state(backend: Any, device: torch.device, state: torch.Tensor) -> None:
+    if device.type == "mps":
+        backend.set_rng_state(state)
+    else:
+        backend.set_rng_state(state, device)
