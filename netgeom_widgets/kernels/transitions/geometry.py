@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._memory import require_memory
-from netgeom_widgets.kernels.transitions.inputs import Snapshots
+from netgeom_widgets.kernels.transitions.inputs import Snapshots, binary_unit
 
 _BLOCK_BYTES = 1 << 28  # prepared snapshots held at once, in two blocks
 
@@ -171,7 +171,7 @@ def aligned_projection(
     last = None
     for t, x in enumerate(reader):
         cancel.checkpoint()
-        frame = _principal_plane(centred(x))
+        frame = _principal_plane(x)
         if last is None:
             farthest = np.abs(frame).argmax(0)
             frame = frame * np.where(frame[farthest, [0, 1]] < 0, -1.0, 1.0)
@@ -185,37 +185,37 @@ def aligned_projection(
     return frames
 
 
-def centred(x: Float64[ndarray, "N D"]) -> Float64[ndarray, "N D"]:
-    """Columns with mean 0. A column of equal values becomes exactly 0, and large offsets cost no digits."""
-    moved = x - x[0]
-    return moved - moved.mean(0)
+def _centred(x: Float64[ndarray, "N D"]) -> tuple[Float64[ndarray, "N D"], float]:
+    """Columns with mean 0, divided by their largest entry, which is returned too; 0 where all samples coincide.
+
+    A column of equal values becomes exactly 0, and large offsets cost no digits but those the data have lost.
+    """
+    unit = binary_unit(x)
+    moved = x / unit - x[0] / unit
+    moved -= moved.mean(0)
+    largest = float(np.abs(moved).max())
+    return moved / (largest or 1.0), largest * unit
 
 
 def _unit(x: Float64[ndarray, "N D"]) -> Float64[ndarray, "N D"]:
     """Centred and of unit Frobenius norm; NaN where all samples coincide."""
-    x = centred(x)
-    largest = np.abs(x).max()
-    if largest == 0:
-        return np.full_like(x, np.nan)
-    x = x / largest
-    return x / np.linalg.norm(x)
+    x, largest = _centred(x)
+    return x / np.linalg.norm(x) if largest else np.full_like(x, np.nan)
 
 
 def _principal_plane(x: Float64[ndarray, "N D"]) -> Float64[ndarray, "N 2"]:
-    """Coordinates of centred rows on the two axes of largest variance, by the smaller of the two Gram matrices."""
+    """Coordinates on the two axes of largest variance, by the smaller of the two Gram matrices."""
+    from scipy.linalg import eigh
+
+    x, largest = _centred(x)
     n, d = x.shape
-    largest = np.abs(x).max()
-    if largest == 0:
-        return np.zeros((n, 2))
-    x = x / largest
-    count = min(2, n, d)
+    count, size = min(2, n, d), min(n, d)
     plane = np.zeros((n, 2))
-    if d <= n:
-        _, axes = np.linalg.eigh(x.T @ x)
-        plane[:, :count] = x @ axes[:, ::-1][:, :count]
-    else:
-        values, axes = np.linalg.eigh(x @ x.T)
-        plane[:, :count] = (axes * np.sqrt(np.maximum(values, 0)))[:, ::-1][:, :count]
+    if largest:
+        gram = x.T @ x if d <= n else x @ x.T
+        values, axes = eigh(gram, subset_by_index=(size - count, size - 1))
+        found = x @ axes if d <= n else axes * np.sqrt(np.maximum(values, 0))
+        plane[:, :count] = found[:, ::-1]
     return plane * largest
 
 

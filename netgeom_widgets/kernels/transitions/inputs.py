@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
@@ -67,10 +68,10 @@ class Snapshots:
     def __len__(self) -> int:
         return len(self._source)
 
-    def __iter__(self) -> Iterator[Float[ndarray, "n D"]]:
+    def __iter__(self) -> Iterator[Float64[ndarray, "n D"]]:
         return (self[t] for t in range(len(self)))
 
-    def __getitem__(self, t: int) -> Float[ndarray, "n D"]:
+    def __getitem__(self, t: int) -> Float64[ndarray, "n D"]:
         """Snapshot t as a contiguous float64 array of finite numbers.
 
         Raises
@@ -94,6 +95,12 @@ class Snapshots:
                 try_this="samples=... with the rows that were recorded in every snapshot, or record in probe mode",
             )
         return array
+
+
+def binary_unit(x: Float64[ndarray, "n D"]) -> float:
+    """A power of two to divide by where squares would overflow or vanish, else 1: either loses no digit."""
+    largest = float(np.abs(x).max())
+    return 1.0 if largest == 0 or 1e-100 < largest < 1e100 else 2.0 ** min(max(math.frexp(largest)[1], -1021), 1022)
 
 
 def as_rows(samples: Any, n_samples: int) -> Int64[ndarray, " n"]:

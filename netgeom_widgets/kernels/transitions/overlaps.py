@@ -16,7 +16,7 @@ from netgeom_widgets.kernels.transitions.neighbours import Neighbours, prefix
 
 _COMPARED_AT_ONCE = 1 << 20  # pairs of ids: 1 MiB of booleans
 _INDICATORS_AT_ONCE = 1 << 23  # entries of the float32 indicator matrix: 32 MiB
-_MARKS_AT_ONCE = 1 << 23  # entries of the table that numbers the columns in use
+_PAIRS_AT_ONCE = 1 << 21  # (sample, neighbour) pairs whose occurrences are counted at once: 16 MiB a table
 
 _FEWER = "fewer snapshots: every second or third row of the recording"
 
@@ -110,8 +110,10 @@ def preservation(
 
     Notes
     -----
-    M M^T with the T x (pairs of sample and neighbour) indicator matrix M, whose columns without entries are left out,
-    in blocks of samples. O(T^2 U) additions, U the number of pairs that occur in any snapshot (n k to n k T).
+    M M^T with the sparse T x (pairs of sample and neighbour) indicator matrix M, in blocks of samples. Columns with
+    fewer than two entries are left out; the rest is dense enough that a float32 matrix product is several times faster
+    than a sparse one. O(T^2 U) additions, U the number of pairs that occur twice or more (n k to n k T / 2), and
+    O(T n k + n N) to find them.
     """
     ids = prefix(neighbours, k, samples)
     n_snapshots, n, width = ids.shape
@@ -121,10 +123,9 @@ def preservation(
     reports.update(0, n, "preservation")
     for done, columns, starts in _blocks(ids, neighbours.n_samples):
         cancel.checkpoint()
-        indicators = np.zeros((n_snapshots, int(starts[-1])), dtype=np.float32)
-        np.put_along_axis(indicators, columns.reshape(n_snapshots, -1), np.float32(1), axis=1)
-        total += indicators @ indicators.T  # whole numbers below 2^24: exact in float32
+        total += _products(columns.reshape(n_snapshots, -1), int(starts[-1]))
         reports.update(done)
+    np.fill_diagonal(total, n * width)
     return total / (n * width)
 
 
@@ -171,31 +172,42 @@ def jaccard(
         for shared in _shared(columns, starts):
             total += index[shared.astype(np.int64)]
         reports.update(done)
+    np.fill_diagonal(total, n)
     return total / n
 
 
 def _shared(columns: Int64[ndarray, "T r k"], starts: Int64[ndarray, " ends"]) -> Iterator[Float32[ndarray, "T T"]]:
-    """|A_t ∩ A_u| of one sample after the other."""
+    """|A_t ∩ A_u| for t != u, of one sample after the other."""
     for row, (first, end) in enumerate(itertools.pairwise(starts.tolist())):
-        indicators = np.zeros((len(columns), end - first), dtype=np.float32)
-        np.put_along_axis(indicators, columns[:, row] - first, np.float32(1), axis=1)
-        yield indicators @ indicators.T
+        yield _products(np.minimum(columns[:, row] - first, end - first), end - first)
+
+
+def _products(columns: Int64[ndarray, "T entries"], count: int) -> Float32[ndarray, "T T"]:
+    """M M^T for the T x count indicator matrix with ones in these columns; entries with number ``count`` are left out.
+
+    Whole numbers below 2^24, exact in float32.
+    """
+    indicators = np.zeros((len(columns), count + 1), dtype=np.float32)
+    np.put_along_axis(indicators, columns, np.float32(1), axis=1)
+    indicators = indicators[:, :count]
+    return indicators @ indicators.T
 
 
 def _blocks(ids: Int32[ndarray, "T n k"], n_samples: int) -> Iterator[tuple[int, ndarray, ndarray]]:
     """Samples in blocks: how many are done, (T, r, k) columns of the indicator matrix, (r + 1,) first column of each.
 
-    A column is a pair (sample, neighbour) that occurs in some snapshot, numbered sample by sample.
+    A column is a pair (sample, neighbour) that occurs in two snapshots or more, numbered sample by sample. One that
+    occurs once is in no intersection: it gets the number after the last, starts[-1].
     """
     n_snapshots, n, k = ids.shape
-    widest = n_snapshots * min(n_samples, n_snapshots * k)
-    step = max(1, min(_INDICATORS_AT_ONCE // widest, _MARKS_AT_ONCE // n_samples))
+    widest = n_snapshots * min(n_samples, n_snapshots * k // 2 + 1)
+    step = max(1, min(_INDICATORS_AT_ONCE // widest, _PAIRS_AT_ONCE // n_samples))
     for at in range(0, n, step):
         block = ids[:, at : at + step]
         rows = block.shape[1]
         keys = block + (np.arange(rows) * n_samples)[:, None]
-        used = np.zeros(rows * n_samples, dtype=bool)
-        used[keys] = True
-        numbers = np.cumsum(used) - 1
-        starts = np.append(0, numbers[n_samples - 1 :: n_samples] + 1)
+        shared = np.bincount(keys.reshape(-1), minlength=rows * n_samples) > 1
+        numbers = np.cumsum(shared)
+        starts = np.append(0, numbers[n_samples - 1 :: n_samples])
+        numbers = np.where(shared, numbers - 1, numbers[-1])
         yield at + rows, numbers[keys], starts

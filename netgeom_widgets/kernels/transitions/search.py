@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int32
 from numpy import ndarray
 
+from netgeom_widgets.kernels.transitions.inputs import binary_unit
+
 METRICS = ("euclidean", "cosine", "cityblock")
 
 _PAD = 8  # candidates beyond the k asked for: near ties inside it cost no second search
@@ -44,7 +46,6 @@ class Space:
     @classmethod
     def of(cls, x: Float64[ndarray, "N D"], metric: str) -> Space:
         """The points of one snapshot under a metric."""
-        largest = np.abs(x).max()
         undirected = np.zeros(len(x), dtype=bool)
         if metric == "cosine":
             peaks = np.abs(x).max(1, keepdims=True)
@@ -55,9 +56,7 @@ class Space:
             if undirected.any():
                 rows = np.concatenate([rows, undirected[:, None].astype(np.float64)], axis=1)
             return cls(rows, metric, 1.0, undirected)
-        unit = 1.0
-        if largest > 0 and not 1e-100 < largest < 1e100:
-            unit = 2.0 ** float(np.clip(np.frexp(largest)[1], -1021, 1022))
+        unit = binary_unit(x)
         return cls(x / unit if unit != 1.0 else x, metric, unit, undirected)
 
     def distances(self, differences: Float64[ndarray, "r c D"]) -> Float64[ndarray, "r c"]:
@@ -104,7 +103,8 @@ def nearest(
     left = np.concatenate(unsure) if unsure else np.empty(0, dtype=np.int64)
     if len(left):
         ids[left], distances[left] = _compared_with_all(space, left, k, checkpoint)
-    return ids, distances * space.unit
+    with np.errstate(over="ignore"):  # two float64 may be farther apart than float64 can say: then inf
+        return ids, distances * space.unit
 
 
 _Proposer = Callable[[ndarray], tuple[ndarray, ndarray]]
