@@ -29,8 +29,11 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def title(partition: Partition, layer: int) -> str:
-    """How many regions there are, and after which layer."""
+def title(partition: Partition, layer: int, step: int | None = None) -> str:
+    """How many regions there are, after which layer, and at which step of training."""
+    if step is not None:
+        words = title(partition, layer)
+        return f"Step {step:,}: {words[0].lower()}{words[1:]}"
     last = layer_count(partition)
     if not partition.complete:
         return f"{count(partition.n_regions, 'region')} after {layer_name(partition, last - 1)}, not finished"
@@ -46,6 +49,11 @@ def mode(n_polygons: int, raster: bool, *, all_layers: bool = True) -> str:
     """Which of the two pictures is shown; before the last layer several polygons make up a region."""
     polygons = count(n_polygons, "exact polygon") + ("" if all_layers else ", those of all layers")
     return f"raster of {polygons}" if raster else polygons
+
+
+def common_scale(n_steps: int) -> str:
+    """Which steps of training share the colour scale."""
+    return f"one colour scale for the {n_steps:,} steps seen so far" if n_steps > 1 else ""
 
 
 def view(window: Window, domain: Window) -> str:

@@ -38,6 +38,8 @@ class RegionValues:
         Whether the colours follow the logarithm.
     categories : tuple of (int, str)
         Value and name of each category, for the legend.
+    span : (float, float) or None
+        Limits of a colour scale shared with other partitions, instead of this one's own.
     """
 
     values: Float[np.ndarray, " R"]
@@ -47,14 +49,22 @@ class RegionValues:
     unit: str = ""
     log: bool = False
     categories: tuple[tuple[int, str], ...] = ()
+    span: tuple[float, float] | None = None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether there is a colour scale."""
+        return self.kind in ("sequential", "diverging")
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Smallest and largest finite value, symmetric when diverging; never equal.
+        """Ends of the colour scale: ``span``, or the smallest and largest finite value; symmetric when diverging.
 
         For a logarithm the hundredth part of the regions with the smallest values lies below the limits: slivers of
-        1e-16 would take the colours from everything else.
+        1e-16 would take the colours from everything else. The ends are never equal.
         """
+        if self.span is not None:
+            return self.span
         usable = self.values[np.isfinite(self.values) & ((self.values > 0) | (not self.log))]
         if not len(usable):
             return (0.1, 1.0) if self.log else (0.0, 1.0)

@@ -14,8 +14,18 @@ from netgeom_widgets.figures.region_colours import category_colours, colour_mapp
 from netgeom_widgets.figures.region_geometry import Window, neighbours, rings
 from netgeom_widgets.figures.region_paint import images_of
 from netgeom_widgets.figures.region_samples import SliceSamples
+from netgeom_widgets.figures.region_scales import CommonScales
 from netgeom_widgets.figures.region_scene import RegionScene
-from netgeom_widgets.figures.region_text import ZOOM_LIMIT, axis_labels, distances, mode, title, view, wrapped
+from netgeom_widgets.figures.region_text import (
+    ZOOM_LIMIT,
+    axis_labels,
+    common_scale,
+    distances,
+    mode,
+    title,
+    view,
+    wrapped,
+)
 from netgeom_widgets.figures.region_values import RegionValues, layer_count, layer_name, region_values, slope_norms
 
 if TYPE_CHECKING:
@@ -46,6 +56,10 @@ class RegionStyle:
         The region picked.
     selection : tuple of int
         Ids of the samples picked.
+    step : int or None
+        Step of training that the partition belongs to, for the title.
+    common_scale : bool
+        Whether the colours of a step follow the scale of all steps drawn so far.
     """
 
     color_by: str = "slope norm"
@@ -58,6 +72,8 @@ class RegionStyle:
     max_distance: float | None = None
     region: int | None = None
     selection: tuple[int, ...] = ()
+    step: int | None = None
+    common_scale: bool = True
 
 
 class RegionFigure:
@@ -91,6 +107,7 @@ class RegionFigure:
         self.values: RegionValues | None = None
         self._values_of: Partition | None = None
         self._values_key: tuple[Any, ...] = ()
+        self._scales = CommonScales()
         self._narrowest = 0.0
         self._setting_lines = False
         self._inside = int(_inside(domain, self.samples.points).sum())
@@ -187,11 +204,13 @@ class RegionFigure:
         if self.scene is None:
             return
         plot, scene = self.root, self.scene
-        plot.title.text = title(scene.full, self._layer)
+        plot.title.text = title(scene.full, self._layer, self.style.step)
         window = self.window
         at_limit = min(window.width, window.height) <= 1.01 * self._narrowest
         all_layers = self._layer >= layer_count(scene.full)
         words = [mode(scene.n_polygons, scene.is_raster, all_layers=all_layers), view(window, self.home)]
+        if self.values is not None and self.values.span is not None:
+            words.append(common_scale(self._scales.count(self._values_key)))
         text = wrapped("In view: " + "; ".join(word for word in words if word))
         self.canvas.caption.text = f"{text}\n{ZOOM_LIMIT}" if at_limit else text
         held = distances(self.samples.distance, self.samples.reach, self._inside) if self.style.samples else ""
@@ -203,12 +222,16 @@ class RegionFigure:
     def _valued(self, partition: Partition) -> tuple[RegionValues, bool]:
         """The values to colour by, and whether they are new."""
         style = self.style
-        key = (style.color_by, style.output, style.scale, self._layer)
+        shared = style.common_scale and style.step is not None and partition.complete
+        key = (style.color_by, style.output, style.scale, style.layer, shared)
         if self.values is not None and self._values_of is partition and key == self._values_key:
             return self.values, False
-        values = region_values(partition, style.color_by, output=style.output, layer=self._layer, scale=style.scale)
-        named = values.kind in ("category", "identity")
-        self.canvas.set_colour_bar(values, None if named else colour_mapper(values))
+
+        def valued(partition: Partition) -> RegionValues:
+            return region_values(partition, style.color_by, output=style.output, layer=style.layer, scale=style.scale)
+
+        values = self._scales.shared(key, style.step, partition, valued) if shared else valued(partition)
+        self.canvas.set_colour_bar(values, colour_mapper(values) if values.is_number else None)
         self.values, self._values_of, self._values_key = values, partition, key
         return values, True
 

@@ -23,6 +23,8 @@ _MAX_PIXELS = 1600
 #: A view narrower than this many times the partition's resolution is not trusted, and not reached.
 TRUSTED = 1000.0
 
+_CORNER_BYTES = 2 * (24 + 8)  # a corner of a drawn polygon: two Python floats and their places in lists
+
 Kernel = Callable[..., Partition]
 
 
@@ -50,6 +52,15 @@ class Prepared:
         cancel.checkpoint()
         regions = np.asarray(result.locate(points)) if len(points) else np.empty(0, dtype=np.int32)
         return cls(result, kernel, scene, backdrop, regions)
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much memory it takes."""
+        result, corners = self.result, len(self.scene.polygons[0]) and int(self.result.ring_offsets[-1])
+        arrays = [*vars(result).values(), *vars(self.scene).values(), *(layer.bits for layer in result.layers)]
+        arrays += [self.backdrop.ids, self.sample_regions, *self.scene.segments]
+        arrays += [self.scene.raster.ids] if self.scene.raster is not None else []
+        return sum(getattr(array, "nbytes", 0) for array in arrays) + _CORNER_BYTES * corners
 
     @property
     def narrowest(self) -> float:

@@ -6,7 +6,6 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
-import traitlets
 from bokeh.events import MouseMove, Tap
 from bokeh.models import LayoutDOM
 
@@ -15,19 +14,22 @@ from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import RegionScene
-from netgeom_widgets.figures.region_text import count, detail_html, hint_html, hover_line
+from netgeom_widgets.figures.region_text import count, detail_html, hint_html
 from netgeom_widgets.figures.regions import RegionFigure, RegionStyle
 from netgeom_widgets.kernels.regions import Partition, Slice, compile_partition
 from netgeom_widgets.widgets.base import AnalysisWidget
 from netgeom_widgets.widgets.region_panel import RegionPanel
+from netgeom_widgets.widgets.region_picking import Picking
 from netgeom_widgets.widgets.region_settings import RegionSettings, no_such_output
-from netgeom_widgets.widgets.region_view import Prepared, pixels
+from netgeom_widgets.widgets.region_training import Training
+from netgeom_widgets.widgets.region_view import Kernel, Prepared, pixels
 from netgeom_widgets.widgets.region_zoom import Zooming
 
 _STYLE = ("color_by", "output", "scale", "layer", "hinges", "boundary", "samples", "max_distance")
+_STYLE += ("step", "common_scale")
 
 
-class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
+class RegionExplorer(Training, RegionSettings, Picking, Zooming, AnalysisWidget):
     """The partition of a two-dimensional slice of input space into the regions on which a network is affine.
 
     Click a region for its affine map and activation pattern; zoom, and the view is computed anew, exactly. What a
@@ -43,15 +45,20 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         Samples, shown where they project onto the plane; fainter the farther they are from it.
     labels : array (N,), optional
         Their labels.
+    checkpoints : Recording, path, list of state dicts, of files or of models, or dict of these by step; optional
+        The network at several steps of training: ``step`` chooses, ``play()`` shows them in turn, ``model`` only says
+        the architecture. A recording needs ``parameters=True``; one that is being written is followed. View, colours
+        and samples stay from step to step, and of the picked region the point. With ``common_scale`` colours mean the
+        same at every step: the scale spans the steps seen so far. Recent steps are kept, so going back takes no time.
     **kwargs
-        Settings (see :attr:`settings`), ``region``, ``view``, ``selection``, ``autorun``, ``static_picture``,
+        Settings (see :attr:`settings`), ``step``, ``region``, ``view``, ``selection``, ``autorun``, ``static_picture``,
         ``layout``.
 
     Raises
     ------
     NetgeomError
-        Before anything starts: an unsupported module, weights that are not finite, shapes that do not fit, bad
-        settings.
+        Before anything starts: an unsupported module, weights that are not finite, shapes that do not fit, checkpoints
+        that are not of this model, bad settings.
 
     Examples
     --------
@@ -62,15 +69,31 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
 
     title = "Linear regions"
 
-    def __init__(self, model: Any, domain: Slice, data: Any = None, labels: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: Any,
+        domain: Slice,
+        data: Any = None,
+        labels: Any = None,
+        *,
+        checkpoints: Any = None,
+        **kwargs: Any,
+    ) -> None:
         self._model, self._domain = model, domain
+        self._setup_training(model, checkpoints)
         # The model is refused or copied here; what is wrong with a setting the base says, so a bad one is left to it.
         limits = {name: kwargs[name] for name in ("tolerance", "max_regions") if _is_number(kwargs.get(name))}
-        self._first_kernel: Any = compile_partition(model, domain, **limits)
+        if self._steps:
+            step = kwargs.get("step")
+            self._kernel_at(step if step in self._steps else self._steps[-1], domain, **limits)
+            self._first_kernel: Any = None
+        else:
+            self._first_kernel = compile_partition(model, domain, **limits)
         self._kernel = self._first_kernel
         self._pending: Prepared | None = None
         self._points = _project(domain, data, labels)
         super().__init__(**kwargs)
+        self._follow_training()
 
     # ---- what the base asks for
 
@@ -82,10 +105,21 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         self._watch_ranges()
         self._figure.canvas.on_lasso(self._on_lasso)
         self._figure.on_legend(lambda ops: self._paint(lambda: setattr(self, "hinges", ops), "legend"))
-        for name in ("samples", "max_distance"):
-            if name in self._controls and not len(self._points):
-                self._controls[name].box.layout.display = "none"
+        self._hide_controls()
         return plot
+
+    def _hide_controls(self) -> None:
+        """Controls of what is not there are left out."""
+        followed = self._checkpoints is not None and not self._checkpoints.finished
+        absent = {
+            "samples": not len(self._points),
+            "max_distance": not len(self._points),
+            "common_scale": not self._steps,
+            "live": not followed,
+        }
+        for name, hidden in absent.items():
+            if hidden:
+                self._controls[name].box.layout.display = "none"
 
     def _panels(self) -> list[ipywidgets.Widget]:
         self._panel = RegionPanel(step=self._step, go=self._go, zoom=self.zoom_to_region)
@@ -94,6 +128,9 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
     def run(self) -> None:
         """Start a run on a copy of the model as it is now; one that is running is cancelled. Returns at once."""
         self._check_open()
+        if self._steps:
+            super().run()
+            return
         kernel, self._first_kernel = self._first_kernel, None
         if kernel is None:
             limits = {"tolerance": self.tolerance, "max_regions": self.max_regions}
@@ -102,16 +139,25 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         super().run()
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Partition:
-        kernel = self._kernel
-        result = kernel(self._domain, on_layer=publish, progress=progress, cancel=cancel)
-        if settings["output"] >= result.outputs.shape[1]:
-            raise no_such_output(settings["output"], result.outputs.shape[1])
+        if self._steps:
+            prepared = self._prepare_step(settings, self._domain, progress=progress, cancel=cancel, publish=publish)
+        else:
+            kernel = self._kernel
+            result = kernel(self._domain, on_layer=publish, progress=progress, cancel=cancel)
+            prepared = self._prepare(result, kernel, progress, cancel)
+        n_outputs = prepared.result.outputs.shape[1]
+        if settings["output"] >= n_outputs:
+            raise no_such_output(settings["output"], n_outputs)
+        self._pending = prepared
+        return prepared.result
+
+    def _prepare(self, result: Partition, kernel: Kernel, progress: Progress, cancel: Cancel) -> Prepared:
         progress.update(text=f"{count(result.n_regions, 'region')}: maps and boundary")
-        self._pending = Prepared.of(result, kernel, self._points.points, self._raster_size(), cancel)
-        return result
+        return Prepared.of(result, kernel, self._points.points, self._raster_size(), cancel)
 
     def _draw(self, result: Partition, settings: dict[str, Any], *, final: bool) -> None:
-        style = RegionStyle(**{n: settings[n] for n in _STYLE}, region=self.region, selection=self.selection)
+        region = self._carried(self.result, result) if final else None
+        style = RegionStyle(**{n: settings[n] for n in _STYLE}, region=region, selection=self.selection)
         if not final:
             self._scene = RegionScene.of(result)
             self._figure.draw(self._scene, style)
@@ -130,7 +176,7 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         self._follow_pointer()
 
     def _draw_marks(self, result: Partition) -> None:
-        region = self.region if self.region is not None and self.region < result.n_regions else None
+        region = self._carried(self.result, result)
         self._figure.mark(region, self.selection)
         if region is None:
             self._panel.show(None, hint_html(result, len(self.selection)), picked=bool(self.selection))
@@ -144,7 +190,10 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
         return range(len(self._points))
 
     def _summary(self) -> str:
-        return count(self.result.n_regions, "region") if self.result is not None else ""
+        if self.result is None or self._shown is None:
+            return ""
+        step = self._shown[1]["step"]
+        return f"{'' if step is None else f'step {step:,}: '}{count(self.result.n_regions, 'region')}"
 
     def _export_arrays(self) -> dict[str, Any]:
         if self._prepared is None:
@@ -181,91 +230,6 @@ class RegionExplorer(RegionSettings, Zooming, AnalysisWidget):
 
     def _raster_size(self) -> tuple[int, int]:
         return pixels(self._figure.frame, self._figure.window, Window.around(self._domain.polygon))
-
-    # ---- picking
-
-    @traitlets.validate("region")
-    def _check_region(self, proposal: Any) -> int | None:
-        region, result = proposal["value"], self.result
-        if region is not None and (region < 0 or (result is not None and region >= result.n_regions)):
-            last = "" if result is None else f" to {result.n_regions - 1}"
-            raise NetgeomError("There is no such region.", expected=f"None or an id from 0{last}", got=str(region))
-        return region
-
-    @traitlets.observe("region")
-    def _pick_samples(self, change: Any) -> None:
-        if self._prepared is not None and len(self._points):
-            self.selection = () if change["new"] is None else tuple(self._held(change["new"]).tolist())
-
-    @traitlets.observe("result")
-    def _check_picked(self, change: Any) -> None:
-        old, new = change["old"], change["new"]
-        if self.region is None:
-            return
-        same = old is None or (
-            isinstance(old, Partition) and old.digest == new.digest and old.n_regions == new.n_regions
-        )
-        if not same or self.region >= new.n_regions:
-            self.region = None  # an id means nothing in another network
-        elif old is None:
-            self._pick_samples({"new": self.region})
-
-    def _held(self, region: int) -> np.ndarray:
-        """Ids of the samples whose projection lies in a region."""
-        prepared = self._prepared
-        return (
-            np.flatnonzero(prepared.sample_regions == region) if prepared is not None else np.empty(0, dtype=np.int64)
-        )
-
-    def _step(self, by: int) -> None:
-        result = self.result
-        if result is not None:
-            self.region = (by - 1 if by > 0 and self.region is None else (self.region or 0) + by) % result.n_regions
-
-    def _go(self, region: int | None) -> None:
-        """Pick a region by what was typed; None lets the samples go too."""
-        try:
-            self.region = region
-            if region is None:
-                self.selection = ()
-        except (NetgeomError, traitlets.TraitError) as error:
-            no_number = NetgeomError("A region's id is a whole number.", got=str(region))
-            self._say(str(error if isinstance(error, NetgeomError) else no_number))
-            self._redraw_marks()
-
-    def _on_tap(self, event: Tap) -> None:
-        if event.x is None or event.y is None:
-            return
-        point = np.array([[event.x, event.y]], dtype=np.float64)
-
-        def pick() -> None:
-            if self.result is not None and self._scene is not None and self._scene.full is self.result:
-                found = int(self.result.locate(point)[0])
-                self._go(found if found >= 0 else None)
-
-        self._paint(pick, "pick")
-
-    def _on_lasso(self, ids: list[int]) -> None:
-        self._paint(lambda: setattr(self, "selection", tuple(ids)), "lasso")
-
-    # ---- what the pointer is over, where the picture is a raster and knows no polygons
-
-    def _on_pointer(self, event: MouseMove) -> None:
-        if event.x is None or event.y is None or self._closed:
-            return
-        point = (float(event.x), float(event.y))
-
-        def read() -> None:
-            if self.result is not None and self._scene is not None and self._scene.is_raster:
-                self._panel.say(hover_line(self.result, int(self.result.locate(np.array([point]))[0]), point))
-
-        self._painter.submit(lambda progress, cancel: read(), key="pointer")
-
-    def _follow_pointer(self) -> None:
-        wanted = self._scene is not None and self._scene.is_raster
-        self._figure.canvas.follow_pointer(wanted)
-        if not wanted:
-            self._panel.say("")
 
     def _fit_controls(self, result: Partition) -> None:
         """Offer the layers and outputs that the network turned out to have."""

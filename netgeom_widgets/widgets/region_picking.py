@@ -1,0 +1,125 @@
+"""Mixin of the region explorer: which region and which samples are picked, and what the pointer is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import traitlets
+from bokeh.events import MouseMove, Tap
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.region_scene import RegionScene
+from netgeom_widgets.figures.region_text import hover_line
+from netgeom_widgets.kernels.regions import Partition
+from netgeom_widgets.widgets.region_view import Prepared
+
+
+class Picking(traitlets.HasTraits):
+    """What clicks, buttons and assignments to ``region`` set off; the samples in the region become the selection."""
+
+    _prepared: Prepared | None = None
+    _scene: RegionScene | None = None
+    _point: np.ndarray | None = None  # where the region was picked, (1, 2): what stays when the network changes
+
+    @traitlets.validate("region")
+    def _check_region(self, proposal: Any) -> int | None:
+        region, result = proposal["value"], self.result
+        if region is not None and (region < 0 or (result is not None and region >= result.n_regions)):
+            last = "" if result is None else f" to {result.n_regions - 1}"
+            raise NetgeomError("There is no such region.", expected=f"None or an id from 0{last}", got=str(region))
+        return region
+
+    @traitlets.observe("region")
+    def _pick_samples(self, change: Any) -> None:
+        region = change["new"]
+        if self._prepared is None:
+            return
+        if region is not None:
+            found = self._prepared.result
+            if self._point is None or int(found.locate(self._point)[0]) != region:
+                self._point = found.centroids[region][None]
+        if len(self._points):
+            self.selection = () if region is None else tuple(self._held(region).tolist())
+
+    def _carried(self, old: Partition | None, new: Partition) -> int | None:
+        """The picked region, an id in ``old``, as an id in ``new``; None where it means nothing there."""
+        if self.region is None or old is new:
+            return self.region
+        if old is None or _same_network(old, new):
+            return self.region if self.region < new.n_regions else None
+        if not self._steps or self._point is None:
+            return None  # an id means nothing in another network
+        found = int(new.locate(self._point)[0])
+        return found if found >= 0 else None
+
+    @traitlets.observe("result")
+    def _carry_region(self, change: Any) -> None:
+        old, new, picked = change["old"], change["new"], self.region
+        if picked is None:
+            return
+        self.region = self._carried(old, new)
+        if self.region == picked and (old is None or not _same_network(old, new)):
+            self._pick_samples({"new": picked})  # the same number, and yet another region
+
+    def _held(self, region: int) -> np.ndarray:
+        """Ids of the samples whose projection lies in a region."""
+        prepared = self._prepared
+        return (
+            np.flatnonzero(prepared.sample_regions == region) if prepared is not None else np.empty(0, dtype=np.int64)
+        )
+
+    def _step(self, by: int) -> None:
+        result = self.result
+        if result is not None:
+            self.region = (by - 1 if by > 0 and self.region is None else (self.region or 0) + by) % result.n_regions
+
+    def _go(self, region: int | None) -> None:
+        """Pick a region by what was typed; None lets the samples go too."""
+        try:
+            self.region = region
+            if region is None:
+                self.selection = ()
+        except (NetgeomError, traitlets.TraitError) as error:
+            no_number = NetgeomError("A region's id is a whole number.", got=str(region))
+            self._say(str(error if isinstance(error, NetgeomError) else no_number))
+            self._redraw_marks()
+
+    def _on_tap(self, event: Tap) -> None:
+        if event.x is None or event.y is None:
+            return
+        point = np.array([[event.x, event.y]], dtype=np.float64)
+
+        def pick() -> None:
+            if self.result is not None and self._scene is not None and self._scene.full is self.result:
+                found = int(self.result.locate(point)[0])
+                self._point = point
+                self._go(found if found >= 0 else None)
+
+        self._paint(pick, "pick")
+
+    def _on_lasso(self, ids: list[int]) -> None:
+        self._paint(lambda: setattr(self, "selection", tuple(ids)), "lasso")
+
+    # ---- what the pointer is over, where the picture is a raster and knows no polygons
+
+    def _on_pointer(self, event: MouseMove) -> None:
+        if event.x is None or event.y is None or self._closed:
+            return
+        point = (float(event.x), float(event.y))
+
+        def read() -> None:
+            if self.result is not None and self._scene is not None and self._scene.is_raster:
+                self._panel.say(hover_line(self.result, int(self.result.locate(np.array([point]))[0]), point))
+
+        self._painter.submit(lambda progress, cancel: read(), key="pointer")
+
+    def _follow_pointer(self) -> None:
+        wanted = self._scene is not None and self._scene.is_raster
+        self._figure.canvas.follow_pointer(wanted)
+        if not wanted:
+            self._panel.say("")
+
+
+def _same_network(old: Partition, new: Partition) -> bool:
+    return old.digest == new.digest and old.n_regions == new.n_regions
