@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from netgeom_widgets.diagnosis import doctor
     from netgeom_widgets.kernels.regions import Slice
     from netgeom_widgets.recording import Recorder, open_recording, record_arrays
-    from netgeom_widgets.widgets import RegionExplorer, link
+    from netgeom_widgets.widgets import RegionExplorer, TransitionHeatMap, link
 
 _SUBPACKAGES = ("errors", "execution", "figures", "kernels", "recording", "widgets")
 _NAMES = {
     "Recorder": "netgeom_widgets.recording",
     "RegionExplorer": "netgeom_widgets.widgets",
     "Slice": "netgeom_widgets.kernels.regions",
+    "TransitionHeatMap": "netgeom_widgets.widgets",
     "doctor": "netgeom_widgets.diagnosis",
     "link": "netgeom_widgets.widgets",
     "open_recording": "netgeom_widgets.recording",
@@ -32,6 +33,7 @@ __all__ = [
     "Recorder",
     "RegionExplorer",
     "Slice",
+    "TransitionHeatMap",
     "doctor",
     "errors",
     "execution",

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from netgeom_widgets.widgets.linking import Link, link
     from netgeom_widgets.widgets.pane import BokehPane
     from netgeom_widgets.widgets.regions import RegionExplorer
+    from netgeom_widgets.widgets.transitions import TransitionHeatMap
 
 _NAMES = {
     "AnalysisWidget": "netgeom_widgets.widgets.base",
     "BokehPane": "netgeom_widgets.widgets.pane",
     "Link": "netgeom_widgets.widgets.linking",
     "RegionExplorer": "netgeom_widgets.widgets.regions",
+    "TransitionHeatMap": "netgeom_widgets.widgets.transitions",
     "link": "netgeom_widgets.widgets.linking",
 }
 
-__all__ = ["AnalysisWidget", "BokehPane", "Link", "RegionExplorer", "link"]
+__all__ = ["AnalysisWidget", "BokehPane", "Link", "RegionExplorer", "TransitionHeatMap", "link"]
 
 
 def __getattr__(name: str) -> Any:

@@ -96,6 +96,10 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         """Arrays of the result by name, for :meth:`export_data`."""
         return {}
 
+    def _export_table(self) -> dict[str, Any]:
+        """Columns of one table, for :meth:`export_data` to a csv file; the arrays themselves where these fit."""
+        return self._export_arrays()
+
     def _sample_ids(self) -> Collection[int] | None:
         """Ids of the samples, where known, as something that ``in`` searches fast; ``selection`` is checked by it."""
         return None

@@ -54,7 +54,8 @@ class Outputs:
 
         The npz file also holds the settings, as JSON under the name ``about``; nothing in it is pickled.
         """
-        self._export(lambda: exports.save_data(self._export_arrays(), path, self.state()))
+        arrays = self._export_table if str(path).lower().endswith(".csv") else self._export_arrays
+        self._export(lambda: exports.save_data(arrays(), path, self.state()))
 
     def _title(self) -> str:
         return self.title or type(self).__name__
