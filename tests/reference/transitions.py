@@ -168,7 +168,8 @@ def aligned_projection(snapshots) -> np.ndarray:
             frame = frame @ orthogonal_procrustes(frame, frames[-1])[0]
         else:
             for axis in (0, 1):
-                if frame[np.abs(frame[:, axis]).argmax(), axis] < 0:
+                size = np.abs(frame[:, axis])
+                if frame[np.flatnonzero(size >= (1 - 1e-6) * size.max())[0], axis] < 0:
                     frame[:, axis] *= -1
         frames.append(frame)
     return np.array(frames)

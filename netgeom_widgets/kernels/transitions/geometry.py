@@ -148,8 +148,8 @@ def aligned_projection(
     Returns
     -------
     (T, n, 2) float64
-        Centred, in the unit of the features. In the first frame the sample farthest out on each axis lies on its
-        positive side; the second column is 0 for a single feature. To 1e-9 of the spread where the second and third
+        Centred, in the unit of the features. In the first frame the (first) sample farthest out on each axis lies on
+        its positive side; the second column is 0 for a single feature. To 1e-9 of the spread where the second and third
         principal variance differ; equal ones leave the plane undetermined (still the same bits at every call).
 
     Raises
@@ -173,7 +173,10 @@ def aligned_projection(
         cancel.checkpoint()
         frame = _principal_plane(x)
         if last is None:
-            farthest = np.abs(frame).argmax(0)
+            size = np.abs(frame)
+            farthest = (size >= (1 - 1e-6) * size.max(0)).argmax(
+                0
+            )  # of several equally far the first, despite rounding
             frame = frame * np.where(frame[farthest, [0, 1]] < 0, -1.0, 1.0)
         else:
             left, _, right = np.linalg.svd(frame.T @ last)

@@ -67,7 +67,7 @@ def shared_counts(ids: Int32[ndarray, "T n k"], progress: Progress, cancel: Canc
     """|A_t ∩ A_t+1| of each sample."""
     n_snapshots, n, k = ids.shape
     counts = np.empty((n_snapshots - 1, n), dtype=np.int64)
-    step = max(1, _COMPARED_AT_ONCE // k**2)
+    step = max(1, _COMPARED_AT_ONCE // max(1, k**2))  # k is 0 for neighbourhoods of the sample alone
     progress.update(0, n_snapshots - 1, "overlaps")
     for t in range(n_snapshots - 1):
         cancel.checkpoint()
