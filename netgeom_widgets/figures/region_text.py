@@ -53,7 +53,7 @@ def mode(n_polygons: int, raster: bool, *, all_layers: bool = True) -> str:
 
 def common_scale(n_steps: int) -> str:
     """Which steps of training share the colour scale."""
-    return f"one colour scale for the {n_steps:,} steps seen so far" if n_steps > 1 else ""
+    return f"One colour scale for the {n_steps:,} steps seen so far." if n_steps > 1 else ""
 
 
 def view(window: Window, domain: Window) -> str:

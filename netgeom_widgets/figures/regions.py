@@ -209,10 +209,10 @@ class RegionFigure:
         at_limit = min(window.width, window.height) <= 1.01 * self._narrowest
         all_layers = self._layer >= layer_count(scene.full)
         words = [mode(scene.n_polygons, scene.is_raster, all_layers=all_layers), view(window, self.home)]
+        lines = [wrapped("In view: " + "; ".join(word for word in words if word)), ZOOM_LIMIT if at_limit else ""]
         if self.values is not None and self.values.span is not None:
-            words.append(common_scale(self._scales.count(self._values_key)))
-        text = wrapped("In view: " + "; ".join(word for word in words if word))
-        self.canvas.caption.text = f"{text}\n{ZOOM_LIMIT}" if at_limit else text
+            lines.append(common_scale(self._scales.count(self._values_key)))
+        self.canvas.caption.text = "\n".join(filter(None, lines))
         held = distances(self.samples.distance, self.samples.reach, self._inside) if self.style.samples else ""
         self.canvas.note.text = wrapped(held)
         self.canvas.note.visible = bool(held)

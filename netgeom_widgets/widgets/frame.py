@@ -59,7 +59,10 @@ class Frame:
             tooltip="What the widget is doing", layout={"flex": "1 1 200px", "min_width": "0"}
         )
         self.status.add_class("netgeom-status")
-        told = ipywidgets.Box([self.progress, self.status], layout={**WRAP, "flex": "1 1 300px", "min_width": "0"})
+        # As high as the bar also without it: a figure must not move each time a run begins.
+        told = ipywidgets.Box(
+            [self.progress, self.status], layout={**WRAP, "flex": "1 1 300px", "min_width": "0", "min_height": "34px"}
+        )
         self.buttons = ipywidgets.Box([self.run, self.cancel, self.reset, *exports, told], layout=WRAP)
         self.error = ipywidgets.HTML(layout={"display": "none"})
         self.error.add_class("netgeom-error")

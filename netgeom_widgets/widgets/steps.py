@@ -59,13 +59,13 @@ class StepControl(ipywidgets.Box):
             max=1,
             readout=False,
             style={"description_width": "initial"},
-            layout={"flex": "0 1 320px", "min_width": "120px", "width": "auto"},
+            layout={"flex": "1 1 140px", "max_width": "360px", "width": "auto"},
         )
         self.play = ipywidgets.ToggleButton(icon="play", tooltip="Play the steps", layout={"width": "36px"})
         self._words = ipywidgets.Label(tooltip="The step shown", layout={"margin": "0 0 0 6px"})
-        parts = [self._previous, self.play, self._next, self.slider, self._words]
+        buttons = ipywidgets.Box([self._previous, self.play, self._next], layout={"overflow": "visible"})
         layout = {"flex_flow": "row wrap", "align_items": "center", "overflow": "visible", "display": "none"}
-        super().__init__(parts, layout=layout)
+        super().__init__([buttons, self.slider, self._words], layout=layout)
         self.slider.observe(self._moved, "value")
         self.play.observe(self._pressed, "value")
 
@@ -85,7 +85,7 @@ class StepControl(ipywidgets.Box):
         self.play.tooltip = "Pause" if playing else "Play the steps"
         self.play.disabled = self.slider.disabled = count < 2
         self._previous.disabled, self._next.disabled = position <= 0, position >= count - 1
-        self._words.value = "" if step is None else f"{step} ({position + 1} of {count} recorded)"
+        self._words.value = "" if step is None else f"{step:,} ({position + 1:,} of {count:,})"
         self.layout.display = None if count else "none"
 
     def _moved(self, change: Any) -> None:

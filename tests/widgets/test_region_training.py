@@ -267,7 +267,7 @@ def test_colours_mean_the_same_at_all_steps_seen(make):
     assert bar(explorer) == limits_of(20) and "colour scale" not in caption(explorer)
     go(explorer, 0)
     assert bar(explorer) == limits_of(0, 20) != limits_of(0)
-    assert "one colour scale for the 2 steps seen so far" in caption(explorer)
+    assert "One colour scale for the 2 steps seen so far" in caption(explorer)
     at_0 = colours(explorer)
     go(explorer, 20)
     assert bar(explorer) == limits_of(0, 20)

@@ -146,10 +146,10 @@ def test_state_has_the_step(make):
 def test_the_control_shows_the_step_and_sets_it(make):
     widget = make()
     assert (control(widget).slider.value, control(widget).slider.max) == (3, 3)
-    assert words(widget) == "40 (4 of 4 recorded)"
+    assert words(widget) == "40 (4 of 4)"
     assert control(widget)._next.disabled and not control(widget)._previous.disabled
     control(widget).slider.value = 1
-    assert widget.step == 10 and words(widget) == "10 (2 of 4 recorded)"
+    assert widget.step == 10 and words(widget) == "10 (2 of 4)"
     control(widget)._previous.click()
     assert widget.step == 0
     assert control(widget)._previous.disabled and not control(widget)._next.disabled
@@ -163,13 +163,13 @@ def test_the_control_shows_the_step_and_sets_it(make):
 def test_one_step_leaves_nothing_to_move(make):
     widget = make(Marked, (7,))
     assert control(widget).slider.disabled and control(widget).play.disabled
-    assert words(widget) == "7 (1 of 1 recorded)"
+    assert words(widget) == "7 (1 of 1)"
     assert control(widget).layout.display is None
 
 
 def test_every_control_has_a_tooltip(make):
-    for part in control(make()).children:
-        assert part.tooltip
+    buttons, slider, words = control(make()).children
+    assert all(part.tooltip for part in (*buttons.children, slider, words))
 
 
 # ---- more steps
@@ -181,7 +181,7 @@ def test_a_widget_at_the_last_step_goes_on_to_a_new_one_and_others_stay(make):
     staying._set_steps((*RECORDED, 50))
     asked._set_steps((*RECORDED, 50), follow=False)
     assert (following.step, staying.step, asked.step) == (50, 10, 40)
-    assert words(staying) == "10 (2 of 5 recorded)" and words(asked) == "40 (4 of 5 recorded)"
+    assert words(staying) == "10 (2 of 5)" and words(asked) == "40 (4 of 5)"
     staying.step = 50
 
 
