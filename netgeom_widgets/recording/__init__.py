@@ -1,4 +1,4 @@
-"""What training leaves behind: snapshots of layers, outputs and parameters, written while it runs and read at any time."""
+"""What training leaves behind: snapshots of layers, outputs and parameters, written as it runs, read at any time."""
 
 from __future__ import annotations
 

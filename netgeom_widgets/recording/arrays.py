@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from netgeom_widgets.recording.layout import (
     PARAMETERS,
     SAMPLE_IDS,
     Layout,
-    Row,
+    described,
     layer_key,
     run_folders,
 )
@@ -74,11 +75,14 @@ def record_arrays(
     Raises
     ------
     NetgeomError
-        Shapes, ids or steps that do not fit; then no run is left behind. Floating arrays are stored bit for bit in their
-        own dtype, integers as float64.
+        Shapes, ids or steps that do not fit; then no run is left behind.
+
+    Notes
+    -----
+    Floating arrays are stored bit for bit in their own dtype, integers as float64.
     """
     path, numbers = Path(path), [as_step(step) for step in np.asarray(steps).tolist()]
-    if not numbers or any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+    if not numbers or any(later <= earlier for earlier, later in pairwise(numbers)):
         raise NetgeomError("steps do not increase", expected="at least one, strictly increasing", got=f"{numbers[:10]}")
     if run_id is not None and (path / "zarr.json").exists() and run_id in run_folders(path):
         raise NetgeomError(
@@ -100,9 +104,9 @@ def record_arrays(
     arrays = _constants(ids, labels, inputs, first)
     layout = Layout(
         mode="arrays",
-        rows={key: Row(row.shape, row.dtype.newbyteorder("<").str) for key, row in first.items()},
+        rows=described(first),
         layers=names,
-        arrays={key: Row(array.shape, array.dtype.newbyteorder("<").str) for key, array in arrays.items()},
+        arrays=described(arrays),
     )
     _check_rows(first, layout, len(arrays[SAMPLE_IDS]), names)
     writer = RunWriter.create(path, layout, arrays, run_id)

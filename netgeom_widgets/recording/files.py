@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows: two writers of one run are then the user's to avoid
-    fcntl = None  # type: ignore[assignment]
 
 Json = dict[str, Any]
 
@@ -48,11 +47,13 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self.held = False
-        self._descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+        self._descriptor: int | None = None
+        if sys.platform != "win32":
+            self._descriptor = os.open(folder, os.O_RDONLY)
 
     def acquire(self, *, wait: bool = False) -> bool:
         """Take the lock; False when somebody else holds it."""
-        if self._descriptor is None:
+        if sys.platform == "win32" or self._descriptor is None:
             return True
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -65,7 +66,7 @@ class FolderLock:
 
     def release(self) -> None:
         """Let go of it; idempotent."""
-        if self._descriptor is not None:
+        if sys.platform != "win32" and self._descriptor is not None:
             if self.held:  # closing is not enough: worker processes forked meanwhile have the descriptor too
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,7 +16,6 @@ from netgeom_widgets.kernels._model import OBSERVER_MARK
 from netgeom_widgets.recording.reducers import Projected, Reducer, Reduction, check
 
 Layers = str | Sequence[str] | Mapping[str, Reducer | Projected | None]
-Sink = Callable[[str, torch.Tensor], None]
 
 
 def matching_names(patterns: Sequence[str], names: Sequence[str], kind: str) -> dict[str, str]:
@@ -57,93 +56,46 @@ class LayerSet:
         return tuple(self.reductions)
 
     @contextmanager
-    def observed(self, sink: Sink) -> Iterator[None]:
-        """Hand the reduced output of every layer to the sink inside the block; hooks are gone after it."""
-        handles = [self._hook(name, sink) for name in self.names]
-        try:
+    def observed(self, sink: Callable[[str, Any], None]) -> Iterator[None]:
+        """Hand what every layer gives to the sink, by name, inside the block; hooks are gone after it."""
+        with ExitStack() as hooks:
+            for name in self.names:
+
+                def look(module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
+                    sink(name, output)
+
+                setattr(look, OBSERVER_MARK, True)
+                hooks.callback(self._modules[name].register_forward_hook(look).remove)
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _hook(self, name: str, sink: Sink) -> torch.utils.hooks.RemovableHandle:
-        reduce = self.reductions[name]
-
-        def look(module: nn.Module, inputs: Any, output: Any) -> None:
-            # At once: a later module may change this very tensor in place.
-            with torch.no_grad():
-                sink(name, reduce(output))
-
-        setattr(look, OBSERVER_MARK, True)
-        return self._modules[name].register_forward_hook(look)
 
 
-class TrainingForwards:
-    """What the layers and the model gave in the last forward pass in train mode, for recordings made as trained."""
+class OneForward:
+    """The rows that the layers give in one forward pass."""
 
-    def __init__(self, model: nn.Module, layers: LayerSet, outputs: Reduction | None) -> None:
-        self._model, self._layers, self._outputs = model, layers, outputs
-        self._latest: dict[str, torch.Tensor] = {}
-        self._result: torch.Tensor | None = None
-        self._inside = False  # only between a forward's begin and end: checkpointing runs layers again in backward
+    def __init__(self, layers: LayerSet) -> None:
+        self._layers = layers
+        self._rows: dict[str, torch.Tensor] = {}
 
-    @contextmanager
-    def observed(self) -> Iterator[None]:
-        """Watch inside the block; hooks are gone after it."""
+    def clear(self) -> None:
+        """A new pass begins."""
+        self._rows = {}
 
-        def begin(module: nn.Module, inputs: Any) -> None:
-            if module.training:
-                self._latest, self._result, self._inside = {}, None, True
+    def add(self, name: str, output: Any) -> None:
+        """Reduce an output at once, into memory of its own: a later module may change the tensor in place."""
+        if name in self._rows:
+            raise NetgeomError(
+                f"Layer {name!r} runs more than once in a forward pass, so it has no one output",
+                expected="a module that runs once",
+                try_this="the module around it, or one module object per place",
+            )
+        with torch.no_grad():
+            self._rows[name] = self._layers.reductions[name](output).clone()
 
-        def end(module: nn.Module, inputs: Any, output: Any) -> None:
-            if self._inside and self._outputs is not None:
-                with torch.no_grad():
-                    self._result = _own(self._outputs(output))
-            self._inside = False
-
-        setattr(begin, OBSERVER_MARK, True)
-        setattr(end, OBSERVER_MARK, True)
-        handles = [self._model.register_forward_pre_hook(begin), self._model.register_forward_hook(end)]
-        try:
-            with self._layers.observed(self._keep):
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _keep(self, name: str, rows: torch.Tensor) -> None:
-        if self._inside:
-            refuse_second_call(name, self._latest)
-            self._latest[name] = _own(rows)
-
-    def layer(self, name: str) -> torch.Tensor:
-        """The rows of a layer in the last training forward."""
-        return _found(self._latest.get(name), f"Layer {name!r}", f"{name}=...")
-
-    def outputs(self) -> torch.Tensor:
-        """The rows the model gave in it."""
-        return _found(self._result, "The model's output", "outputs=...")
-
-
-def refuse_second_call(name: str, seen: Mapping[str, object]) -> None:
-    """A module that runs twice in one forward has no one output."""
-    if name in seen:
-        raise NetgeomError(
-            f"Layer {name!r} runs more than once in a forward pass, so it has no one output",
-            expected="a module that runs once",
-            try_this="the module around it, or one module object per place",
-        )
-
-
-def _own(rows: torch.Tensor) -> torch.Tensor:
-    return rows.clone()  # later modules may change the tensor in place
-
-
-def _found(rows: torch.Tensor | None, what: str, keyword: str) -> torch.Tensor:
-    if rows is None:
-        raise NetgeomError(
-            f"{what} has not been seen in a training forward",
-            expected="a forward pass of the model in train mode before store()",
-            try_this=f"store(ids, {keyword})",
-        )
-    return rows
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name not in self._rows:
+            raise NetgeomError(
+                f"Layer {name!r} has not run in the forward pass",
+                expected="a module that the model's forward calls, in train mode where recording is as trained",
+                try_this="another layer, or its rows given by hand: store(ids, ...)",
+            )
+        return self._rows[name]

@@ -1,25 +1,28 @@
 """What a recording looks like on disk: one zarr 3 group per run, and what its attributes say.
 
-    path/zarr.json                     group; attributes: format, version
-    path/<number>/zarr.json            group of one run, numbered in order of creation; attributes: a `Layout`, the run's
-                                       id and the names of the metrics
-    path/<number>/committed            (2,) int64: how many snapshots are complete, and 1 once the writer has closed
-    path/<number>/steps                (T,) int64
-    path/<number>/metric-<i>           (T,) float64, NaN where a metric was not given
-    path/<number>/sample_ids, labels, inputs
-    path/<number>/outputs, layer-<i>   (T, N, C), (T, N, D), fill value NaN, one chunk per snapshot, not compressed
-    path/<number>/parameters           (T, P), the same;  path/<number>/buffers: (T, bytes) uint8
+    path/zarr.json       group; attributes: format, version
+    path/<number>/       one run, numbered in order of creation
+      zarr.json          group; attributes: format, version, the run's id, its `Layout`, the names of its metrics
+      committed          (2,) int64: how many snapshots are complete, and 1 once the writer has closed
+      steps              (T,) int64
+      metric-<i>         (T,) float64, NaN where a metric was not given
+      sample_ids         (N,) int64;  labels, inputs: if there are any
+      outputs, layer-<i> (T, N, C), (T, N, D), fill value NaN, one chunk per snapshot, not compressed
+      parameters         (T, P), the same;  buffers: (T, bytes) uint8
 
-Names of runs, layers and metrics are attributes and never file names. While a run is being written its arrays are longer
-than T; closing cuts them.
+Names of runs, layers and metrics are attributes and never file names. While a run is being written its arrays are
+longer than T; closing cuts them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.recording.files import Json, read_json
@@ -64,12 +67,17 @@ class Row:
     dtype: str
 
 
+def described(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Row]:
+    """Shapes and dtypes as they are stored: little-endian, in the order of the names."""
+    return {key: Row(array.shape, array.dtype.newbyteorder("<").str) for key, array in sorted(arrays.items())}
+
+
 @dataclass(frozen=True)
 class Layout:
     """Everything that has to agree for two snapshots to stand in one run.
 
-    `rows` says which arrays there are; `parameters` lists the recorded parameters in the order of the flat vector, and is
-    empty for a projected or a nameless one.
+    `rows` says what a snapshot adds to which arrays, `arrays` what is stored once; `parameters` lists the recorded
+    parameters in the order of the flat vector, and is empty for a projected or a nameless one.
     """
 
     mode: str

@@ -1,4 +1,4 @@
-"""Running the user's model without a trace: flags, attributes, buffers, gradients and random numbers stay as they were."""
+"""Running the user's model without a trace: flags, attributes, buffers, gradients, random numbers stay as they were."""
 
 from __future__ import annotations
 

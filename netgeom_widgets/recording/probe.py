@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,14 +11,15 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.recording.layout import INPUTS, LABELS, SAMPLE_IDS
 from netgeom_widgets.recording.observation import same_random_numbers
 
 Array = np.ndarray[Any, Any]
-_FEWER = "fewer samples: a probe of some thousand shows as much"
+FEWER_SAMPLES = "fewer samples: a probe of some thousand shows as much"
 
 
 def as_numpy(values: Any) -> Array:
-    """A numpy array from a tensor on any device or from anything numpy reads; half precisions numpy lacks as float32."""
+    """A numpy array from a tensor on any device or from anything numpy reads; precisions it lacks as float32."""
     if isinstance(values, torch.Tensor):
         values = values.detach()
         if values.is_floating_point() and values.dtype not in (torch.float16, torch.float32, torch.float64):
@@ -68,28 +68,39 @@ class Probe:
     ids : sequence of int or None
     """
 
-    def __init__(self, data: Any, ids: Any) -> None:
+    def __init__(self, data: Any, ids: Any, *, store_inputs: bool) -> None:
         inputs, labels = _stacked(data) if isinstance(data, Dataset) else _pair(data)
         if inputs is None and ids is None:
             raise NetgeomError("A recorder needs to know its samples", expected="a probe, or ids", got="neither")
         self.inputs = None if inputs is None else _own_tensor(inputs)
         self.ids = as_ids(ids, None if self.inputs is None else len(self.inputs))
         self.labels = None if labels is None else as_labels(labels, len(self.ids))
+        self._store_inputs = store_inputs
         self._placed: torch.Tensor | None = None
         self._order = np.argsort(self.ids)
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def arrays(self) -> dict[str, Array]:
+        """What is written once."""
+        arrays = {SAMPLE_IDS: self.ids}
+        if self.labels is not None:
+            arrays[LABELS] = self.labels
+        if self._store_inputs and self.inputs is not None:
+            arrays[INPUTS] = as_numpy(self.inputs)
+        return arrays
+
     def batches(self, device: torch.device, dtype: torch.dtype, size: int) -> Iterator[tuple[slice, torch.Tensor]]:
         """Rows and inputs on the model's device; floating inputs in the model's dtype, others as they were given."""
-        inputs = self._placed if self._placed is not None else self.inputs
-        if inputs is None:
-            raise NetgeomError("There is nothing to run the model on", expected="a probe with inputs", got="ids only")
-        self._placed = inputs.to(device, dtype if inputs.is_floating_point() else inputs.dtype)
+        if self.inputs is None:
+            raise NetgeomError("The probe has no inputs", expected="samples to run the model on", got="ids only")
+        dtype = dtype if self.inputs.is_floating_point() else self.inputs.dtype
+        if self._placed is None or (self._placed.device, self._placed.dtype) != (device, dtype):
+            self._placed = self.inputs.to(device, dtype)
         for start in range(0, len(self), size):
             rows = slice(start, min(start + size, len(self)))
-            yield rows, self._placed[rows]
+            yield rows, self._placed[rows].clone()  # a model may work in place
 
     def rows_of(self, ids: Any) -> Array:
         """The rows that belong to ids; each must be known, and none may come twice."""
@@ -104,53 +115,6 @@ class Probe:
                 got=", ".join(map(str, unknown[:5])),
             )
         return rows
-
-
-class RowBuffers:
-    """(N, D) for each recorded array, on the model's device until they are taken; rows not written stay NaN."""
-
-    def __init__(self, n_samples: int, dtype: torch.dtype) -> None:
-        self._n_samples, self._dtype = n_samples, dtype
-        self._buffers: dict[str, torch.Tensor] = {}
-        self._warned = False
-
-    def __bool__(self) -> bool:
-        return bool(self._buffers)
-
-    def put(self, key: str, rows: slice | Array, values: torch.Tensor) -> None:
-        """Write the rows of one batch."""
-        buffer = self._buffers.get(key)
-        if buffer is None:
-            size = self._n_samples * values.shape[1] * self._dtype.itemsize
-            require_memory(size, f"One snapshot of {key}", _FEWER + ", or a reducer that gives fewer numbers")
-            shape = (self._n_samples, values.shape[1])
-            buffer = self._buffers[key] = torch.full(shape, torch.nan, dtype=self._dtype, device=values.device)
-        n_rows = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-        if values.shape != (n_rows, buffer.shape[1]):
-            raise NetgeomError(
-                f"A batch of {key} has the wrong shape",
-                expected=f"{(n_rows, buffer.shape[1])}",
-                got=f"{tuple(values.shape)}",
-            )
-        if isinstance(rows, slice):
-            buffer[rows] = values
-        else:
-            buffer[torch.from_numpy(rows).to(buffer.device)] = values.to(buffer.device, self._dtype)
-
-    def take(self) -> dict[str, Array]:
-        """Everything collected, as numpy arrays: one transfer each; the buffers start anew."""
-        taken = {key: buffer.cpu().numpy() for key, buffer in self._buffers.items()}
-        self._buffers = {}
-        if self._dtype == torch.float16 and not self._warned:
-            for key, values in taken.items():
-                if np.isinf(values).any():
-                    self._warned = True
-                    warnings.warn(
-                        f"float16 ends at 65504: some values of {key} are recorded as infinite. "
-                        'Record with dtype="float32".',
-                        stacklevel=2,
-                    )
-        return taken
 
 
 def _pair(data: Any) -> tuple[Any, Any]:
@@ -177,7 +141,7 @@ def _own_tensor(inputs: Any) -> torch.Tensor:
         raise NetgeomError("The probe's inputs are not numbers", expected="a numeric array", got=str(inputs.dtype))
     if inputs.ndim == 0 or len(inputs) == 0:
         raise NetgeomError("The probe is empty", expected="inputs (N, ...) with N >= 1", got=f"{tuple(inputs.shape)}")
-    require_memory(inputs.nbytes, "A copy of the probe's inputs", _FEWER)
+    require_memory(inputs.nbytes, "A copy of the probe's inputs", FEWER_SAMPLES)
     own = inputs.detach().clone() if isinstance(inputs, torch.Tensor) else torch.from_numpy(inputs.copy())
     if own.is_floating_point() and not bool(torch.isfinite(own).all()):
         raise NetgeomError("The probe's inputs are not all finite", expected="finite numbers", got="NaN or infinity")
@@ -198,7 +162,7 @@ def _stacked(dataset: Dataset[Any]) -> tuple[torch.Tensor, Array | None]:
         )
     with same_random_numbers():
         first, label = _item(dataset[0])
-        require_memory(n_samples * first.nbytes, f"A probe of {n_samples} samples", _FEWER)
+        require_memory(n_samples * first.nbytes, f"A probe of {n_samples} samples", FEWER_SAMPLES)
         inputs = torch.empty((n_samples, *first.shape), dtype=first.dtype)
         labels = []
         for i in range(n_samples):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,8 +73,8 @@ def open_recording(path: str | os.PathLike[str], run_id: str | None = None) -> R
 class Recording:
     """One recorded run; made by `open_recording`.
 
-    T snapshots of N samples. What a Recording shows does not change under a reader: new snapshots of a run that is still
-    being written appear after `refresh`. Opening reads no snapshot, and every array over time is read when it is looked
+    T snapshots of N samples. What a Recording shows does not change under a reader: new snapshots of a run that is
+    still being written appear after `refresh`. Opening reads no snapshot; an array over time is read when it is looked
     at (`SnapshotArray`).
 
     Attributes
@@ -122,12 +123,12 @@ class Recording:
         """The names of the recorded layers, in the order of the model."""
         return self.layout.layers
 
-    @property
+    @cached_property
     def sample_ids(self) -> Array:
         """Ids of the samples, (N,) int64, distinct."""
         return self._whole(SAMPLE_IDS)
 
-    @property
+    @cached_property
     def labels(self) -> Array | None:
         """What was given as labels, (N,); None when nothing was."""
         return self._whole(LABELS) if LABELS in self.layout.arrays else None
@@ -162,7 +163,7 @@ class Recording:
 
     @property
     def predictions(self) -> Array:
-        """Predicted classes, (T, N) int64: the largest output, or ``output > 0`` when there is one; -1 where a row is missing."""
+        """Predicted classes, (T, N) int64: the largest output, or if the only one is positive; -1 for a NaN row."""
         outputs = self.outputs
         for t in range(len(self._predictions), len(self)):
             self._predictions.append(_predicted(outputs[t]))
@@ -182,7 +183,7 @@ class Recording:
         Parameters
         ----------
         model : torch.nn.Module
-            Built like the recorded one; **it is changed**: give a copy to keep it. Device, dtype and train or eval mode stay.
+            Built like the recorded one; **it is changed**: give a copy to keep it. Device, dtype and mode stay.
         t : int
             Index of a snapshot, not a step number; negative ones count from the end.
 
@@ -219,9 +220,11 @@ class Recording:
     def __repr__(self) -> str:
         n_samples = self.layout.arrays[SAMPLE_IDS].shape[0]
         kinds = [key for key in (OUTPUTS, PARAMETERS) if key in self.layout.rows]
+        kinds += [f"{len(self.layers)} layers"] if self.layers else []
         state = "finished" if self.finished else "still open"
-        held = ", ".join([*kinds, *self.layers])
-        return f"<Recording {self.run_id!r}: {len(self)} snapshots of {n_samples} samples ({held}), {state}>"
+        return (
+            f"<Recording {self.run_id!r}: {len(self)} snapshots of {n_samples} samples ({', '.join(kinds)}), {state}>"
+        )
 
     def _read_progress(self, committed: int, finished: bool) -> None:
         """The counter was read first, so what is read after it has at least that many snapshots."""

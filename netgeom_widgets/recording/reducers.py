@@ -43,9 +43,9 @@ def _by_shape(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.ndim == 3:
         raise NetgeomError(
             f"A layer's output {tuple(tensor.shape)} can be read in two ways",
-            expected='(N, D), or a reducer: "tokens" (mean) or "cls" (first) for (N, tokens, D), "average" for (N, channels, positions)',
-            got="no reducer",
-            try_this='layers={name: "tokens"}',
+            expected="(N, D), (N, channels, height, width), or a reducer",
+            got="three axes and no reducer",
+            try_this='layers={name: "tokens"} or "cls" for (N, tokens, D), "average" for (N, channels, positions)',
         )
     return _average(tensor)
 
@@ -110,7 +110,7 @@ class Projected:
 def projected(reducer: Reducer | None = "flatten", *, dimensions: int = 256, seed: int = 0) -> Projected:
     """Reduce a layer, or the parameters, to few dimensions by a fixed random projection.
 
-    ``layers={"conv*": projected()}`` flattens the layer's output and multiplies it by a Gaussian matrix with entries of
+    ``layers={"conv*": projected()}`` flattens a layer's output and multiplies it by a Gaussian matrix with entries of
     variance 1 / dimensions, which keeps all pairwise distances of N samples within a factor of about
     1 ± sqrt(8 log(N) / dimensions) (Johnson and Lindenstrauss 1984). ``parameters=projected(dimensions=32)`` does the
     same with the parameter vector. The matrix depends on the seed only, which is stored; it is the same at every

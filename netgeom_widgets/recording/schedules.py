@@ -4,48 +4,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from netgeom_widgets.errors import NetgeomError
 
 Schedule = Callable[[int], bool]
 
 
-@dataclass(frozen=True)
-class EveryNth:
-    """Each step that n divides."""
-
-    n: int
-
-    def __call__(self, step: int) -> bool:
-        return step % self.n == 0
+def _is_power_of_two(step: int) -> bool:
+    return step > 0 and step & (step - 1) == 0
 
 
-@dataclass(frozen=True)
-class Logarithmic:
-    """The powers of two: 1, 2, 4, 8, ..."""
-
-    def __call__(self, step: int) -> bool:
-        return step > 0 and step & (step - 1) == 0
-
-
-@dataclass(frozen=True)
-class NumSnapshots:
-    """What `num_snapshots` gives."""
-
-    num_epochs: int
-    num_snapshots: int
-
-    @property
-    def step_size(self) -> int:
-        """Epochs from one snapshot to the next."""
-        return self.num_epochs // self.num_snapshots
-
-    def __call__(self, step: int) -> bool:
-        return step % self.step_size == 0
-
-
-def num_snapshots(num_epochs: int, num_snapshots: int) -> NumSnapshots:
+def num_snapshots(num_epochs: int, num_snapshots: int) -> Schedule:
     """The schedule of ReprDynamics, for ``Recorder(..., every=num_snapshots(100, 30))``.
 
     A snapshot each ``num_epochs // num_snapshots`` epochs, counted from epoch 0. Because of the rounding that makes
@@ -74,13 +43,14 @@ def num_snapshots(num_epochs: int, num_snapshots: int) -> NumSnapshots:
             expected="1 <= num_snapshots <= num_epochs",
             got=f"num_epochs={num_epochs}, num_snapshots={num_snapshots}",
         )
-    return NumSnapshots(num_epochs, num_snapshots)
+    step_size = num_epochs // num_snapshots
+    return lambda step: step % step_size == 0
 
 
 def as_schedule(every: int | str | Schedule) -> Schedule:
     """Turn the keyword ``every`` of a Recorder into step -> bool."""
     if every == "logarithmic":
-        return Logarithmic()
+        return _is_power_of_two
     if callable(every):
         return every
     try:
@@ -93,7 +63,7 @@ def as_schedule(every: int | str | Schedule) -> Schedule:
             expected='a whole number of steps, "logarithmic", recording.num_snapshots(...) or a function of the step',
             got=repr(every),
         )
-    return EveryNth(n)
+    return lambda step: step % n == 0
 
 
 def as_step(step: object) -> int:

@@ -1,9 +1,9 @@
 """Writing one run: rows first, the counter last, every file at once.
 
-zarr makes the arrays; afterwards only chunk files are written, which for an uncompressed array hold its bytes. That is a
-tenth of the time, and it leaves the order and the atomicity of the writes to this module: a snapshot's rows are complete
-files before `committed` counts them, whenever the process is killed. A run is made under a hidden name and renamed with
-its first snapshot in it, so nobody ever finds half a run.
+zarr makes the arrays; afterwards only chunk files are written, which for an uncompressed array hold its bytes. That
+takes a tenth of the time, and it leaves the order and the atomicity of the writes to this module: a snapshot's rows are
+complete files before `committed` counts them, whenever the process is killed. A run is made under a hidden name and
+renamed with its first snapshot in it, so nobody ever finds half a run.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RunWriter:
         run_id : str or None
             None: ``run-<number>``.
         """
-        _make_root(path)
+        make_root(path)
         with locked(path):  # or a process that tidies up could take the folder for an abandoned one
             _remove_abandoned(path)
             folder = path / f"{_HIDDEN}{uuid.uuid4().hex}"
@@ -107,8 +107,25 @@ class RunWriter:
             last = writer.n_committed - 1
             chunk = folder / STEPS / f"c.{last // _SCALARS_PER_CHUNK}"
             writer.last_step = int(np.frombuffer(chunk.read_bytes(), "<i8")[last % _SCALARS_PER_CHUNK])
-        writer._write_committed(finished=False)
         return writer
+
+    def require_same(self, layout: Layout, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Go on with the run, unless the snapshots are to be of another kind or of other samples."""
+        import zarr
+
+        difference = layout.difference(self.layout)
+        for name in arrays if difference is None else ():
+            if not np.array_equal(zarr.open_array(self._folder / name, mode="r")[...], arrays[name]):
+                difference = (name, "other values", "the recorded ones")
+        if difference is not None:
+            what, here, there = difference
+            raise NetgeomError(
+                f"Run {self.run_id!r} cannot go on: the {what} differ",
+                expected=there,
+                got=here,
+                try_this="the recorder's arguments of the first time, or another run_id",
+            )
+        self._write_committed(finished=False)
 
     def append(self, step: int, rows: Mapping[str, np.ndarray[Any, Any]], metrics: Mapping[str, float]) -> None:
         """Commit one snapshot: when this returns, it survives the end of the process."""
@@ -128,14 +145,14 @@ class RunWriter:
         if self._folder.name.startswith(_HIDDEN):
             self._publish()
 
-    def close(self) -> None:
+    def close(self, *, finished: bool = True) -> None:
         """Cut the arrays to the committed snapshots, say that the run is finished, let go of it; idempotent."""
         if self._closed:
             return
         self._closed = True
         if self._folder.name.startswith(_HIDDEN):
             shutil.rmtree(self._folder, ignore_errors=True)  # nothing was committed
-        else:
+        elif finished:
             for key in (*self.layout.rows, STEPS, *map(metric_key, range(len(self._metrics)))):
                 self._resize(key, self.n_committed)
             self._write_committed(finished=True)
@@ -258,7 +275,7 @@ def _create(group: Any, name: str, shape: tuple[int, ...], chunks: tuple[int, ..
     )
 
 
-def _make_root(path: Path) -> None:
+def make_root(path: Path) -> None:
     """The group of all runs, where there is none yet; a folder with anything else in it is refused."""
     if path.exists() and not (path / "zarr.json").exists():
         foreign = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")] if path.is_dir() else []
