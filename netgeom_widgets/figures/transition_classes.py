@@ -11,7 +11,16 @@ from jaxtyping import Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.transition_plot import ARROW, SMALL, add_caption, fit_range, make_plot, name_ticks, say
+from netgeom_widgets.figures.transition_plot import (
+    ARROW,
+    SMALL,
+    add_caption,
+    fit_range,
+    literal,
+    make_plot,
+    name_ticks,
+    say,
+)
 
 #: Counts are written into the cells up to this many classes.
 WRITTEN = 12
@@ -82,7 +91,7 @@ class ClassesPart:
                 expected="(C, C) counts and C names",
                 got=f"shape {counts.shape}" + ("" if names is None else f", {len(names)} names"),
             )
-        shown = [str(name) for name in (range(n) if names is None else names)]
+        shown = [literal(name) for name in (range(n) if names is None else names)]
         fit_range(self._columns, 0, n)
         fit_range(self._rows, 0, n, flipped=True)
         stayed = np.eye(n, dtype=bool)
@@ -92,7 +101,7 @@ class ClassesPart:
         self._bar.visible = most > 0
         self._image.data = {"image": [np.where(stayed, np.nan, counts).astype(np.float32)], "size": [float(n)]}
         self._names.data, self._counts.data = {"name": shown}, {"count": counts.ravel()}
-        self._texts.data = self._written(counts, stayed) if n <= WRITTEN else dict.fromkeys(self._texts.data, [])
+        self._texts.data = self._written(counts, stayed) if n <= WRITTEN else _empty(self._texts)
         first, last = (f"step {int(step)}" for step in steps)
         for axis, words in ((self.root.yaxis[0], f"class at {first}"), (self.root.xaxis[0], f"class at {last}")):
             name_ticks(axis, np.arange(n) + 0.5, shown)
@@ -101,6 +110,17 @@ class ClassesPart:
         self.root.title.text = f"Class changes from {first} to {last}: {changes:,} of {total:,}"
         quiet = "No sample changed its class." if not changes else ""
         say(self._caption, f"Grey diagonal: {total - changes:,} stayed in their class.", quiet, note)
+
+    def explain(self, text: str) -> None:
+        """Show no counts, but why there are none."""
+        for source in (self._image, self._texts, self._names, self._counts):
+            source.data = _empty(source)
+        self._bar.visible = False
+        for axis in self.root.axis:
+            name_ticks(axis, [], [])
+            axis.axis_label = ""
+        self.root.title.text = "Class changes"
+        say(self._caption, text)
 
     def _written(self, counts: np.ndarray, stayed: np.ndarray) -> dict[str, Any]:
         """Counts above zero in the middle of their cells, dark on light colours and light on dark ones."""
@@ -115,3 +135,7 @@ class ClassesPart:
             "text": [f"{count}" for count in counts[rows, columns].tolist()],
             "colour": np.where(light, "#000000", "#ffffff").tolist(),
         }
+
+
+def _empty(source: ColumnDataSource) -> dict[str, Any]:
+    return {name: [] for name in source.data}

@@ -12,13 +12,14 @@ from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool, Legend, Leg
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.theme import GRID
 from netgeom_widgets.figures.transition_plot import (
-    LINE,
     SMALL,
     StepAxis,
     add_caption,
     fit_range,
     limits,
+    literal,
     make_plot,
     name_ticks,
     say,
@@ -36,6 +37,8 @@ _LOOKS = (
     ("#E69F00", "inverted_triangle", [6, 3]),
     ("#56B4E9", "hex", [2, 2]),
 )
+#: More points than this on a line get smaller marks; pixels of a narrow legend.
+_MANY, _WIDTH = 50, 380
 _SHARES = ("acc", "auc", "f1", "precision", "recall", "score", "iou", "dice", "top1", "top5")
 
 
@@ -72,7 +75,6 @@ class LinesPlot:
             glyph_height=12,
             label_height=12,
             label_standoff=3,
-            ncols=3,
         )
         self.root.add_layout(self._legend, "above")
         self._lines: dict[tuple[int, bool], tuple[GlyphRenderer, GlyphRenderer]] = {}
@@ -91,7 +93,9 @@ class LinesPlot:
                 renderer.visible = key in shown
         for key, curve in shown.items():
             columns = {"x": curve.x, "y": curve.y, "at": curve.at, "name": [curve.name] * len(curve.x)}
-            self._lines[key][0].data_source.data = columns
+            line, dots = self._lines[key]
+            line.data_source.data = columns
+            dots.glyph.size = 5 if len(curve.x) <= _MANY else 2.5
         self._name([(curve, self._lines[key]) for key, curve in shown.items()])
         return [curve.name for curve in curves[len(_LOOKS) :]]
 
@@ -101,12 +105,13 @@ class LinesPlot:
         now = [(item.label.value, item.renderers[0].id) for item in self._legend.items]
         if [(name, pair[0].id) for name, pair in wanted] != now:
             self._legend.items = [LegendItem(label={"value": name}, renderers=list(pair)) for name, pair in wanted]
+            self._legend.ncols = max(1, _WIDTH // max((34 + 6 * len(name) for name, _ in wanted), default=_WIDTH))
         self._legend.visible = bool(wanted)
         left, right = ([curve for curve, _ in shown if curve.right is side] for side in (False, True))
-        self.root.yaxis[0].axis_label = " / ".join(curve.name for curve in left) if 0 < len(left) <= 2 else "share"
+        self.root.yaxis[0].axis_label = _joined(left, "shares")
         self._right_axis.visible = bool(right)
         if right:
-            self._right_axis.axis_label = " / ".join(curve.name for curve in right)
+            self._right_axis.axis_label = _joined(right, "other metrics")
             fit_range(self._right, *limits(*(curve.y for curve in right)), margin=0.05)
 
     def _add_line(self, number: int, right: bool) -> None:
@@ -119,6 +124,10 @@ class LinesPlot:
         self._hover.renderers = [pair[1] for pair in self._lines.values()]
 
 
+def _joined(curves: list[Curve], many: str) -> str:
+    return " / ".join(curve.name for curve in curves) if 0 < len(curves) <= 2 else many
+
+
 class CurvesPart:
     """Churn and metrics under the heat map, on its horizontal axis; ``root`` is the plot."""
 
@@ -129,7 +138,7 @@ class CurvesPart:
         self.root.title.visible = False
         self.root.xaxis.axis_label = "step"
         self._now = Span(
-            location=0, dimension="height", line_color=LINE, line_width=2, line_dash="dashed", visible=False
+            location=0, dimension="height", line_color=GRID, line_width=2, line_dash="dashed", visible=False
         )
         self.root.add_layout(self._now)
         self._caption = add_caption(self.root)
@@ -168,15 +177,17 @@ class CurvesPart:
         for name, values in metrics.items():
             _same_length(name, values, n)
             column = np.asarray(values, dtype=float)
-            curves.append(Curve(str(name), np.arange(n), column, names, right=not is_share(str(name), column)))
+            curves.append(Curve(literal(name), np.arange(n), column, names, right=not is_share(str(name), column)))
         left_out = self._lines.set(curves)
-        say(self._caption, f"Not drawn: {', '.join(left_out)}." if left_out else "")
+        say(self._caption, f"Not drawn: {', '.join(left_out)}." if left_out else "", width=64)
         self.mark(step_index)
 
     def mark(self, step_index: int | None) -> None:
         """Mark one snapshot, or none."""
         there = step_index is not None and 0 <= step_index < len(self.axis.steps)
         self._now.update(location=float(step_index or 0), visible=there)
+        dashed = f" (dashed line: {int(self.axis.steps[step_index or 0])})" if there else ""
+        self.root.xaxis.axis_label = f"step{dashed}"
 
     def on_step(self, act: Callable[[int], None]) -> None:
         """Call with the index of the nearest snapshot when the user taps the curves."""
@@ -248,6 +259,12 @@ class RecurrencePart:
             "Laminarity: share of them in vertical lines, where training stays alike for a while.",
             note,
         )
+
+    def explain(self, text: str) -> None:
+        """Show no measures, but why there are none."""
+        self._lines.set([])
+        self.root.title.text = "Recurrence"
+        say(self._caption, text)
 
 
 def is_share(name: str, values: np.ndarray) -> bool:

@@ -6,17 +6,29 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, Slope
+from bokeh.models import ColumnDataSource, CustomJS, Slope
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
-from netgeom_widgets.figures.transition_marks import PICKED, SampleMarks
-from netgeom_widgets.figures.transition_plot import LINE, add_caption, fit_range, limits, make_plot, say
+from netgeom_widgets.figures.theme import GRID, PICKED
+from netgeom_widgets.figures.transition_marks import SampleMarks
+from netgeom_widgets.figures.transition_plot import add_caption, fit_range, limits, make_plot, say
 
 _TOOLS = ("pan", "wheel_zoom", "reset")
+# One unit across is as long as one unit up, or a turn of the cloud would look like a change of its shape. Runs in the
+# browser, which alone knows the frame; also when new limits come.
+_EQUAL_UNITS = """
+const [w, h] = [plot.inner_width, plot.inner_height]
+if (!(w > 1 && h > 1)) return
+const [x0, x1, y0, y1] = box.data.ends
+const unit = 1.08 * Math.max((x1 - x0) / w, (y1 - y0) / h)
+const set = (range, middle, half) => range.setv({start: middle - half, end: middle + half,
+                                                 reset_start: middle - half, reset_end: middle + half})
+set(plot.x_range, (x0 + x1) / 2, unit * w / 2)
+set(plot.y_range, (y0 + y1) / 2, unit * h / 2)
+"""
 
 
 class SamplesPart:
@@ -28,9 +40,8 @@ class SamplesPart:
         self.root = make_plot(height, tools=_TOOLS, x_range=(0, 1), y_range=(0, 1))
         for axis in (self.root.x_range, self.root.y_range):
             axis.update(reset_start=0, reset_end=1)
-        self.root.add_layout(Slope(gradient=1, y_intercept=0, line_color=LINE, line_dash="dashed", level="underlay"))
-        self._marks = SampleMarks(self.root, [], sprites=sprites, thumbnails=True, texts=texts)
-        self._marks.add_tools()
+        self.root.add_layout(Slope(gradient=1, y_intercept=0, line_color=GRID, line_dash="dashed", level="underlay"))
+        self._marks = SampleMarks(self.root, sprites=sprites, thumbnails=True, texts=texts)
         self._caption = add_caption(self.root)
         self._labels = SampleLabels(None, 0)
 
@@ -67,8 +78,8 @@ class SamplesPart:
         ids, before, after = np.asarray(ids), np.asarray(before, dtype=float), np.asarray(after, dtype=float)
         _same_length(len(ids), before=before, after=after, labels=labels)
         self._labels = _kept(self._labels, labels, len(ids))
-        low, high = limits(before, after)
-        for axis in (self.root.x_range, self.root.y_range):
+        ends = _sample_limits(before, after)
+        for axis, (low, high) in zip((self.root.x_range, self.root.y_range), ends, strict=True):
             fit_range(axis, low, high, margin=0.05)
         change = after - before
         shown = self._marks.set(ids, before, after, labels=self._labels, selection=selection, prominence=np.abs(change))
@@ -86,18 +97,28 @@ class SamplesPart:
             self._caption,
             f"Above the line it rose ({rose:,}), below it fell ({fell:,}).",
             f"{missing:,} samples have no value." if missing else "",
-            f"Thumbnails: the {shown:,} that changed most." if 0 < shown < len(ids) - missing else "",
+            f"Thumbnails: {shown:,} that changed most, where there is room." if 0 < shown < len(ids) - missing else "",
             self._marks.show_legend(self._labels),
+            "The axes show different intervals." if ends[0] != ends[1] else "",
             note,
         )
 
+    def explain(self, text: str) -> None:
+        """Show no sample, but why there is none to show."""
+        nowhere, self._labels = np.empty(0), SampleLabels(None, 0)
+        self._marks.set(np.empty(0, dtype=np.int64), nowhere, nowhere, labels=self._labels)
+        self._marks.show_legend(self._labels)
+        self.root.title.text = "Samples"
+        self.root.xaxis.axis_label = self.root.yaxis.axis_label = ""
+        say(self._caption, text)
+
     def on_lasso(self, act: Callable[[list[int]], None]) -> None:
         """Call with the ids of the samples that the user drew a lasso or box around."""
-        self._marks.add_lasso(act)
+        self._marks.on_lasso(act)
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of a sample that the user taps."""
-        _on_tap(self._marks, act)
+        self._marks.on_sample(act)
 
 
 class ProjectionPart:
@@ -106,11 +127,13 @@ class ProjectionPart:
     def __init__(
         self, height: int = 290, *, sprites: SpriteMarks | None = None, texts: Mapping[int, str] | None = None
     ) -> None:
-        self.root = make_plot(height, tools=_TOOLS, x_range=(0, 1), y_range=(0, 1))
-        for axis in (self.root.x_range, self.root.y_range):
-            axis.update(reset_start=0, reset_end=1)
-        self._marks = SampleMarks(self.root, [], sprites=sprites, thumbnails=False, texts=texts)
-        self._marks.add_tools()
+        self.root = make_plot(height, tools=_TOOLS, x_range=(0, 1), y_range=(0, 1), match_aspect=True)
+        self._box = ColumnDataSource({"ends": []})
+        keep = CustomJS(args={"plot": self.root, "box": self._box}, code=_EQUAL_UNITS)
+        self.root.js_on_change("inner_width", keep)
+        self.root.js_on_change("inner_height", keep)
+        self._box.js_on_change("data", keep)
+        self._marks = SampleMarks(self.root, sprites=sprites, thumbnails=False, texts=texts)
         self._ring = ColumnDataSource({"x": [], "y": []})
         at = {"source": self._ring, "fill_color": None, "size": 20}
         self.root.scatter("x", "y", line_color="#ffffff", line_width=5, **at)
@@ -150,8 +173,10 @@ class ProjectionPart:
         ids, points = np.asarray(ids), np.asarray(points, dtype=float)
         _same_length(len(ids), points=points, labels=labels)
         self._labels = _kept(self._labels, labels, len(ids))
-        fit_range(self.root.x_range, limits[0], limits[1], margin=0.04)
-        fit_range(self.root.y_range, limits[2], limits[3], margin=0.04)
+        if list(limits) != list(self._box.data["ends"]):
+            for axis, (low, high) in zip((self.root.x_range, self.root.y_range), (limits[:2], limits[2:]), strict=True):
+                fit_range(axis, low, high, margin=0.04)
+            self._box.data = {"ends": [float(end) for end in limits]}
         self._marks.set(ids, points[:, 0], points[:, 1], labels=self._labels, selection=selection)
         ring = points[ids == sample] if sample is not None else points[:0]
         self._ring.data = {"x": ring[:, 0], "y": ring[:, 1]}
@@ -166,26 +191,25 @@ class ProjectionPart:
 
     def on_lasso(self, act: Callable[[list[int]], None]) -> None:
         """Call with the ids of the samples that the user drew a lasso or box around."""
-        self._marks.add_lasso(act)
+        self._marks.on_lasso(act)
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of a sample that the user taps."""
-        _on_tap(self._marks, act)
-
-
-def _on_tap(marks: SampleMarks, act: Callable[[int], None]) -> None:
-    def tapped(event: Tap) -> None:
-        sample = marks.at(event)
-        if sample is not None:
-            act(sample)
-
-    marks.plot.on_event(Tap, tapped)
+        self._marks.on_sample(act)
 
 
 def _kept(before: SampleLabels, labels: Any, n: int) -> SampleLabels:
     """The labels drawn last if they are the same, so that nothing of them is sent again."""
     same = (before.labels is None) == (labels is None) and before.n == n
     return before if same and (labels is None or np.array_equal(before.labels, labels)) else SampleLabels(labels, n)
+
+
+def _sample_limits(before: np.ndarray, after: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Limits of both axes: the same ones, unless one of the columns would fill less than a third of them."""
+    both = limits(before, after)
+    own = limits(before), limits(after)
+    filled = min(high - low for low, high in own) / (both[1] - both[0])
+    return (both, both) if filled > 1 / 3 else own
 
 
 def _same_length(n: int, **columns: Any) -> None:

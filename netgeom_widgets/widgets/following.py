@@ -38,6 +38,7 @@ class Following(traitlets.HasTraits):
 
     _watched: Growing | None = None
     _pace = FASTEST
+    _asked = False  # whether Run was pressed since the last look
 
     def _follow(self, recording: Growing) -> None:
         """Look after this recording from now on; nobody else may refresh it."""
@@ -49,6 +50,17 @@ class Following(traitlets.HasTraits):
     def _recording_grew(self) -> None:
         """React to new snapshots; called on the worker's thread."""
         raise NotImplementedError
+
+    def run(self) -> None:
+        """Start a run with the present settings, on all that is recorded by now; see :meth:`AnalysisWidget.run`."""
+        self._asked = True
+        super().run()  # type: ignore[misc]
+
+    def _refresh_if_asked(self) -> None:
+        """Take up new snapshots, followed or not, if this run was asked for; :meth:`_compute` calls it first."""
+        if self._asked and self._watched is not None:
+            self._asked = False
+            self._watched.refresh()
 
     def _start_following(self, _: Any = None) -> None:
         self._pace = FASTEST

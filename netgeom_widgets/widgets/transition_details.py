@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels import transitions
 from netgeom_widgets.kernels.transitions import RecurrenceBands
@@ -80,7 +81,10 @@ class Details:
         missing = self._no_scalar(scalar)
         if missing:
             return missing
-        values = [self._scalar(scalar, t, search.positions) for t in pair]
+        try:
+            values = [self._scalar(scalar, t, search.positions) for t in pair]
+        except NetgeomError as error:  # labels that are no classes of this model
+            return f"No {scalar}: {error}"
         unit = {"entropy": "nats", "margin": "", "loss": "nats"}[scalar]
         return Scatter(ids, values[0], values[1], labels, unit, "")
 

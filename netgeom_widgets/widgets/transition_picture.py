@@ -302,7 +302,7 @@ class PictureMaker:
     ) -> str:
         """What the matrix is of, in words; whatever could not be done as asked is said here."""
         total = len(self.source.ids)
-        words = [] if kind.needs == "predictions" else [str(settings["layer"])]
+        words = [] if kind.needs == "predictions" else [f"layer {settings['layer']}"]
         words.append(f"{chosen:,} of {total:,} samples" if chosen else f"{total:,} samples")
         if kind.needs == "neighbours":
             words.append(f"{settings['metric']} neighbours, k = {used.k}")

@@ -64,6 +64,12 @@ class Source:
     def __init__(self, recording: Any, ids: Any = None) -> None:
         self.recording = _reopened(recording)
         self.has_outputs = _has_outputs(self.recording)
+        if not self.layers:
+            raise NetgeomError(
+                "This recording has neither layers nor outputs.",
+                expected="a run recorded with layers=[...] or outputs=True",
+                got=repr(self.recording),
+            )
         self._finite: dict[str, list[np.ndarray]] = {}
         recorded = np.asarray(self.recording.sample_ids)
         self.rows = np.arange(len(recorded)) if ids is None else _rows_of(ids, recorded)

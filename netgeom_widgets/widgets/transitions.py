@@ -107,7 +107,7 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
             part.on_sample(lambda sample: self._paint(lambda: self._go(sample), "pick"))
         self._offer_choices()
         self.observe(self._hide_idle, ["matrix_kind", "panel"])
-        self.observe(self._selection_changed, "selection")
+        self.observe(self._draw_selected, "selection")
         self._setup_fetching()
         return figure.root
 
@@ -116,6 +116,7 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
         return [self._panel]
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Picture:
+        self._refresh_if_asked()
         return self._maker.picture(settings, self.selection, progress=progress, cancel=cancel, publish=publish)
 
     def _result_of(self, computed: Picture) -> Neighbours:
@@ -190,7 +191,7 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
             self._check_selection({"value": (sample,)})
         return sample
 
-    def _selection_changed(self, _: Any) -> None:
+    def _draw_selected(self, _: Any) -> None:
         if not self._closed and not self._waits_for_run:
             self._run_again()
 
