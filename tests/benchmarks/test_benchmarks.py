@@ -51,6 +51,17 @@ def test_regions_benchmark_runs(tmp_path):
     assert row["regions"] == 7920 and row["net"] in done.stdout
 
 
+def test_transitions_benchmark_runs(tmp_path):
+    script = Path(__file__).with_name("transitions.py")
+    rows = tmp_path / "rows.json"
+    done = subprocess.run(
+        [sys.executable, str(script), "--quick", "--json", str(rows)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr  # it compares what both sides found
+    cases = [row["case"] for row in json.loads(rows.read_text())]
+    assert cases[0] == "search 2000 x 64" and all(case in done.stdout for case in cases)
+
+
 def test_kernel_and_numpy_twin_find_the_same_wide_complex(wide):
     found = partition(wide, Slice.box(-1, 1, -1, 1))
     plain = neuron_by_neuron.partition(*arrays(wide), [[-1, -1], [1, -1], [1, 1], [-1, 1]])
