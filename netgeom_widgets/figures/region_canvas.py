@@ -19,11 +19,11 @@ from bokeh.models import (
 )
 from jaxtyping import Float
 
-from netgeom_widgets.figures.region_colours import PICKED
 from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_plot import SMALL, make_colour_bar, make_plot
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_values import RegionValues
+from netgeom_widgets.figures.theme import PICKED
 
 if TYPE_CHECKING:
     from bokeh.models import ColorMapper

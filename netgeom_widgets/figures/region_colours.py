@@ -10,9 +10,8 @@ from jaxtyping import Float, UInt32
 
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.region_values import RegionValues
+from netgeom_widgets.figures.sample_labels import class_colour
 
-#: Outline of the region picked by the user and of the samples in it.
-PICKED = "#e6007e"
 _NEVER_CUT = "#e4e4e4"
 #: Fills are mixed with white by this much, so that hinge lines, boundary and points stand out from them.
 _FADE = 0.4
@@ -44,11 +43,6 @@ def category_colours(values: RegionValues) -> dict[int, str]:
         lines = layer_colours(max(keys, default=0) + 1)
         return {key: tint(lines[key], 0.55) if key >= 0 else _NEVER_CUT for key in keys}
     return {key: tint(class_colour(key), 0.45) for key in keys}
-
-
-def class_colour(number: int) -> str:
-    """The full colour of a class, as its data points wear it."""
-    return _CLASSES[number % len(_CLASSES)]
 
 
 def colour_mapper(values: RegionValues) -> ColorMapper:
@@ -105,5 +99,4 @@ def _channels(colour: str) -> tuple[int, int, int]:
 
 
 #: Okabe and Ito (2008), darkened where a thin line would vanish on a light fill; black is left to the boundary.
-_CLASSES = palettes.categorical(24)
 _LAYERS = ("#0072b2", "#d55e00", "#00694d", "#a63a79", "#6b4a12", "#3a2a8c", "#5c5c5c")

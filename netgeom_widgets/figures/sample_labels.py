@@ -12,6 +12,7 @@ from jaxtyping import Int
 from netgeom_widgets.figures import palettes
 
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex")
+#: Okabe and Ito's hues, then the same darker and lighter; black is left to lines.
 _COLOURS = palettes.categorical(24)
 
 

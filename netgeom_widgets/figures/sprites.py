@@ -171,18 +171,15 @@ def to_png(pixels: UInt8[np.ndarray, "h w 4"]) -> bytes:
 
 def _filtered(channels: np.ndarray) -> bytes:
     """Scan lines under the filter that packs a sample of them best: none (0), sub (1) or up (2)."""
-    height, width, depth = channels.shape
+    height = len(channels)
 
     def under(number: int, rows: np.ndarray, above: np.ndarray) -> np.ndarray:
-        lines = np.empty((len(rows), 1 + width * depth), dtype=np.uint8)
-        lines[:, 0] = number
         change = rows.copy()
         if number == 1:
             change[:, 1:] -= rows[:, :-1]
         elif number == 2:
             change -= above
-        lines[:, 1:] = change.reshape(len(rows), -1)
-        return lines
+        return np.insert(change.reshape(len(rows), -1), 0, number, axis=1)
 
     above = np.concatenate([np.zeros_like(channels[:1]), channels[:-1]])
     some = slice(0, min(height, 256))
@@ -215,7 +212,7 @@ def _limits(array: np.ndarray) -> tuple[float, float]:
 
 def _tiles(array: np.ndarray, factor: int, black: float, white: float) -> np.ndarray:
     """RGBA tiles of one block of images."""
-    n, height, width, depth = array.shape
+    n, depth = len(array), array.shape[3]
     colours = min(depth, 3)
     values = array.astype(np.float64)
     if factor > 1:

@@ -15,10 +15,16 @@ GRID = "#808080"
 
 GRID_ALPHA = 0.25
 
+PICKED = "#e6007e"
+"""Outline of what the user picked."""
+
 
 def make_groundless(plot: Plot) -> Plot:
     """Make a plot's grounds transparent and its helper lines readable on any ground; returns the plot."""
-    clear: dict[str, Any] = {"background_fill_color": None, "border_fill_color": None, "outline_line_color": GRID}
+    # Clear and not None: without any background BokehJS 3.9 begins no path before it strokes the outline, and
+    # strokes the last path of the picture before along with it.
+    clear: dict[str, Any] = {"background_fill_color": "rgba(0, 0, 0, 0)", "border_fill_color": None}
+    clear["outline_line_color"] = GRID
     plot.update(**clear, outline_line_alpha=0.5)
     for side in (plot.center, plot.left, plot.right, plot.above, plot.below):
         for model in side:

@@ -39,6 +39,8 @@ _LOOKS = (
 )
 #: More points than this on a line get smaller marks; pixels of a narrow legend.
 _MANY, _WIDTH = 50, 380
+#: Says which lines belong to the axis on the right.
+_TO_RIGHT = "\N{BLACK RIGHT-POINTING SMALL TRIANGLE}"
 _SHARES = ("acc", "auc", "f1", "precision", "recall", "score", "iou", "dice", "top1", "top5")
 
 
@@ -71,16 +73,15 @@ class LinesPlot:
             background_fill_alpha=0,
             padding=1,
             margin=0,
-            spacing=10,
+            spacing=6,
             glyph_height=12,
             label_height=12,
             label_standoff=3,
         )
         self.root.add_layout(self._legend, "above")
         self._lines: dict[tuple[int, bool], tuple[GlyphRenderer, GlyphRenderer]] = {}
-        self._hover = HoverTool(
-            renderers=[], tooltips=[(at, "@at"), ("", "@name"), ("", "@y{%.4g}")], formatters={"@y": "printf"}
-        )
+        tips = f"<div>{at} <b>@at</b></div><div>@name <b>@y{{%.4g}}</b></div>"
+        self._hover = HoverTool(renderers=[], tooltips=tips, formatters={"@y": "printf"})
         self.root.add_tools(self._hover)
 
     def set(self, curves: list[Curve]) -> list[str]:
@@ -101,7 +102,7 @@ class LinesPlot:
 
     def _name(self, shown: list[tuple[Curve, tuple[GlyphRenderer, GlyphRenderer]]]) -> None:
         """Legend and axes."""
-        wanted = [(curve.name + (" (right)" if curve.right else ""), pair) for curve, pair in shown]
+        wanted = [(curve.name + f" {_TO_RIGHT}" * curve.right, pair) for curve, pair in shown]
         now = [(item.label.value, item.renderers[0].id) for item in self._legend.items]
         if [(name, pair[0].id) for name, pair in wanted] != now:
             self._legend.items = [LegendItem(label={"value": name}, renderers=list(pair)) for name, pair in wanted]
@@ -111,7 +112,7 @@ class LinesPlot:
         self.root.yaxis[0].axis_label = _joined(left, "shares")
         self._right_axis.visible = bool(right)
         if right:
-            self._right_axis.axis_label = _joined(right, "other metrics")
+            self._right_axis.axis_label = f"{_TO_RIGHT} {_joined(right, 'other metrics')}"
             fit_range(self._right, *limits(*(curve.y for curve in right)), margin=0.05)
 
     def _add_line(self, number: int, right: bool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,44 +16,55 @@ from jaxtyping import Bool, Float, Int
 
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
+from netgeom_widgets.figures.theme import PICKED
 from netgeom_widgets.figures.transition_plot import LEGEND_ENTRIES, KeyLegend
 
-PICKED = "#e6007e"
-#: Thumbnails in one plot at most; more of them would hide each other.
-THUMBNAILS = 300
-#: More samples than this are drawn with smaller dots.
-_CROWD = 800
-_REACH = 14  # pixels from a mark at which a tap still means it
-_FRAME = (400.0, 200.0)  # pixels, until a browser has drawn the plot
-_PICTURE = '<img src="@tile{picture}" width="72" style="image-rendering: pixelated; float: left; margin: 2px 8px 2px 0" alt="">'
+#: Thumbnails in one plot at most, and pixels of one with its frame.
+_THUMBNAILS = 200
+_SIDE, _FRAMED = 20.0, 24.0
+#: More samples than this are drawn as smaller dots, more picked ones than that with thinner outlines.
+_CROWD, _PICKED_CROWD = 800, 80
+#: A tap within this many pixels of a mark means it.
+_REACH = 14.0
+#: Pixels of a frame that no browser has drawn yet.
+_NARROW = (400.0, 190.0)
+_PICTURE = '<img src="@tile{picture}" width="72" alt="" style="image-rendering: pixelated; align-self: start">'
+_BOX = '<div style="display: flex; gap: 8px; max-width: 380px">{}<div style="white-space: nowrap">{}</div></div>'
+_TEXT = '<div style="white-space: normal; max-width: 260px; overflow-wrap: anywhere">@text</div>'
+_NO_COLOUR = "#bbbbbb"  # samples without labels
 
 
 def hover_html(facts: Iterable[tuple[str, str]], pictures: bool) -> str:
-    """A hover box: thumbnail, then a line per fact; values reach it by columns only, so they are escaped."""
-    lines = "".join(f"<div>{name} <b>{value}</b></div>" for name, value in facts)
-    return f'<div style="max-width: 300px">{_PICTURE if pictures else ""}{lines}<div>@text</div></div>'
+    """A hover box: thumbnail, then a line per (words, column template); values come by columns, which are escaped."""
+    lines = "".join(f"<div>{_literal(name)} <b>{value}</b></div>" for name, value in facts)
+    return _BOX.format(_PICTURE if pictures else "", lines + _TEXT)
 
 
-def nearest(plot: figure, x: Any, y: Any, event: Tap, reach: float = _REACH) -> int | None:
-    """Row of the mark nearest to a tap, or None if all are farther than `reach` pixels."""
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+def _literal(words: str) -> str:
+    """Words that neither HTML nor Bokeh's templates read anything into."""
+    return escape(words).replace("@", "&#64;").replace("$", "&#36;")
+
+
+def nearest(plot: figure, x: Any, y: Any, event: Tap) -> int | None:
+    """Row of the mark nearest to a tap, or None if all are too far."""
     if event.x is None or event.y is None or not len(x):
         return None
-    across, down = (
-        size / abs(r.end - r.start) for size, r in zip(_frame(plot), (plot.x_range, plot.y_range), strict=True)
-    )
-    far = np.hypot((x - event.x) * across, (y - event.y) * down)
+    across, down = pixels_per_unit(plot)
+    far = np.hypot((np.asarray(x, dtype=float) - event.x) * across, (np.asarray(y, dtype=float) - event.y) * down)
     far = np.where(np.isfinite(far), far, np.inf)
     row = len(far) - 1 - int(np.argmin(far[::-1]))  # of equally near ones the last, which is drawn on top
-    return row if far[row] <= reach else None
+    return row if far[row] <= _REACH else None
 
 
-def _frame(plot: figure) -> tuple[float, float]:
+def pixels_per_unit(plot: figure) -> tuple[float, float]:
+    """Pixels of a unit across and up, as the browser said last how large the frame is."""
     try:
-        width, height = plot.inner_width, plot.inner_height
+        drawn = (plot.inner_width, plot.inner_height)
     except UnsetValueError:
-        return _FRAME
-    return (width, height) if width > 1 and height > 1 else _FRAME
+        drawn = (0, 0)
+    sizes = drawn if min(drawn) > 1 else _NARROW
+    across, up = (size / abs(r.end - r.start) for size, r in zip(sizes, (plot.x_range, plot.y_range), strict=True))
+    return (min(across, up),) * 2 if plot.match_aspect else (across, up)
 
 
 class SampleMarks:
@@ -60,33 +73,23 @@ class SampleMarks:
     Parameters
     ----------
     plot : figure
-    facts : sequence of (name, template)
-        Lines of the hover box.
     sprites : SpriteMarks, optional
         Thumbnails for the hover boxes.
     thumbnails : bool
         Whether thumbnails are marks, too.
     texts : mapping of sample id to str, optional
-        Further words for the hover box.
+        Further words for the hover boxes.
     """
 
     def __init__(
-        self,
-        plot: figure,
-        facts: Iterable[tuple[str, str]],
-        *,
-        sprites: SpriteMarks | None,
-        thumbnails: bool,
-        texts: Mapping[int, str] | None,
-        extra: tuple[str, ...] = (),
+        self, plot: figure, *, sprites: SpriteMarks | None, thumbnails: bool, texts: Mapping[int, str] | None
     ) -> None:
-        self.plot, self.texts = plot, texts or {}
-        self._sprites = sprites
+        self.plot, self._texts, self._sprites = plot, texts or {}, sprites
         self._ids = np.empty(0, dtype=np.int64)
         self._key: tuple[Any, ...] = ()
-        names = ("x", "y", "id", "label", "text", "tile", "fill", "marker", "size", "edge", "edge_width", *extra)
+        names = ("x", "y", "id", "label", "text", "tile", "fill", "marker", "size", "edge", "edge_width")
         self.source = ColumnDataSource({name: [] for name in names})
-        self.dots = plot.scatter(
+        self._dots = plot.scatter(
             "x",
             "y",
             source=self.source,
@@ -98,34 +101,29 @@ class SampleMarks:
             line_width="edge_width",
         )
         # Selection is drawn by the columns: Bokeh's own way fades everything that is not selected.
-        self.dots.nonselection_glyph = self.dots.selection_glyph = self.dots.glyph
+        self._dots.nonselection_glyph = self._dots.selection_glyph = self._dots.glyph
         self._thumbs: ColumnDataSource | None = None
         if sprites is not None and thumbnails:
             self._thumbs = ColumnDataSource({"x": [], "y": [], "tile": []})
-            self._side = 20.0
-            sprites.add(plot, self._thumbs, self._side)
-        self.legend = KeyLegend(plot)
-        self._hover(facts)
-
-    def _hover(self, facts: Iterable[tuple[str, str]]) -> None:
-        formatters: dict[str, Any] = {}
-        if self._sprites is not None:
-            formatters["@tile"] = self._sprites.hover()
-        self.hover = HoverTool(renderers=[self.dots], formatters=formatters, tooltips="")
-        self.plot.add_tools(self.hover)
-        self.tell(facts)
+            sprites.add(plot, self._thumbs, _SIDE)
+        self._legend = KeyLegend(plot)
+        self._pictures = {"@tile": sprites.hover()} if sprites is not None else {}
+        self._hover = HoverTool(renderers=[self._dots], tooltips="", formatters=self._pictures)
+        # Only at the end of a stroke: on its way, samples drawn anew would arrive among selections of their old rows.
+        lasso, box = (tool(renderers=[self._dots], continuous=False) for tool in (LassoSelectTool, BoxSelectTool))
+        plot.add_tools(self._hover, lasso, box)
+        plot.toolbar.active_drag = lasso
 
     def tell(self, facts: Iterable[tuple[str, str]]) -> None:
-        """Lines of the hover box: (words of ours, column template)."""
+        """Lines of the hover box: (words, column template)."""
         facts = list(facts)
-        self.hover.formatters = {
-            **{k: v for k, v in self.hover.formatters.items() if k == "@tile"},
-            **{text.split("{")[0]: "printf" for _, text in facts if "{%" in text},
-        }
-        self.hover.tooltips = hover_html(facts, self._sprites is not None)
+        html = hover_html(facts, bool(self._pictures))
+        if html != self._hover.tooltips:
+            printf = {text.split("{")[0]: "printf" for _, text in facts if "{%" in text}
+            self._hover.update(tooltips=html, formatters={**self._pictures, **printf})
 
-    def add_lasso(self, act: Callable[[list[int]], None]) -> None:
-        """Add lasso and box; call with the ids of the samples drawn around."""
+    def on_lasso(self, act: Callable[[list[int]], None]) -> None:
+        """Call with the ids of the samples drawn around."""
 
         def changed(attr: str, old: Any, new: list[int]) -> None:
             if new:  # emptied when the samples are drawn again
@@ -133,16 +131,15 @@ class SampleMarks:
 
         self.source.selected.on_change("indices", changed)
 
-    def add_tools(self) -> None:
-        """Lasso and box; they tell only at the end of a stroke."""
-        lasso = LassoSelectTool(renderers=[self.dots], continuous=False)
-        self.plot.add_tools(lasso, BoxSelectTool(renderers=[self.dots], continuous=False))
-        self.plot.toolbar.active_drag = lasso
+    def on_sample(self, act: Callable[[int], None]) -> None:
+        """Call with the id of a sample that is tapped."""
 
-    def at(self, event: Tap) -> int | None:
-        """Id of the sample a tap means."""
-        row = nearest(self.plot, self.source.data["x"], self.source.data["y"], event)
-        return None if row is None else int(self._ids[row])
+        def tapped(event: Tap) -> None:
+            row = nearest(self.plot, self.source.data["x"], self.source.data["y"], event)
+            if row is not None:
+                act(int(self._ids[row]))
+
+        self.plot.on_event(Tap, tapped)
 
     def set(
         self,
@@ -153,7 +150,6 @@ class SampleMarks:
         labels: SampleLabels,
         selection: Iterable[int] = (),
         prominence: Float[np.ndarray, " N"] | None = None,
-        **extra: Any,
     ) -> int:
         """Draw samples; where only places changed since the last call, only those are sent.
 
@@ -161,54 +157,71 @@ class SampleMarks:
         """
         picked = np.isin(ids, np.fromiter(selection, dtype=np.int64))
         rank = np.zeros(len(ids)) if prominence is None else np.nan_to_num(prominence, nan=-np.inf)
-        front = np.lexsort((rank, picked)) if self._thumbs is not None else np.lexsort((np.arange(len(ids)), picked))
+        front = np.lexsort((rank, picked))
         thumbs = self._set_thumbs(ids, x, y, front)
-        key = (ids.tobytes(), front.tobytes(), picked.tobytes(), thumbs.tobytes(), id(labels.labels))
-        places = {"x": x[front], "y": y[front], **{name: column[front] for name, column in extra.items()}}
+        key = (ids.tobytes(), front.tobytes(), picked.tobytes(), thumbs.tobytes(), id(labels))
+        places = {"x": x[front], "y": y[front]}
         if key == self._key:
             self.source.data.update(places)
         else:
             self._key, self._ids = key, ids[front]
             if self.source.selected.indices:
                 self.source.selected.indices = []
-            self.source.data = {**places, **self._looks(front, picked, thumbs, labels)}
+            self.source.data = {**places, **self._looks(front, picked[front], thumbs[front], labels)}
         return int(thumbs.sum())
 
     def _set_thumbs(self, ids: np.ndarray, x: np.ndarray, y: np.ndarray, front: np.ndarray) -> Bool[np.ndarray, " N"]:
-        """Draw the thumbnails of the foremost samples; which those are."""
+        """Draw thumbnails of the foremost samples where they do not hide each other; which those are."""
         shown = np.zeros(len(ids), dtype=bool)
         if self._thumbs is None or self._sprites is None:
             return shown
         tiles = np.array(self._sprites.sprites.places(ids), dtype=np.int32)
-        rows = front[(tiles[front] >= 0) & np.isfinite(x[front]) & np.isfinite(y[front])][-THUMBNAILS:]
+        across, up = (places * unit for places, unit in zip((x, y), pixels_per_unit(self.plot), strict=True))
+        usable = front[(tiles[front] >= 0) & np.isfinite(x[front]) & np.isfinite(y[front])]
+        rows = usable[::-1][_apart(across[usable[::-1]], up[usable[::-1]])][::-1]
         shown[rows] = True
         self._thumbs.data = {"x": x[rows], "y": y[rows], "tile": tiles[rows]}
         return shown
 
     def _looks(self, front: np.ndarray, picked: np.ndarray, thumbs: np.ndarray, labels: SampleLabels) -> dict[str, Any]:
+        """Columns but for the places; all arguments in drawing order."""
         ids, rows = self._ids.tolist(), front.tolist()
-        small = len(ids) > _CROWD
-        crowded = int(picked.sum()) > _CROWD / 10
-        size = np.where(thumbs, self._side + 5 if thumbs.any() else 0, 4.5 if small else 7.0)
-        size = size + np.where(picked & ~thumbs, 1.0 if crowded else 3.0, 0.0)
-        width = np.where(picked, 1.2 if crowded else 2.5, np.where(thumbs, 0.0, 0.5))
+        crowded = int(picked.sum()) > _PICKED_CROWD
+        size = np.where(thumbs, _FRAMED, 4.5 if len(ids) > _CROWD else 7.0)
+        width = np.where(thumbs, 0.0, 0.5)
         tiles = [-1] * len(ids) if self._sprites is None else self._sprites.sprites.places(ids)
-        unlabelled = labels.labels is None
+        plain = labels.labels is None
         return {
             "id": self._ids,
             "label": [labels.names[row] for row in rows],
-            "text": [str(self.texts.get(sample, "")) for sample in ids],
+            "text": [str(self._texts.get(sample, "")) for sample in ids],
             "tile": np.array(tiles, dtype=np.int32),
-            "fill": ["#bbbbbb" if unlabelled else labels.colours[row] for row in rows],
-            "marker": ["square" if thumbs[row] else labels.markers[row] for row in rows],
-            "size": size[front],
-            "edge": [PICKED if picked[row] else "#404040" for row in rows],
-            "edge_width": width[front],
+            "fill": [_NO_COLOUR if plain else labels.colours[row] for row in rows],
+            "marker": ["square" if thumb else labels.markers[row] for thumb, row in zip(thumbs, rows, strict=True)],
+            "size": size + np.where(picked & ~thumbs, 1.0 if crowded else 3.0, 0.0),
+            "edge": [PICKED if one else "#404040" for one in picked],
+            "edge_width": np.where(picked, 1.2 if crowded else 2.5, width),
         }
 
     def show_legend(self, labels: SampleLabels) -> str:
         """The labels' colours and shapes, if there are few; a remark if there are many."""
         entries = labels.legend
-        self.legend.set(entries if len(entries) <= LEGEND_ENTRIES else [])
         many = len(entries) > LEGEND_ENTRIES
-        return f"{len(entries)} labels: point at a sample to read its label." if many else ""
+        self._legend.set([] if many else entries)
+        return f"{len(entries)} labels: point at a sample to read its own." if many else ""
+
+
+def _apart(x: np.ndarray, y: np.ndarray) -> list[int]:
+    """Of marks at these pixels, first come first served, those that keep clear of each other."""
+    kept: list[int] = []
+    cells: dict[tuple[int, int], tuple[float, float]] = {}  # one mark in a cell: they are a cell's side apart
+    for row, (across, up) in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
+        column, line = math.floor(across / _FRAMED), math.floor(up / _FRAMED)
+        around = [cells.get((column + i, line + j)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        if any(one and abs(one[0] - across) < _FRAMED and abs(one[1] - up) < _FRAMED for one in around):
+            continue
+        kept.append(row)
+        cells[column, line] = (across, up)
+        if len(kept) == _THUMBNAILS:
+            break
+    return kept

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
+from netgeom_widgets.figures.theme import PICKED
 from netgeom_widgets.figures.transition_plot import (
     SMALL,
     StepAxis,
@@ -31,9 +32,6 @@ from netgeom_widgets.figures.transition_plot import (
     number,
     say,
 )
-
-#: Outline of the pinned cell, as other marks of what the user picked.
-PICKED = "#e6007e"
 
 _NAME_OF = """
 const cell = Math.floor(value - home.reset_start)
@@ -136,6 +134,7 @@ class MatrixPart:
         low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
         palette = palettes.VIRIDIS[::-1] if similarity else palettes.VIRIDIS
         self._mapper.update(palette=list(palette), low=low, high=high)
+        self._bar.visible = bool(np.isfinite(values).any())
         self.pin(self.cell)
 
     def pin(self, cell: tuple[int, int] | None) -> None:

@@ -11,8 +11,9 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
-from netgeom_widgets.figures.transition_marks import PICKED, hover_html, nearest
-from netgeom_widgets.figures.transition_plot import KeyLegend, add_caption, fit_range, make_plot, say
+from netgeom_widgets.figures.theme import PICKED
+from netgeom_widgets.figures.transition_marks import hover_html, nearest
+from netgeom_widgets.figures.transition_plot import KeyLegend, add_caption, fit_range, literal, make_plot, say
 
 #: Colour and sign of each status; the sign is drawn at the corner of the mark.
 LOOKS = {"kept": ("#0072B2", "circle"), "lost": ("#D55E00", "x"), "gained": ("#009E73", "cross")}
@@ -50,7 +51,7 @@ class NeighboursPart:
         self._marks = ColumnDataSource({name: [] for name in columns})
         self._links = ColumnDataSource({"x0": [], "y0": [], "x1": [], "y1": []})
         self._signs = {status: ColumnDataSource({"x": [], "y": []}) for status in ("lost", "gained")}
-        plot.segment("x0", "y0", "x1", "y1", source=self._links, line_color=LOOKS["kept"][0], line_alpha=0.6)
+        plot.segment("x0", "y0", "x1", "y1", source=self._links, line_color="#56A0D0")
         frame = {"fill_color": "colour", "line_color": "colour", "size": "size", "marker": "square"}
         if self._sprites is None:
             frame |= {"marker": "circle"}
@@ -65,7 +66,7 @@ class NeighboursPart:
         facts = [
             ("sample", "@id"),
             ("label", "@label"),
-            ("@status, neighbour", "@rank"),
+            ("neighbour number", "@rank, @status"),
             ("distance", "@distance{%.4g}"),
         ]
         formatters: dict[str, Any] = {"@distance": "printf"}
@@ -134,7 +135,7 @@ class NeighboursPart:
         marker = "square" if self._sprites is not None else "circle"
         signs = {"kept": marker, "lost": LOOKS["lost"][1], "gained": LOOKS["gained"][1]}
         self._legend.set([(f"{n} {status}", LOOKS[status][0], signs[status]) for status, n in counts.items()])
-        name = f"sample {sample_id}" + (f" (label {known[sample_id]})" if sample_id in known else "")
+        name = f"sample {sample_id}" + (f" (label {literal(known[sample_id])})" if sample_id in known else "")
         self.root.title.text = f"Neighbours of {name}"
         for axis in self.root.axis:
             axis.visible = True

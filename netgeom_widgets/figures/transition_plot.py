@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from netgeom_widgets.figures.theme import make_groundless
+from netgeom_widgets.figures.theme import GRID, make_groundless
 
 SMALL = "11px"
-LINE = "#808080"
-"""Helper lines and neutral marks: seen on light and on dark ground."""
 ARROW = "\N{RIGHTWARDS ARROW}"
+#: Markers that have no inside.
+_STROKES = ("x", "cross")
 #: More entries than this make a legend longer than its plot.
 LEGEND_ENTRIES = 12
 
@@ -55,6 +56,8 @@ def style_axis(axis: LinearAxis) -> None:
         axis_label_text_font_style="normal",
         major_label_text_font_size="10px",
         axis_label_standoff=3,
+        axis_line_color=GRID,
+        major_tick_line_color=GRID,
         major_tick_in=0,
         major_tick_out=4,
     )
@@ -80,15 +83,23 @@ def number(value: float) -> str:
     return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
+def literal(text: Any) -> str:
+    """A user's words on a canvas, where BokehJS would fetch a typesetter for the delimiters of formulas."""
+    return str(text).replace("$$", "$\u200b$").replace("\\(", "\\\u200b(").replace("\\[", "\\\u200b[")
+
+
 def step_names(steps: Sequence[int] | np.ndarray) -> list[str]:
-    """Snapshots by their step numbers."""
-    return [str(int(step)) for step in np.asarray(steps).tolist()]
+    """Snapshots by their step numbers, in thousands (k) where all are whole and long."""
+    numbers = [int(step) for step in np.asarray(steps).tolist()]
+    if max(numbers, default=0) >= 10_000 and all(step % 1000 == 0 for step in numbers):
+        return [f"{step // 1000}k" if step else "0" for step in numbers]
+    return [str(step) for step in numbers]
 
 
 def transition_names(steps: Sequence[int] | np.ndarray) -> list[str]:
     """Transitions by the steps they lead from and to."""
     names = step_names(steps)
-    return [f"{before}{ARROW}{after}" for before, after in zip(names, names[1:], strict=False)]
+    return [f"{before}{ARROW}{after}" for before, after in pairwise(names)]
 
 
 def name_ticks(axis: LinearAxis, places: Sequence[float] | np.ndarray, names: Sequence[str]) -> None:
@@ -192,8 +203,8 @@ class KeyLegend:
         items = []
         for name, colour, marker in entries:
             # A glyph at no point: it exists for its entry only.
-            stroke = colour if marker in ("x", "cross", "dash") else LINE
-            look = {"marker": marker, "size": 10, "fill_color": colour, "line_color": stroke, "line_width": 1.5}
+            stroke = {"line_color": colour, "line_width": 2} if marker in _STROKES else {"line_color": None}
+            look = {"marker": marker, "size": 11, "fill_color": colour, **stroke}
             sign = self._plot.scatter([np.nan], [np.nan], **look)
             items.append(LegendItem(label={"value": name}, renderers=[sign]))
         self._legend.items = items

@@ -25,7 +25,8 @@ PANELS: tuple[Panel, ...] = ("samples", "classes", "projection", "recurrence")
 
 #: Side borders of matrix and curves, wide enough for a colour bar or a second axis, so that their frames line up.
 _LEFT, _RIGHT = 74, 86
-_LEFT_WIDTH = 520  # pixels of the left column at most, where the matrix is square
+#: Pixels of the left column at most, where the matrix is square, and of either column at least.
+_LEFT_WIDTH, _LEAST_WIDTH = 520, 340
 _CURVES = 160
 # Beside each other where both columns have room, else one under the other.
 _WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
@@ -70,14 +71,9 @@ class TransitionFigure:
             "samples": self.samples, "classes": self.classes, "projection": self.projection,
             "recurrence": self.recurrence,
         }  # fmt: skip
-        left = Column(self.matrix.root, self.curves.root, sizing_mode="stretch_width", spacing=0)
-        right = Column(
-            *(part.root for part in self._slots.values()), self.neighbours.root, sizing_mode="stretch_width", spacing=6
-        )
-        left.stylesheets = [
-            InlineStyleSheet(css=f":host {{ flex: 1 1 380px !important; max-width: {_LEFT_WIDTH}px; }}")
-        ]
-        right.stylesheets = [InlineStyleSheet(css=":host { flex: 1 1 380px !important; }")]
+        sizes: dict[str, Any] = {"sizing_mode": "stretch_width", "min_width": _LEAST_WIDTH}
+        left = Column(self.matrix.root, self.curves.root, max_width=_LEFT_WIDTH, spacing=0, **sizes)
+        right = Column(*(part.root for part in self._slots.values()), self.neighbours.root, spacing=6, **sizes)
         self.root = Row(left, right, sizing_mode="stretch_width", spacing=8, stylesheets=[InlineStyleSheet(css=_WRAP)])
         self.show("samples")
 
@@ -143,4 +139,4 @@ def heat_map(
         parts.append(curves.root)
     for plot in parts:
         plot.update(min_border_left=_LEFT, min_border_right=_RIGHT)
-    return Column(*parts, sizing_mode="stretch_width", max_width=_LEFT_WIDTH + 80)
+    return Column(*parts, sizing_mode="stretch_width", max_width=_LEFT_WIDTH)

@@ -361,14 +361,14 @@ def test_a_crowd_of_picked_samples_hides_nothing_and_keeps_its_distances():
 def test_labels_may_be_any_values(one_output):
     points = np.zeros((3, 2))
     samples = SliceSamples(points, np.zeros(3), 1.0, ["<b>cat</b>", "dog", "dog"])
-    assert samples.kinds.tolist() == [0, 1, 1] and [name for name, *_ in samples.legend] == [
+    assert samples.looks.kinds.tolist() == [0, 1, 1] and [name for name, *_ in samples.legend] == [
         "label <b>cat</b>",
         "label dog",
     ]
     figure = RegionFigure(one_output.domain, samples)
     figure.draw(RegionScene.of(one_output))
     validated(figure)
-    assert SliceSamples(points, np.zeros(3), 1.0, [-1.5, 2.0, 2.0]).kinds.tolist() == [0, 1, 1]
+    assert SliceSamples(points, np.zeros(3), 1.0, [-1.5, 2.0, 2.0]).looks.kinds.tolist() == [0, 1, 1]
 
 
 def test_a_legend_has_as_many_columns_as_fit_a_narrow_cell():

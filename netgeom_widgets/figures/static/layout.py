@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bokeh.models import (
@@ -84,13 +85,24 @@ def natural_width(model: Any) -> float:
     raise unknown("layout or control", model)
 
 
-def _share(naturals: list[float], wide: list[bool], total: float) -> list[float]:
-    """Widths that add up to `total`: flexible ones take what is left, without any all are scaled."""
+def _share(naturals: list[float], wide: list[bool], total: float, most: list[float] | None = None) -> list[float]:
+    """Widths that add up to `total`: flexible ones take what is left, up to `most`; without any all are scaled."""
+    over = [at for at, limit in enumerate(most or []) if wide[at] and limit < _even(naturals, wide, total)]
+    if over:
+        naturals = [most[at] if most and at in over else size for at, size in enumerate(naturals)]
+        wide = [flexible and at not in over for at, flexible in enumerate(wide)]
+        if not any(wide) and sum(naturals) <= total:
+            return naturals
     left = total - sum(size for size, flexible in zip(naturals, wide, strict=True) if not flexible)
     if any(wide) and left > 40 * sum(wide):
         return [left / sum(wide) if flexible else size for size, flexible in zip(naturals, wide, strict=True)]
     scale = total / sum(naturals) if sum(naturals) else 1.0
     return [size * scale for size in naturals]
+
+
+def _even(naturals: list[float], wide: list[bool], total: float) -> float:
+    """Equal part of each flexible child in what the others leave."""
+    return (total - sum(size for size, flexible in zip(naturals, wide, strict=True) if not flexible)) / sum(wide)
 
 
 def _grid_widths(grid: Any, total: float | None) -> list[float]:
@@ -109,7 +121,8 @@ def _grid_widths(grid: Any, total: float | None) -> list[float]:
 def _row_widths(row: Any, total: float) -> list[float]:
     children = _children(row)
     room = total - row.spacing * max(len(children) - 1, 0)
-    return _share([natural_width(child) for child in children], [is_wide(child) for child in children], room)
+    most = [math.inf if child.max_width is None else float(child.max_width) for child in children]
+    return _share([natural_width(child) for child in children], [is_wide(child) for child in children], room, most)
 
 
 def height_at(model: Any, width: float) -> float:
