@@ -63,11 +63,16 @@ class ParameterRows:
         self.projection = str(option) if isinstance(option, Projected) else ""
         self._project = GaussianProjection(option.dimensions, option.seed) if isinstance(option, Projected) else None
         named = dict(model.named_parameters())
-        if isinstance(option, str):
-            option = [option]
         if isinstance(option, bool | Projected):
             chosen = named if option else {}
+        elif not isinstance(option, str | Sequence):
+            raise NetgeomError(
+                "parameters is not understood",
+                expected="True, False, names or patterns, or recording.projected(...)",
+                got=repr(option),
+            )
         else:
+            option = [option] if isinstance(option, str) else option
             chosen = {name: named[name] for name in matching_names(list(option), list(named), "parameter")}
         self._names = list(chosen)
         self._buffer_names = [name for name, _ in model.named_buffers()] if self.whole_model else []

@@ -120,7 +120,7 @@ class RunWriter:
         if difference is not None:
             what, here, there = difference
             raise NetgeomError(
-                f"Run {self.run_id!r} cannot go on: the {what} differ",
+                f"Run {self.run_id!r} cannot go on: not the same {what}",
                 expected=there,
                 got=here,
                 try_this="the recorder's arguments of the first time, or another run_id",
