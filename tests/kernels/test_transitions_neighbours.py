@@ -9,6 +9,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Cancelled, Progress
@@ -288,6 +289,7 @@ def test_a_search_in_one_snapshot_can_be_cancelled(monkeypatch):
 def test_two_threads_at_once():
     x = blobs(300, 8)[None]
     expected = nearest_neighbours(x, 9).ids.tobytes()
+    before = [pool["num_threads"] for pool in threadpool_info()]
     found: list[bytes] = []
     threads = [threading.Thread(target=lambda: found.append(nearest_neighbours(x, 9).ids.tobytes())) for _ in range(4)]
     for thread in threads:
@@ -295,6 +297,7 @@ def test_two_threads_at_once():
     for thread in threads:
         thread.join()
     assert found == [expected] * 4
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
 
 
 # ------------------------------------------------------------------------------------------------------- the result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int32, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
@@ -15,7 +15,7 @@ from netgeom_widgets.kernels.transitions.inputs import as_array, as_count, as_la
 
 def class_transitions(
     predictions: Any, n_classes: int | None = None, *, samples: Any = None
-) -> Int64[ndarray, "transitions C C"]:
+) -> Int32[ndarray, "transitions C C"]:
     """How many samples went from class c to class c' in each transition (Ferreira et al. 2022).
 
     Parameters
@@ -29,7 +29,7 @@ def class_transitions(
 
     Returns
     -------
-    (T - 1, C, C) int64
+    (T - 1, C, C) int32
         Row the class before, column the class after; each matrix sums to the number of samples.
 
     Raises
@@ -48,8 +48,8 @@ def class_transitions(
     n = largest + 1 if n_classes is None else as_count(n_classes, 1, 1 << 20, "n_classes")
     if largest >= n:
         raise NetgeomError("A class is beyond n_classes", expected=f"0 to {n - 1}", got=f"{largest}")
-    require_memory(8 * (len(classes) - 1) * n**2, f"Transition counts of {n:,} classes", "fewer snapshots or classes")
-    counts = np.empty((len(classes) - 1, n, n), dtype=np.int64)
+    require_memory(4 * (len(classes) - 1) * n**2, f"Transition counts of {n:,} classes", "fewer snapshots or classes")
+    counts = np.empty((len(classes) - 1, n, n), dtype=np.int32)
     for t in range(len(counts)):
         counts[t] = np.bincount(classes[t] * n + classes[t + 1], minlength=n * n).reshape(n, n)
     return counts
@@ -86,8 +86,7 @@ def class_transition_distance(counts: Any) -> Float64[ndarray, "transitions tran
             expected="(T - 1, C, C) whole numbers, not negative",
             got=f"shape {array.shape}, dtype {array.dtype}",
         )
-    changed = array[:, ~np.eye(array.shape[1], dtype=bool)]
-    changed = changed[:, changed.any(0)].astype(np.int64)
+    changed = array[:, array.any(0) & ~np.eye(array.shape[1], dtype=bool)].astype(np.int64)
     distance = np.zeros((len(array), len(array)))
     for a in range(len(array)):
         difference = np.abs(changed[a] - changed[a:]).sum(1)

@@ -17,7 +17,7 @@ from jaxtyping import Float64, Int32, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_executor, as_progress
+from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_executor, as_progress, single_blas_threads
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.transitions.inputs import Snapshots, as_choice, as_count, as_rows
 from netgeom_widgets.kernels.transitions.search import METRICS, nearest
@@ -231,9 +231,12 @@ def _search(reader: Snapshots, k: int, metric: str, progress: Progress, cancel: 
     require_memory(3 * 8 * reader.n_samples * reader.n_features, "One snapshot in float64", _FEWER)
     ids, distances = np.empty(shape, dtype=np.int32), np.empty(shape)
     progress.update(0, len(reader), "nearest neighbours")
-    for t, (found, at) in enumerate(_results(reader, k, metric, cancel, executor)):
-        ids[t], distances[t] = found, at
-        progress.update(t + 1)
+    # scikit-learn sets the number of BLAS threads and puts it back in every call; two searches at once would put back
+    # each other's. Within this block it finds the same number each time.
+    with single_blas_threads():
+        for t, (found, at) in enumerate(_results(reader, k, metric, cancel, executor)):
+            ids[t], distances[t] = found, at
+            progress.update(t + 1)
     return Neighbours(ids, distances, metric, reader.rows, _versions())
 
 
@@ -251,13 +254,19 @@ def _results(
         while True:
             cancel.checkpoint()
             for x in itertools.islice(snapshots, _IN_FLIGHT - len(waiting)):
-                waiting.append(pool.submit(nearest, x, k, metric))
+                waiting.append(pool.submit(_task, x, k, metric))
             if not waiting:
                 return
             yield waiting.popleft().result()
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _task(x: Float64[ndarray, "N D"], k: int, metric: str) -> tuple[ndarray, ndarray]:
+    """One snapshot on an executor, perhaps in another process."""
+    with single_blas_threads():
+        return nearest(x, k, metric)
 
 
 def _versions() -> dict[str, str]:
