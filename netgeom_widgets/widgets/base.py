@@ -11,6 +11,7 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.widgets.comms import hear_beside_cells
 from netgeom_widgets.widgets.controls import close_tree
 from netgeom_widgets.widgets.frame import WRAP, Frame
 from netgeom_widgets.widgets.outputs import Outputs
@@ -139,6 +140,7 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         self.add_class("netgeom-widget")
         # What a run says stands beside the buttons that start it: under the figure it is often out of sight.
         self.children = (controls, frame.buttons, frame.error, *bars, body)
+        hear_beside_cells(self)
         self.observe(lambda change: setattr(frame.status, "value", change["new"]), "message")
         self.observe(lambda change: setattr(frame.progress, "value", change["new"]), "progress")
         self.observe(lambda change: frame.show_status(change["new"]), "status")

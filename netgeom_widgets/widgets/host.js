@@ -4,6 +4,7 @@
 const PAGES = (globalThis[Symbol.for("netgeom.bokehjs")] ??= {});
 const FREQUENT = new Set(["mousemove", "mouseenter", "mouseleave", "pan", "pinch", "rotate", "wheel", "rangesupdate"]);
 const SIZES = new Set(["inner_width", "inner_height", "outer_width", "outer_height"]);
+const PATIENCE = [1000, 3000, 9000]; // ms until a view asks again for its document
 const NARROW = 560; // pixels; below, rows of figures become columns
 
 async function unzip(buffer) {
@@ -246,7 +247,7 @@ function render({model, el}) {
   const hint = element(pane, "netgeom-hint", {"aria-hidden": "true"});
   const note = element(pane, "netgeom-note", {role: "status"});
   const themed = new Map();
-  let doc, outbox, views, Bokeh, ready = false, dead = false;
+  let doc, outbox, views, Bokeh, asking, answered = false, ready = false, dead = false;
   let inbox = Promise.resolve();
 
   hint.textContent = "click the figure, or hold Ctrl or Cmd, to zoom with the wheel";
@@ -257,6 +258,13 @@ function render({model, el}) {
     if (!ready && !dead) say("The kernel does not answer. It may be busy: wait for the running cell. " +
                              "If nothing comes, restart the kernel and run the cell again.");
   }, 10000);
+
+  // The first time the front end may not have a subshell yet: then the request waits for the cell that runs. The kernel
+  // answers a view once, however often it asked.
+  function ask(waits) {
+    model.send({t: "snapshot", view});
+    if (waits.length) asking = setTimeout(() => { if (!answered && !dead) ask(waits.slice(1)); }, waits[0]);
+  }
 
   function die() {
     if (dead) return;
@@ -275,6 +283,7 @@ function render({model, el}) {
   }
 
   async function open(message, buffers) {
+    answered = true;
     Bokeh = await bokehWith(model, message.bundles);
     if (signal.aborted) return;
     doc = Bokeh.require("document").Document.from_json(JSON.parse(message.json), undefined, named(message, buffers));
@@ -342,12 +351,13 @@ function render({model, el}) {
   });
   sizes.observe(pane);
 
-  model.send({t: "snapshot", view});
+  ask(PATIENCE);
   requestAnimationFrame(() => describe(el));
 
   return () => {
     stop.abort();
     clearTimeout(slow);
+    clearTimeout(asking);
     themes.disconnect();
     sizes.disconnect();
     model.off("msg:custom", onMessage);

@@ -21,6 +21,8 @@ from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 from bokeh.models import LayoutDOM, Plot
 from bokeh.resources import Resources
 
+from netgeom_widgets.widgets.comms import hear_beside_cells
+
 HERE = Path(__file__).parent
 MAX_HEIGHT = 600  # pixels; a taller figure does not fit a laptop's notebook together with its controls
 _SIZES = {"inner_width", "inner_height", "outer_width", "outer_height"}  # every view has its own
@@ -97,6 +99,7 @@ class BokehPane(anywidget.AnyWidget):
         if root not in self._doc.roots:
             self._doc.add_root(root)
         super().__init__(**kwargs)
+        hear_beside_cells(self)
         self._doc.on_change_dispatch_to(self)
         self.on_msg(self._receive)
 
@@ -184,16 +187,16 @@ class BokehPane(anywidget.AnyWidget):
         elif kind == "drawn":
             self._unseen_since = None
         elif kind == "gone":
-            # two threads deliver messages, so this one may overtake the view's own request for a snapshot
-            if self._views.pop(view_id, None) is None:
+            # two threads deliver messages, so this one may overtake the view's own requests for a snapshot
+            with self.lock:
                 self._gone.add(view_id)
+                self._views.pop(view_id, None)
             self._unseen_since = None
 
     def _send_snapshot(self, view_id: str) -> None:
-        if view_id in self._gone:
-            self._gone.discard(view_id)
-            return
         with self.lock:
+            if view_id in self._gone or view_id in self._views:  # it asks again while nothing comes
+                return
             snapshot = self._doc.to_json(deferred=True)
             self._views[view_id] = _View(view_id)
             bundles = _bundles_for(self._doc)

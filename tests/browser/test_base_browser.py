@@ -1,4 +1,4 @@
-"""AnalysisWidget in JupyterLab: what is freed, what close() leaves, and that no other Bokeh on the page is touched."""
+"""AnalysisWidget in JupyterLab: what is freed, what close() leaves, what works while a cell runs."""
 
 from __future__ import annotations
 
@@ -73,3 +73,61 @@ def test_figures_in_a_row_stack_in_a_narrow_window(lab: Lab) -> None:
     assert second["y"] >= first["y"] + first["height"] - 1
     assert first["width"] > 250
     notebook.window(1300, 1000)
+
+
+SHOW = "from tests.widgets.dummy import Squares\nsquares = Squares(count=6)\nsquares"
+HOLD = """import pathlib, time
+until = time.monotonic() + 90
+while not pathlib.Path("{flag}").exists() and time.monotonic() < until:
+    time.sleep(0.05)
+held = time.monotonic() < until"""
+
+
+def test_a_widget_lives_while_the_next_cell_blocks(lab: Lab) -> None:
+    go = lab.server.notebooks / f"{lab.name}.go"
+    notebook = lab.open(SHOW, HOLD.format(flag=go.name))
+    notebook.run_all(wait=False)
+    with notebook.picture_changes():  # the mark is drawn by Python
+        notebook.click(*notebook.place_of(3, 9))
+    with notebook.picture_changes():
+        notebook.slide("Count", 2)
+    notebook.screenshot("base-blocked")
+    go.touch()
+    notebook.wait_run()
+    assert notebook.python("held, squares.selection, squares.count") == (True, (3,), 8)
+
+
+def test_a_view_whose_first_request_waits_for_a_cell_asks_again(lab: Lab) -> None:
+    go = lab.server.notebooks / f"{lab.name}.go"
+    notebook = lab.open(SHOW, HOLD.format(flag=go.name))
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    notebook.page.evaluate(f"() => {{ {kernel}.commsOverSubshells = 'disabled'; }}")
+    notebook.run_all(wait=False)
+    notebook.page.get_by_text("loading the figure").wait_for()
+    notebook.page.evaluate(f"() => {{ {kernel}.commsOverSubshells = 'perCommTarget'; }}")
+    notebook.figure()
+    go.touch()
+    notebook.wait_run()
+    assert notebook.python("held, len(squares.pane._views)") == (True, 1)
+
+
+def test_cancel_ends_the_run_that_a_cell_waits_for(lab: Lab) -> None:
+    notebook = lab.open(SHOW, "squares.count, squares.delay = 60, 2.0\nsquares.run()\nsquares.wait()")
+    notebook.run_all(wait=False)
+    notebook.figure()
+    notebook.press("Cancel")
+    notebook.wait_run(timeout=60)
+    assert notebook.python("squares.status") == "cancelled"
+
+
+def test_a_plot_that_a_cell_is_drawing_is_left_alone_by_messages_of_a_widget(lab: Lab) -> None:
+    go = lab.server.notebooks / f"{lab.name}.go"
+    begin = "from matplotlib import pyplot\naxes = pyplot.figure().add_subplot()\n"
+    notebook = lab.open(SHOW, f"{begin}{HOLD.format(flag=go.name)}\nlines = axes.plot([0, 1], [0, 1])")
+    notebook.run_all(wait=False)
+    with notebook.picture_changes():
+        notebook.click(*notebook.place_of(3, 9))
+    go.touch()
+    notebook.wait_run()
+    outputs = notebook.save().cells[1].outputs
+    assert ["image/png" in output.data for output in outputs] == [True]

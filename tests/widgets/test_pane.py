@@ -9,6 +9,8 @@ import threading
 import weakref
 
 import bokeh
+import comm
+import ipywidgets
 import numpy as np
 import pytest
 from bokeh.events import Tap
@@ -18,6 +20,20 @@ from bokeh.plotting import figure
 from ipywidgets.widgets.widget import _instances
 
 from netgeom_widgets.widgets import BokehPane
+from netgeom_widgets.widgets.comms import hear_beside_cells
+
+
+class Comm(comm.DummyComm):
+    """A comm of ipykernel 7.4, as far as the routing of messages is concerned."""
+
+    hooks = 0
+
+    def handle_msg(self, message):
+        self.hooks += 1
+        super().handle_msg(message)
+
+    def _reply_subshell_for(self, data, default):
+        return "where it was written last"
 
 
 class Browser:
@@ -222,8 +238,16 @@ def test_busy_until_a_view_has_drawn(pane, browser, plot):
     assert not pane.busy
 
 
-def test_gone_may_overtake_the_request_for_a_snapshot(pane, browser):
+def test_a_view_that_asks_again_is_answered_once(browser):
+    browser.say(t="snapshot", view="a")
+    browser.say(t="snapshot", view="a")
+    browser.say(t="snapshot", view="b")
+    assert [snapshot["view"] for snapshot in browser.of("snapshot")] == ["a", "b"]
+
+
+def test_gone_may_overtake_the_requests_for_a_snapshot(pane, browser):
     browser.say(t="gone", view="a")
+    browser.say(t="snapshot", view="a")
     browser.say(t="snapshot", view="a")
     assert browser.sent == []
     assert pane._views == {}
@@ -253,3 +277,23 @@ def test_close_is_idempotent_and_lets_everything_go(plot):
     gc.collect()
     assert ref() is None
     assert len(_instances) == before
+
+
+def test_messages_are_heard_where_they_are_addressed_and_without_the_hooks_of_a_cell(monkeypatch):
+    monkeypatch.setattr(comm, "create_comm", Comm)
+    heard = []
+    box = ipywidgets.HBox([ipywidgets.Button()])
+    hear_beside_cells(box)
+    box.children = (ipywidgets.Button(), *box.children)
+    for button in box.children:
+        button.on_click(heard.append)
+        assert button.comm._reply_subshell_for({}, "a subshell") == "a subshell"
+        message = {"content": {"data": {"method": "custom", "content": {"event": "click"}}}, "buffers": []}
+        button.comm.handle_msg(message)
+        thread = threading.Thread(target=button.comm.handle_msg, args=(message,))
+        thread.start()
+        thread.join()
+        assert button.comm.hooks == 1  # on the main thread only
+        assert heard == [button, button]
+        heard.clear()
+    assert BokehPane(figure()).comm._reply_subshell_for({}, "a subshell") == "a subshell"
