@@ -133,3 +133,4 @@ class Zooming(traitlets.HasTraits):
                 self._figure.draw(scene)
                 self._follow_pointer()
             self.set_trait("viewport", scene.shown)
+        self._keep_picture()

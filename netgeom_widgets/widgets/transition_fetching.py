@@ -62,6 +62,7 @@ class Fetching(traitlets.HasTraits):
                     self._fetched.pop(slot, None)  # half drawn if this fails
                     draw()
                     self._fetched[slot] = key
+        self._keep_picture()  # the one of the run's end lacks what was just drawn
         if told.text:
             self._say(self._summary())
 

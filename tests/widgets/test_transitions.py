@@ -844,3 +844,16 @@ def test_computing_nothing_twice(recording):
     ways = {"progress": Progress(), "cancel": Cancel(), "publish": lambda _: None}
     first, second = (maker.picture(settings, (), **ways) for _ in range(2))
     assert first.matrix is second.matrix and first.search.found is second.search.found
+
+
+def test_the_stored_picture_is_of_the_panels_too(make, recording, monkeypatch):
+    seen = []
+    monkeypatch.setattr("netgeom_widgets.widgets.static_output._publisher", lambda: lambda *args, **kwargs: None)
+    monkeypatch.setattr(ng.TransitionHeatMap, "_store_picture", lambda self: seen.append(dict(self._fetched)))
+    heat = make(recording, live=False, sample=int(IDS[3]))
+    heat._ipython_display_()
+    heat.wait(30)
+    assert len(heat._fetched) > 1 and seen[-1] == heat._fetched
+    heat.panel = "recurrence"
+    heat.wait(30)
+    assert seen[-1] == heat._fetched
