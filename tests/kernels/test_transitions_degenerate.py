@@ -12,6 +12,7 @@ from netgeom_widgets.execution import Cancel, Cancelled, Progress
 from netgeom_widgets.kernels import _memory
 from netgeom_widgets.kernels import transitions as tr
 from netgeom_widgets.kernels.transitions import overlaps
+from netgeom_widgets.kernels.transitions.neighbours import prefix
 
 RNG = np.random.default_rng(0)
 RUN = RNG.normal(size=(4, 30, 5))
@@ -227,7 +228,7 @@ def test_more_neighbours_than_are_stored(function):
 
 def test_what_is_no_neighbours():
     with pytest.raises(NetgeomError, match="no neighbours"):
-        tr.neighbour_changes(FOUND.ids, 0, 0, 1)
+        prefix(FOUND.ids, 3)
 
 
 @pytest.mark.parametrize("bad", [PREDICTED[0], PREDICTED.astype(float), PREDICTED - 1, PREDICTED[:0], PREDICTED > 1])

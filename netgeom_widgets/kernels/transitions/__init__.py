@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netgeom_widgets.kernels.transitions.changes import NeighbourChanges, neighbour_changes
 from netgeom_widgets.kernels.transitions.classes import (
     class_transition_distance,
     class_transitions,
@@ -16,12 +17,7 @@ from netgeom_widgets.kernels.transitions.distances import (
     transition_distance,
 )
 from netgeom_widgets.kernels.transitions.geometry import aligned_projection, linear_cka, procrustes_distance
-from netgeom_widgets.kernels.transitions.neighbours import (
-    NeighbourChanges,
-    Neighbours,
-    nearest_neighbours,
-    neighbour_changes,
-)
+from netgeom_widgets.kernels.transitions.neighbours import Neighbours, nearest_neighbours
 from netgeom_widgets.kernels.transitions.overlaps import jaccard, overlap, preservation
 from netgeom_widgets.kernels.transitions.recurrence import Recurrence, RecurrenceBands, recurrence, recurrence_bands
 from netgeom_widgets.kernels.transitions.scalars import cross_entropy, entropy, margin

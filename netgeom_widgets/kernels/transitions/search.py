@@ -15,6 +15,7 @@ METRICS = ("euclidean", "cosine", "cityblock")
 
 _PAD = 8  # candidates beyond the k asked for: near ties inside it cost no second search
 _ROWS_AT_ONCE = 1 << 25  # query rows x samples of one proposal: a few tenths of a second between two cancel points
+_PAIRS_AT_ONCE = 1 << 20  # where all rows are candidates: a few arrays of 8 MiB
 _DIFFERENCES_AT_ONCE = 1 << 17  # coordinate differences held at once: 1 MiB, so that they stay in the cache
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -89,7 +90,7 @@ def nearest(
     ids, distances = np.empty((len(x), k), dtype=np.int32), np.empty((len(x), k))
     propose = _proposer(space, count) if count < len(x) else None
     unsure = []
-    step = max(1, _ROWS_AT_ONCE // len(x))
+    step = max(1, (_ROWS_AT_ONCE if propose else _PAIRS_AT_ONCE) // len(x))
     for at in range(0, len(x), step):
         checkpoint()
         rows = np.arange(at, min(at + step, len(x)))
