@@ -53,10 +53,7 @@ def neighbours(snapshot, k: int, metric: str = "euclidean") -> tuple[np.ndarray,
 def overlap(ids) -> np.ndarray:
     k = np.shape(ids)[2]
     return np.array(
-        [
-            [len(set(a) & set(b)) / k for a, b in zip(now, after, strict=True)]
-            for now, after in itertools.pairwise(ids)
-        ]
+        [[len(set(a) & set(b)) / k for a, b in zip(now, after, strict=True)] for now, after in itertools.pairwise(ids)]
     ).reshape(len(ids) - 1, len(ids[0]))
 
 
@@ -93,10 +90,7 @@ def reprdynamics_distance(snapshots, k: int) -> np.ndarray:
     for snapshot in snapshots:
         others = neighbours(snapshot, k - 1)[0] if k > 1 else np.empty((n, 0), dtype=int)
         hoods.append([{i, *others[i].tolist()} for i in range(n)])
-    s = [
-        sum(len(a & b) / k for a, b in zip(now, after, strict=True)) / n
-        for now, after in itertools.pairwise(hoods)
-    ]
+    s = [sum(len(a & b) / k for a, b in zip(now, after, strict=True)) / n for now, after in itertools.pairwise(hoods)]
     return _distances(s, lambda a, b: np.linalg.norm(a * np.ones(n) - b * np.ones(n)))
 
 
