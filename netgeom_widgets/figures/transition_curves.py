@@ -80,15 +80,19 @@ class LinesPlot:
         )
         self.root.add_layout(self._legend, "above")
         self._lines: dict[tuple[int, bool], tuple[GlyphRenderer, GlyphRenderer]] = {}
+        self._items: dict[tuple[int, bool], LegendItem] = {}
         tips = f"<div>{at} <b>@at</b></div><div>@name <b>@y{{%.4g}}</b></div>"
         self._hover = HoverTool(renderers=[], tooltips=tips, formatters={"@y": "printf"})
         self.root.add_tools(self._hover)
+        self._add_line(0, False)  # a plot without any glyph draws a warning
+        self.set([])
 
     def set(self, curves: list[Curve]) -> list[str]:
         """Show these lines, whose looks go by their order; names of those that would look like others."""
         shown = {(at, curve.right): curve for at, curve in enumerate(curves[: len(_LOOKS)])}
-        for key in shown.keys() - self._lines.keys():
-            self._add_line(*key)
+        for key in shown:
+            if key not in self._lines:
+                self._add_line(*key)
         for key, pair in self._lines.items():
             for renderer in pair:
                 renderer.visible = key in shown
@@ -97,18 +101,17 @@ class LinesPlot:
             line, dots = self._lines[key]
             line.data_source.data = columns
             dots.glyph.size = 5 if len(curve.x) <= _MANY else 2.5
-        self._name([(curve, self._lines[key]) for key, curve in shown.items()])
+        for key, item in self._items.items():
+            item.visible = key in shown
+            if key in shown:
+                item.label = {"value": shown[key].name + f" {_TO_RIGHT}" * shown[key].right}
+        longest = max((len(curve.name) for curve in shown.values()), default=0)
+        self._legend.update(visible=bool(shown), ncols=max(1, _WIDTH // (46 + 6 * longest)))
+        self._name_axes(list(shown.values()))
         return [curve.name for curve in curves[len(_LOOKS) :]]
 
-    def _name(self, shown: list[tuple[Curve, tuple[GlyphRenderer, GlyphRenderer]]]) -> None:
-        """Legend and axes."""
-        wanted = [(curve.name + f" {_TO_RIGHT}" * curve.right, pair) for curve, pair in shown]
-        now = [(item.label.value, item.renderers[0].id) for item in self._legend.items]
-        if [(name, pair[0].id) for name, pair in wanted] != now:
-            self._legend.items = [LegendItem(label={"value": name}, renderers=list(pair)) for name, pair in wanted]
-            self._legend.ncols = max(1, _WIDTH // max((34 + 6 * len(name) for name, _ in wanted), default=_WIDTH))
-        self._legend.visible = bool(wanted)
-        left, right = ([curve for curve, _ in shown if curve.right is side] for side in (False, True))
+    def _name_axes(self, curves: list[Curve]) -> None:
+        left, right = ([curve for curve in curves if curve.right is side] for side in (False, True))
         self.root.yaxis[0].axis_label = _joined(left, "shares")
         self._right_axis.visible = bool(right)
         if right:
@@ -122,6 +125,8 @@ class LinesPlot:
         line = self.root.line("x", "y", line_color=colour, line_width=2, line_dash=dash, **on)
         dots = self.root.scatter("x", "y", marker=marker, size=5, color=colour, **on)
         self._lines[number, right] = (line, dots)
+        self._items[number, right] = LegendItem(label={"value": ""}, renderers=[line, dots])
+        self._legend.items = [self._items[key] for key in sorted(self._items)]
         self._hover.renderers = [pair[1] for pair in self._lines.values()]
 
 

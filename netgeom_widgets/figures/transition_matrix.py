@@ -27,6 +27,7 @@ from netgeom_widgets.figures.transition_plot import (
     StepAxis,
     add_caption,
     fit_range,
+    limits,
     make_plot,
     name_ticks,
     number,
@@ -127,11 +128,11 @@ class MatrixPart:
         fit_range(self._rows, self.axis.first, self.axis.first + self.axis.cells, flipped=True)
         self._label(name, unit, similarity)
         start, size = [self.axis.first], [float(wanted)]
-        shown = [values.astype(np.float32)] if wanted else []
+        fits = not wanted or np.abs(values[np.isfinite(values)]).max(initial=0) < np.finfo(np.float32).max
+        shown = [values.astype(np.float32) if fits else values] if wanted else []
         ends = (start, start, size, size) if wanted else ([], [], [], [])
         self._image.data = dict(zip(("image", "x", "y", "dw", "dh"), (shown, *ends), strict=True))
-        low, high = palettes.limits(values)
-        low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
+        low, high = limits(values)
         palette = palettes.VIRIDIS[::-1] if similarity else palettes.VIRIDIS
         self._mapper.update(palette=list(palette), low=low, high=high)
         self._bar.visible = bool(np.isfinite(values).any())

@@ -38,6 +38,7 @@ class NeighboursPart:
         self._x = Range1d(0, 1, reset_start=0, reset_end=1)
         self.root = make_plot(height, x_range=self._x, y_range=Range1d(-top, top, reset_start=-top, reset_end=top))
         self.root.ygrid.visible = False
+        self.root.yaxis[0].ticker = FixedTicker(ticks=list(_LANES), minor_ticks=[])
         self._draw_marks()
         self._legend = KeyLegend(self.root, "above")
         self._caption = add_caption(self.root)
@@ -141,7 +142,7 @@ class NeighboursPart:
             axis.visible = True
         self.root.xaxis.axis_label = f"{distance} from {name.partition(' (')[0]}"
         names = dict(zip(_LANES, (f"step {int(step)}" for step in steps), strict=True))
-        self.root.yaxis[0].update(ticker=FixedTicker(ticks=list(_LANES)), major_label_overrides=names)
+        self.root.yaxis[0].major_label_overrides = names
         say(self._caption, "A line joins the two places of a neighbour that was kept." if counts["kept"] else "", note)
 
     def _place(self, rows: list[tuple[int, float, str, int]], heights: list[float], labels: Mapping[int, Any]) -> None:

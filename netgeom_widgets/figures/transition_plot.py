@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import (
     FixedTicker,
+    GlyphRenderer,
     Legend,
     LegendItem,
     LinearAxis,
@@ -105,11 +106,11 @@ def transition_names(steps: Sequence[int] | np.ndarray) -> list[str]:
 def name_ticks(axis: LinearAxis, places: Sequence[float] | np.ndarray, names: Sequence[str]) -> None:
     """Ticks with names; names that would run into each other are left out."""
     ticks = [float(place) for place in places]
-    axis.update(
-        ticker=FixedTicker(ticks=ticks, minor_ticks=[]),
-        major_label_overrides=dict(zip(ticks, names, strict=True)),
-        major_label_policy=NoOverlap(min_distance=6),
-    )
+    if not isinstance(axis.ticker, FixedTicker):
+        # Once: each new model has Bokeh walk through all models of the document.
+        axis.update(ticker=FixedTicker(minor_ticks=[]), major_label_policy=NoOverlap(min_distance=6))
+    axis.ticker.ticks = ticks
+    axis.major_label_overrides = dict(zip(ticks, names, strict=True))
 
 
 def fit_range(axis: Range1d, low: float, high: float, *, flipped: bool = False, margin: float = 0.0) -> bool:
@@ -123,13 +124,14 @@ def fit_range(axis: Range1d, low: float, high: float, *, flipped: bool = False, 
 
 
 def limits(*columns: Any) -> tuple[float, float]:
-    """Least and greatest finite value; around a single one half a unit on both sides; 0..1 without any."""
+    """Least and greatest finite value, a single one in the middle of an interval; 0..1 without any."""
     numbers = np.concatenate([np.asarray(column, dtype=float).ravel() for column in columns])
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
         return 0.0, 1.0
     low, high = float(numbers.min()), float(numbers.max())
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    half = max(0.5, abs(low) / 1000)  # more than the spacing of floats at large values
+    return (low, high) if high > low else (low - half, high + half)
 
 
 class StepAxis:
@@ -173,7 +175,7 @@ class KeyLegend:
     def __init__(self, plot: figure, side: str = "right") -> None:
         across = side in ("above", "below")
         self._plot = plot
-        self._key: list[tuple[str, str, str]] = []
+        self._signs: list[GlyphRenderer] = []
         self._legend = Legend(
             items=[],
             orientation="horizontal" if across else "vertical",
@@ -193,19 +195,19 @@ class KeyLegend:
         plot.add_layout(self._legend, side)
 
     def set(self, entries: Sequence[tuple[str, str, str]]) -> None:
-        """Show (name, colour, marker) entries; the same ones again change nothing."""
-        if list(entries) == self._key:
-            return
-        self._key = list(entries)
-        for item in self._legend.items:
-            for sign in item.renderers:
-                self._plot.renderers.remove(sign)
-        items = []
-        for name, colour, marker in entries:
-            # A glyph at no point: it exists for its entry only.
-            stroke = {"line_color": colour, "line_width": 2} if marker in _STROKES else {"line_color": None}
-            look = {"marker": marker, "size": 11, "fill_color": colour, **stroke}
-            sign = self._plot.scatter([np.nan], [np.nan], **look)
-            items.append(LegendItem(label={"value": name}, renderers=[sign]))
-        self._legend.items = items
-        self._legend.visible = bool(items)
+        """Show (name, colour, marker) entries; signs once made are used again."""
+        if len(entries) > len(self._signs):
+            self._signs += [self._make_sign() for _ in range(len(entries) - len(self._signs))]
+            self._legend.items = [LegendItem(label={"value": ""}, renderers=[sign]) for sign in self._signs]
+        for at, (item, sign) in enumerate(zip(self._legend.items, self._signs, strict=True)):
+            item.visible = at < len(entries)
+            if at < len(entries):
+                name, colour, marker = entries[at]
+                item.label = {"value": name}
+                edge = colour if marker in _STROKES else None
+                sign.glyph.update(marker=marker, fill_color=colour, line_color=edge)
+        self._legend.visible = bool(entries)
+
+    def _make_sign(self) -> GlyphRenderer:
+        """A glyph at no point: it exists for its entry only."""
+        return self._plot.scatter([np.nan], [np.nan], size=11, line_width=2)

@@ -96,7 +96,7 @@ class SamplesPart:
         say(
             self._caption,
             f"Above the line it rose ({rose:,}), below it fell ({fell:,}).",
-            f"{missing:,} samples have no value." if missing else "",
+            f"Without a value: {missing:,}." if missing else "",
             f"Thumbnails: {shown:,} that changed most, where there is room." if 0 < shown < len(ids) - missing else "",
             self._marks.show_legend(self._labels),
             "The axes show different intervals." if ends[0] != ends[1] else "",

@@ -20,6 +20,7 @@ from bokeh.models import (
     ColorBar,
     ColumnDataSource,
     CustomJSTickFormatter,
+    DataRange1d,
     Div,
     EqHistColorMapper,
     FactorRange,
@@ -30,6 +31,7 @@ from bokeh.models import (
     LabelSet,
     LinearColorMapper,
     LogColorMapper,
+    NoOverlap,
     Range1d,
     RendererGroup,
     Slope,
@@ -152,6 +154,30 @@ def test_image_lies_with_its_first_row_below():
     plot.image([np.array([[0.0, 1.0], [np.nan, 0.2]])], x=0, y=0, dw=10, dh=10, color_mapper=mapper)
     probe = Probe(plot)
     assert near(probe(2, 2), RED) and near(probe(8, 2), BLUE) and near(probe(2, 8), GREEN) and near(probe(8, 8), RED)
+
+
+def test_images_sized_in_pixels_keep_their_size_and_widen_no_range():
+    plot = bare(x_range=DataRange1d(range_padding=0), y_range=(0, 1))
+    image = np.full((2, 2), 0xFF0000FF, dtype=np.uint32)
+    sized = {"value": 40, "units": "screen"}
+    plot.image_rgba([image, image], x=[0, 1000], y=0.5, dw=sized, dh=sized, anchor="center")
+    assert to_figure(plot).axes[0].get_xlim() == (0, 1000)
+    red = (pixels(plot) == RED).all(axis=2)
+    assert (red.sum(axis=0) > 0).sum() == pytest.approx(40, abs=2), "half of each one lies outside the frame"
+    assert (red.sum(axis=1) > 0).sum() == pytest.approx(40, abs=2)
+    plot.renderers[0].glyph.dh = {"value": 1, "units": "data"}
+    with pytest.raises(NetgeomError, match="both sizes"):
+        render(plot)
+
+
+def test_labels_that_must_not_overlap_are_left_out():
+    plot = figure(x_range=(0, 100), y_range=(0, 1), frame_width=300, frame_height=100)
+    plot.xaxis.ticker = list(range(101))
+    plot.xaxis.major_label_overrides = {at: f"step {at}" for at in range(101)}
+    assert {f"step {at}" for at in range(101)} <= set(texts(plot))
+    plot.xaxis.major_label_policy = NoOverlap(min_distance=5)
+    kept = [text for text in texts(plot) if text.startswith("step")]
+    assert "step 0" in kept and 4 <= len(kept) <= 9
 
 
 def test_rgba_image_bytes_are_red_green_blue_alpha():
@@ -368,6 +394,16 @@ def test_width_is_shared_by_flexible_plots():
     drawn = to_figure(root, width=900)
     first, second = (axes.get_position().width * 900 for axes in drawn.axes)
     assert drawn.get_size_inches() * 96 == pytest.approx((900, 200)) and first > 600 and second < 150
+
+
+def test_a_plot_in_a_row_gets_no_wider_than_it_may():
+    options = {"sizing_mode": "stretch_width", "height": 200}
+    narrow, wide = figure(max_width=300, **options), figure(**options)
+    drawn = to_figure(row(narrow, wide, sizing_mode="stretch_width"), width=1000)
+    first, second = (axes.get_position() for axes in drawn.axes)
+    assert first.width < 0.3 and second.width > 0.6 and second.x0 * 1000 > 300
+    both = row(figure(max_width=300, **options), figure(max_width=200, **options), sizing_mode="stretch_width")
+    assert to_figure(both, width=1000).axes[1].get_position().x1 * 1000 < 500
 
 
 POINT = ColumnDataSource({"x": [1]})
