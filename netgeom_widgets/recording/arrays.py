@@ -89,8 +89,8 @@ def record_arrays(
             f"Run {run_id!r} is already recorded", expected="a new id", got=run_id, try_this="run_id=None"
         )
     names = tuple(layers or {})
-    sources = {layer_key(index): (layers or {})[name] for index, name in enumerate(names)}
-    sources |= {key: value for key, value in ((OUTPUTS, outputs), (PARAMETERS, parameters)) if value is not None}
+    sources = {key: value for key, value in ((OUTPUTS, outputs), (PARAMETERS, parameters)) if value is not None}
+    sources |= {layer_key(index): (layers or {})[name] for index, name in enumerate(names)}
     if not sources:
         raise NetgeomError("There is nothing to record", expected="outputs, layers or parameters", got="none of them")
     for key, values in [*sources.items(), *(metrics or {}).items()]:
@@ -100,7 +100,7 @@ def record_arrays(
                 expected=f"{len(numbers)}",
                 got=f"{len(values)}",
             )
-    first = {key: _row(values[0], key) for key, values in sources.items()}
+    first = {key: _row(values[0], key, names) for key, values in sources.items()}
     arrays = _constants(ids, labels, inputs, first)
     layout = Layout(
         mode="arrays",
@@ -108,12 +108,12 @@ def record_arrays(
         layers=names,
         arrays=described(arrays),
     )
-    _check_rows(first, layout, len(arrays[SAMPLE_IDS]), names)
+    _check_rows(first, layout, names)
     writer = RunWriter.create(path, layout, arrays, run_id)
     try:
         for t, step in enumerate(numbers):
-            rows = first if t == 0 else {key: _row(values[t], key) for key, values in sources.items()}
-            _check_rows(rows, layout, len(arrays[SAMPLE_IDS]), names)
+            rows = first if t == 0 else {key: _row(values[t], key, names) for key, values in sources.items()}
+            _check_rows(rows, layout, names)
             writer.append(step, rows, {name: float(values[t]) for name, values in (metrics or {}).items()})
     except BaseException:
         writer.discard()
@@ -122,15 +122,24 @@ def record_arrays(
     return open_recording(path, writer.run_id)
 
 
-def _row(values: Any, key: str) -> Array:
+def _row(values: Any, key: str, names: tuple[str, ...]) -> Array:
+    """One snapshot of one array: (N, D) numbers, or (P,) parameters."""
     row = as_numpy(values)
     if row.dtype.kind in "iub":
         row = row.astype(np.float64)
-    return row[:, None] if row.ndim == 1 and key != PARAMETERS else row
+    axes = 1 if key == PARAMETERS else 2
+    row = row[:, None] if row.ndim == 1 == axes - 1 else row
+    if row.ndim != axes or row.dtype.kind != "f" or 0 in row.shape:
+        raise NetgeomError(
+            f"A snapshot of {_called(key, names)} does not fit",
+            expected=f"real numbers, {'(P,)' if key == PARAMETERS else '(N, D)'}",
+            got=f"{row.shape} {row.dtype}",
+        )
+    return row
 
 
 def _constants(ids: Any, labels: Any, inputs: Any, first: Mapping[str, Array]) -> dict[str, Array]:
-    per_sample = next((len(row) for key, row in first.items() if key != PARAMETERS and row.ndim), None)
+    per_sample = next((len(row) for key, row in first.items() if key != PARAMETERS), None)
     if inputs is not None:
         inputs = as_numpy(inputs)
         per_sample = len(inputs) if per_sample is None else per_sample
@@ -148,21 +157,14 @@ def _constants(ids: Any, labels: Any, inputs: Any, first: Mapping[str, Array]) -
     return arrays
 
 
-def _check_rows(rows: Mapping[str, Array], layout: Layout, n_samples: int, names: tuple[str, ...]) -> None:
-    for key, row in rows.items():
-        expected = layout.rows[key]
-        axes = 1 if key == PARAMETERS else 2
-        fits = row.ndim == axes and (key == PARAMETERS or len(row) == n_samples) and 0 not in row.shape
-        if (
-            not fits
-            or row.dtype.kind != "f"
-            or (row.shape, row.dtype.newbyteorder("<").str) != (expected.shape, expected.dtype)
-        ):
-            wanted = "(P,)" if key == PARAMETERS else f"({n_samples}, D)"
+def _check_rows(rows: Mapping[str, Array], layout: Layout, names: tuple[str, ...]) -> None:
+    n_samples = layout.arrays[SAMPLE_IDS].shape[0]
+    for key, row in described(rows).items():
+        if row != layout.rows[key] or (key != PARAMETERS and row.shape[0] != n_samples):
             raise NetgeomError(
                 f"A snapshot of {_called(key, names)} does not fit",
-                expected=f"{wanted} real numbers, the same shape and dtype in all snapshots",
-                got=f"{row.shape} {row.dtype}; the first snapshot: {expected.shape} {expected.dtype}",
+                expected=f"{n_samples} samples, and the same shape and dtype in all snapshots",
+                got=f"{row.shape} {row.dtype}; the first snapshot: {layout.rows[key].shape} {layout.rows[key].dtype}",
             )
 
 

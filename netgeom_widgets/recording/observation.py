@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -22,7 +23,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
     Not `torch.inference_mode`: a model that keeps a tensor from such a pass (a cache of positions, say) could not train
     with it. No autocast: under no_grad its cache of half-precision weights would go on to starve the training pass of
-    gradients, and snapshots would depend on where in the loop they are taken. Flags are set one by one, because an
+    gradients, and snapshots would depend on where in the loop they are taken. No compiled code: it does not call hooks
+    that came later, and a pass in another mode would have it compiled again. Flags are set one by one, because an
     overridden train() may do more than set them.
     """
     modules = list(model.modules())
@@ -32,6 +34,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     with same_random_numbers(devices), torch.no_grad(), ExitStack() as stack:
         for kind in {"cpu", *(device.type for device in devices)}:
             stack.enter_context(torch.autocast(kind, enabled=False))
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         try:
             for module in modules:
                 module.training = False

@@ -52,6 +52,11 @@ def check_options(model: Any, dtype: Any, mode: Any, run_id: Any, batch_size: An
         raise NetgeomError("batch_size is not understood", expected="a whole number from 1 on", got=repr(batch_size))
 
 
+def is_compiled(model: nn.Module) -> bool:
+    """Whether torch.compile replaced the forward of the model or of a part of it."""
+    return any(hasattr(m, "_orig_mod") or vars(m).get("_compiled_call_impl") is not None for m in model.modules())
+
+
 def is_first_process() -> bool:
     """Rank 0, or no distributed training; launchers tell it to their processes before these have met."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -17,7 +17,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._model import unwrapped
 from netgeom_widgets.recording.layers import Layers, LayerSet
 from netgeom_widgets.recording.layout import Layout, described, run_folders
-from netgeom_widgets.recording.options import DTYPES, as_metric, check_options, is_first_process
+from netgeom_widgets.recording.options import DTYPES, as_metric, check_options, is_compiled, is_first_process
 from netgeom_widgets.recording.parameters import ParameterRows
 from netgeom_widgets.recording.probe import Probe
 from netgeom_widgets.recording.reducers import Projected, Reduction
@@ -142,7 +142,7 @@ class Recorder:
         what = self._model, self._probe, self._layers, Reduction("The model's output", "flatten") if outputs else None
         buffers = RowBuffers(len(self._probe), DTYPES[dtype])
         self._source: ProbeRows | TrainingRows = (
-            TrainingRows(*what, buffers)
+            TrainingRows(*what, buffers, blind=is_compiled(model))
             if mode == "as_trained"
             else ProbeRows(*what, buffers, forward or _call, batch_size)
         )
@@ -229,7 +229,8 @@ class Recorder:
         ids : sequence of int
             Which samples the batch was made of; any subset.
         outputs : tensor, optional
-            What the model gave for them. Left out: what it gave in its last forward pass in train mode.
+            What the model gave for them. Left out: what it gave in its last forward pass in train mode; a compiled
+            model does not tell, so there all arrays have to be given.
         **layers : tensor
             The same for recorded layers; ``**{"block.0": h}`` for dotted names.
         """

@@ -120,12 +120,20 @@ class TrainingRows:
     """Collects rows batch by batch from what the training itself computes."""
 
     def __init__(
-        self, model: nn.Module, probe: Probe, layers: LayerSet, outputs: Reduction | None, buffers: RowBuffers
+        self,
+        model: nn.Module,
+        probe: Probe,
+        layers: LayerSet,
+        outputs: Reduction | None,
+        buffers: RowBuffers,
+        *,
+        blind: bool,
     ) -> None:
         self._model, self._probe, self._layers, self._outputs, self._buffers = model, probe, layers, outputs, buffers
         self._latest = OneForward(layers)
         self._result: torch.Tensor | None = None
         self._inside = False
+        self._blind = blind  # compiled code calls no hooks that came later, and goes on calling those that went
         self._hooks = ExitStack()
 
     def open(self) -> None:
@@ -146,6 +154,8 @@ class TrainingRows:
             if self._inside:  # not what checkpointing runs again in the backward pass
                 self._latest.add(name, output)
 
+        if self._blind:
+            return
         for hook in (begin, end):
             setattr(hook, OBSERVER_MARK, True)
         self._hooks.callback(self._model.register_forward_pre_hook(begin).remove)
@@ -162,6 +172,12 @@ class TrainingRows:
                 got=", ".join(sorted(unknown)),
             )
         rows = self._probe.rows_of(ids)
+        if self._blind and (len(layers) < len(self._layers.names) or (self._outputs and outputs is None)):
+            raise NetgeomError(
+                "A compiled model cannot be watched while it trains",
+                expected="all recorded arrays: store(ids, outputs=..., **layers)",
+                got=", ".join([*layers, *(["outputs"] if outputs is not None else [])]) or "only ids",
+            )
         with torch.no_grad():
             for index, (name, reduce) in enumerate(self._layers.reductions.items()):
                 values = reduce(layers[name]) if name in layers else self._latest[name]

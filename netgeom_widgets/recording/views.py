@@ -43,7 +43,8 @@ class SnapshotArray:
 
     def __getitem__(self, index: Any) -> np.ndarray[Any, Any]:
         """What numpy gives for the same index; the first one is an integer, a slice or an ellipsis."""
-        first, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
+        index = index if isinstance(index, tuple) else (index,)
+        first, rest = (index[0], index[1:]) if index else (slice(None), ())
         if first is Ellipsis:
             first, rest = slice(None), (Ellipsis, *rest) if rest else ()
         if not isinstance(first, slice):

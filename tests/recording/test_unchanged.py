@@ -131,20 +131,46 @@ def test_a_step_inside_autocast_changes_nothing_and_records_in_full_precision(tm
     np.testing.assert_allclose(open_recording(tmp_path / "full").outputs[0], evaluated(network(), INPUTS), atol=1e-6)
 
 
-def test_a_compiled_model_is_not_compiled_again(tmp_path: Path) -> None:
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 8)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.linear(inputs))
+
+
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.drop, self.head = Block(), nn.Dropout(0.2), nn.Linear(8, 4)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(self.body(inputs)))
+
+
+@pytest.mark.parametrize("how", ["around", "in place", "a part"])
+def test_a_compiled_model_is_looked_into_and_not_compiled_again(tmp_path: Path, how: str) -> None:
     graphs = []
 
     def backend(graph: torch.fx.GraphModule, inputs: list) -> Any:
         graphs.append(graph)
         return graph.forward
 
-    model = network()
-    compiled = torch.compile(model, backend=backend)
-    train(compiled, 1)
+    model = trained = Nested()
+    if how == "around":
+        trained = torch.compile(model, backend=backend)
+    elif how == "in place":
+        model.compile(backend=backend)
+    else:
+        model.body.compile(backend=backend)
+    train(trained, 1)
     before = len(graphs)
-    with Recorder(compiled, INPUTS, path=tmp_path, layers=["0", "2"]) as recorder:
-        train(compiled, 2, after_epoch=recorder.step)
-    assert len(graphs) == before
+    with Recorder(trained, INPUTS, path=tmp_path, layers=["body.linear"]) as recorder:
+        train(trained, 2, after_epoch=recorder.step)
+    assert len(graphs) == before > 0
+    recording = open_recording(tmp_path)
+    assert len(recording) == 3 and not np.array_equal(*recording.layer("body.linear")[1:])
 
 
 @pytest.fixture
