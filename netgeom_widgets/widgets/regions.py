@@ -212,21 +212,12 @@ class RegionExplorer(Training, RegionSettings, Picking, Zooming, AnalysisWidget)
             }
         return arrays
 
-    def export_data(self, path: Any) -> None:
-        """Write the partition: .npz takes all arrays, .csv a row per region (area, centroid, map, class, birth)."""
-        if str(path).lower().endswith(".csv"):
-            from netgeom_widgets.widgets.exports import save_data
-
-            def write() -> None:
-                arrays = self._export_arrays()
-                rows = {name: arrays[name] for name in ("areas", "centroids", "offsets", "classes", "births")}
-                n = len(rows["areas"])
-                rows = {"region": np.arange(n), **rows, "slopes": arrays["slopes"].reshape(n, -1)}
-                save_data(rows, path, self.state())
-
-            self._export(write)
-        else:
-            super().export_data(path)
+    def _export_table(self) -> dict[str, Any]:
+        """A row per region: area, centroid, map, class, birth."""
+        arrays = self._export_arrays()
+        n = len(arrays["areas"])
+        rows = {name: arrays[name] for name in ("areas", "centroids", "offsets", "classes", "births")}
+        return {"region": np.arange(n), **rows, "slopes": arrays["slopes"].reshape(n, -1)}
 
     def _raster_size(self) -> tuple[int, int]:
         return pixels(self._figure.frame, self._figure.window, Window.around(self._domain.polygon))

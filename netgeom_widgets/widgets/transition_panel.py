@@ -14,6 +14,7 @@ from netgeom_widgets.widgets.transition_kinds import Cell
 
 #: The list has no more rows: every one is sent to the browser, and nobody reads on.
 MOST_LISTED = 200
+_NONE = -1  # the value of "none" in the menus: a Dropdown shows nothing at all for None
 
 
 class TransitionPanel(ipywidgets.Box):
@@ -86,8 +87,8 @@ class TransitionPanel(ipywidgets.Box):
         """Show the pinned cell; ``names`` are those of rows and columns."""
         self._showing = True
         try:
-            choices = [("none", None), *((name, at) for at, name in enumerate(names))]
-            for menu, at in zip(self._menus, cell or (None, None), strict=True):
+            choices = [("none", _NONE), *((name, at) for at, name in enumerate(names))]
+            for menu, at in zip(self._menus, cell or (_NONE, _NONE), strict=True):
                 menu.value = at
                 menu.set_choices(choices)
         finally:
@@ -137,10 +138,10 @@ class TransitionPanel(ipywidgets.Box):
         if self._showing:
             return
         row, column = (menu.value for menu in self._menus)
-        if (row is None and column is None) or change["new"] is None:
+        if change["new"] == _NONE:
             self._pin(None)
         else:  # the first menu chosen alone means the transition itself
-            self._pin((column if row is None else row, row if column is None else column))
+            self._pin((column if row == _NONE else row, row if column == _NONE else column))
 
     def _typed(self, change: Any) -> None:
         if not self._showing:

@@ -164,7 +164,8 @@ class PictureMaker:
             Called with pictures of the first snapshots while a long search goes on.
         """
         count = len(self.source.recording)
-        positions = self.source.complete(settings["layer"], count)
+        progress.update(text="reading the recording")
+        positions = self.source.complete(settings["layer"], count, cancel)
 
         def part(search: Search) -> None:
             if search.found.n_snapshots < count:

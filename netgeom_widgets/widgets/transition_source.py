@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel
 from netgeom_widgets.recording import Recording, open_recording
 from netgeom_widgets.widgets.settings import shortened
 
@@ -70,6 +72,7 @@ class Source:
                 expected="a run recorded with layers=[...] or outputs=True",
                 got=repr(self.recording),
             )
+        self._reading = threading.Lock()
         self._finite: dict[str, list[np.ndarray]] = {}
         recorded = np.asarray(self.recording.sample_ids)
         self.rows = np.arange(len(recorded)) if ids is None else _rows_of(ids, recorded)
@@ -116,7 +119,7 @@ class Source:
         array = self.recording.outputs if layer == OUTPUTS else self.recording.layer(layer)
         return Rows(array, rows, start, stop)
 
-    def complete(self, layer: str, count: int) -> np.ndarray:
+    def complete(self, layer: str, count: int, cancel: Cancel) -> np.ndarray:
         """Positions in ``ids`` of the samples whose values are there and finite in each of the first snapshots.
 
         Raises
@@ -124,7 +127,8 @@ class Source:
         NetgeomError
             When fewer than two are left.
         """
-        known = [self._masks(name, count) for name in {layer, OUTPUTS} if name != OUTPUTS or self.has_outputs]
+        needed = {layer, OUTPUTS} if self.has_outputs else {layer}
+        known = [self._masks(name, count, cancel) for name in needed]
         masks = np.logical_and.reduce(known)
         left = masks.all(axis=0)
         if left.sum() >= 2:
@@ -138,16 +142,18 @@ class Source:
             try_this="a probe recording (mode='probe'), or leave out the steps after which the training diverged",
         )
 
-    def _masks(self, layer: str, count: int) -> np.ndarray:
+    def _masks(self, layer: str, count: int, cancel: Cancel) -> np.ndarray:
         """Which samples (T, N) have finite values at the first snapshots; each snapshot is read once."""
         known = self._finite.setdefault(layer, [])
         for snapshot in self.snapshots(layer, self.rows, count, len(known)):
+            cancel.checkpoint()
             known.append(np.isfinite(snapshot).all(axis=1))
         return np.stack(known[:count])
 
     def predictions(self, count: int) -> np.ndarray:
         """Predicted classes (T, N) of the samples in ``ids`` at the first snapshots."""
-        return self.recording.predictions[:count, self.rows]
+        with self._reading:  # the recording keeps what it has read; exports come on another thread
+            return self.recording.predictions[:count, self.rows]
 
     def outputs(self, snapshot: int, positions: np.ndarray) -> np.ndarray:
         """Outputs (N, C) at one snapshot, of the samples at these positions in ``ids``."""

@@ -381,7 +381,7 @@ def test_lasso_tap_and_panel_pick(heat):
     assert heat.cell == (2, 4)
     panel._unpin.click()
     heat.wait(30)
-    assert heat.cell is None and panel._menus[0].value is None
+    assert heat.cell is None and panel._menus[0]._menu.label == "none"
 
 
 def test_the_forgotten_samples_are_listed_and_a_choice_shows_one(heat):
