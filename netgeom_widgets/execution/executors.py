@@ -66,14 +66,30 @@ class _BlasLimit:
         with self._lock:
             self._users += 1
             if self._users == 1:
+                _free_openblas()
                 self._limits = threadpool_limits(limits=1, user_api="blas")
 
     def leave(self) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
+                _free_openblas()
                 self._limits.restore_original_limits()
                 self._limits = None
+                _free_openblas()
+
+
+def _free_openblas() -> None:
+    """Let this thread, and then any other, set the number of OpenBLAS threads.
+
+    threadpoolctl 3.8 gives that right to one thread and keeps it there, silently ignoring all others: a limit set once
+    in a cell, and those that a widget's thread asks for later, scikit-learn's included, would have no effect.
+    """
+    import threadpoolctl
+
+    release = getattr(getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
 
 
 _blas_limit = _BlasLimit()

@@ -58,6 +58,30 @@ def test_overlapping_limits_put_back_the_first_number():
     assert blas_threads() == before
 
 
+def test_one_thread_that_set_a_limit_leaves_the_next_one_free_to():
+    before = blas_threads()
+    with single_blas_threads():
+        pass
+
+    def within():
+        with single_blas_threads():
+            return blas_threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert set(pool.submit(within).result(10)) <= {1}
+        first = single_blas_threads()
+        first.__enter__()
+        second = single_blas_threads()
+        pool.submit(second.__enter__).result(10)
+        first.__exit__(None, None, None)
+        assert set(blas_threads()) <= {1}
+        pool.submit(second.__exit__, None, None, None).result(10)
+        assert blas_threads() == before
+        with single_blas_threads():
+            assert set(blas_threads()) <= {1}
+    assert blas_threads() == before
+
+
 def test_blas_threads_are_put_back_after_an_error():
     before = blas_threads()
     with pytest.raises(ZeroDivisionError), single_blas_threads():
