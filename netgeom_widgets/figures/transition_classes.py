@@ -128,7 +128,7 @@ class ClassesPart:
         fills = palettes.to_rgba([*_PALETTE, _STAYED]).astype(float)
         at = palettes.palette_index(counts[rows, columns], len(_PALETTE), 0.5, self._mapper.high)
         at[stayed[rows, columns]] = len(_PALETTE)
-        light = fills[at, :3] @ [0.299, 0.587, 0.114] > 140
+        light = fills[at, :3] @ [0.299, 0.587, 0.114] > 105
         return {
             "x": columns + 0.5,
             "y": rows + 0.5,
