@@ -253,7 +253,7 @@ class Recorder:
         make_root(self.path)
         if self.run_id in run_folders(self.path):
             self._writer = RunWriter.resume(self.path, str(self.run_id))
-            self._resumed_at = self._last_seen = -1 if self._writer.last_step is None else self._writer.last_step
+            self._resumed_at = self._last_seen = self._writer.last_step
         if isinstance(self._source, TrainingRows):
             self._source.open()
         elif self._writer is None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.recording.files import FolderLock, locked, read_json, write_file, write_json
+from netgeom_widgets.recording.files import FolderLock, locked, read_json, write_file, write_into, write_json
 from netgeom_widgets.recording.layout import (
     COMMITTED,
     FORMAT,
@@ -30,7 +30,7 @@ from netgeom_widgets.recording.layout import (
 )
 
 _FIRST_CAPACITY = 16  # snapshots; doubled when full
-_SCALARS_PER_CHUNK = 1024  # a commit rewrites one chunk of the steps and of each metric: 8 KiB each
+_SCALARS_PER_CHUNK = 1024  # steps, metrics: 8 KiB a file
 _BYTES_PER_CHUNK = 1 << 24  # of inputs
 _HIDDEN = ".new-"
 
@@ -44,10 +44,9 @@ class RunWriter:
     def __init__(self, path: Path, folder: Path, lock: FolderLock, run_id: str | None, layout: Layout) -> None:
         self.path, self.run_id, self.layout = path, run_id, layout
         self.n_committed = 0
-        self.last_step: int | None = None
+        self.last_step = -1
         self._folder, self._lock = folder, lock
         self._metrics: list[str] = []
-        self._tails: dict[str, np.ndarray[Any, Any]] = {}
         self._capacity: dict[str, int] = {}
         self._closed = False
 
@@ -98,15 +97,8 @@ class RunWriter:
         found = attributes(folder)
         writer = cls(path, folder, lock, run_id, Layout.from_json(found["layout"]))
         writer.n_committed, writer._metrics = read_committed(folder)[0], list(found["metrics"])
-        tail = writer.n_committed // _SCALARS_PER_CHUNK
-        for key in (STEPS, *map(metric_key, range(len(writer._metrics)))):
-            chunk = folder / key / f"c.{tail}"
-            if chunk.exists():
-                writer._tails[key] = np.frombuffer(chunk.read_bytes(), writer._scalar_dtype(key)).copy()
-        if writer.n_committed:
-            last = writer.n_committed - 1
-            chunk = folder / STEPS / f"c.{last // _SCALARS_PER_CHUNK}"
-            writer.last_step = int(np.frombuffer(chunk.read_bytes(), "<i8")[last % _SCALARS_PER_CHUNK])
+        chunk, place = divmod(writer.n_committed - 1, _SCALARS_PER_CHUNK)  # a run appears with its first snapshot
+        writer.last_step = int(np.frombuffer((folder / STEPS / f"c.{chunk}").read_bytes(), "<i8")[place])
         return writer
 
     def require_same(self, layout: Layout, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
@@ -203,16 +195,12 @@ class RunWriter:
 
     def _append_scalar(self, key: str, t: int, value: float) -> None:
         chunk, place = divmod(t, _SCALARS_PER_CHUNK)
-        dtype = self._scalar_dtype(key)
-        if place == 0 or key not in self._tails:
-            self._tails[key] = np.full(_SCALARS_PER_CHUNK, -1 if key == STEPS else np.nan, dtype)
-        self._tails[key][place] = value
+        number = np.array(value, "<i8" if key == STEPS else "<f8")
         self._grow(key, t)
-        write_file(self._folder / key / f"c.{chunk}", self._tails[key].data)
-
-    @staticmethod
-    def _scalar_dtype(key: str) -> str:
-        return "<i8" if key == STEPS else "<f8"
+        file = self._folder / key / f"c.{chunk}"
+        if not file.exists():
+            write_file(file, np.full(_SCALARS_PER_CHUNK, -1 if key == STEPS else np.nan, number.dtype).data)
+        write_into(file, place * number.itemsize, number.tobytes())  # not committed yet, so nobody reads it
 
     def _write_committed(self, *, finished: bool) -> None:
         write_file(self._folder / COMMITTED / "c.0", np.array([self.n_committed, finished], "<i8").data)
