@@ -129,14 +129,14 @@ class Details:
 
     # ---- recurrence
 
-    def recurrence(self, picture: Picture, cancel: Cancel) -> tuple[str, RecurrenceBands] | str:
+    def recurrence(self, picture: Picture, progress: Progress, cancel: Cancel) -> tuple[str, RecurrenceBands] | str:
         """Recurrence by band of distance: of the matrix shown if that is of transitions, else of the class one."""
         kind, matrix = picture.kind, picture.matrix
         if not kind.of_transitions:
             if self._source.no_classes:
                 return f"No {CLASS_TRANSITIONS}: {self._source.no_classes}. Choose a distance of transitions."
             kind = KINDS[CLASS_TRANSITIONS]
-            matrix = self._maker.matrix(kind, picture.settings, picture.in_effect, picture.samples, cancel)
+            matrix = self._maker.matrix(kind, picture.settings, picture.in_effect, picture.samples, progress, cancel)
         if len(matrix) < 2:
             return "Recurrence needs three snapshots or more."
         scale = 1.0 if kind.name == CLASS_TRANSITIONS else None

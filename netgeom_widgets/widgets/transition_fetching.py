@@ -30,10 +30,16 @@ class Fetching(traitlets.HasTraits):
         """Fetch whenever something else is picked; called once the figure exists."""
         self._fetched: dict[str, tuple[Any, ...]] = {}  # what each panel shows now
         self.observe(self._fetch_soon, ["cell", "sample", "step", "panel", "scalar", "selection"])
+        self.observe(self._fetch_again, "status")
 
     def _fetch_soon(self, _: Any = None) -> None:
         if not self._closed:
             self._submit(self._fetch, key="view")
+
+    def _fetch_again(self, change: Any) -> None:
+        """A run cancels what is being fetched; one that brings no new picture owes it."""
+        if change["new"] in ("cancelled", "error"):
+            self._fetch_soon()
 
     def _fetch(self, progress: Progress, cancel: Cancel) -> None:
         """Fetch and draw; runs on the worker's thread."""
@@ -86,7 +92,10 @@ class Fetching(traitlets.HasTraits):
                 (picture, self.step_position, self.selection, self.sample),
                 lambda progress, cancel: self._fetch_projection(picture, progress, cancel),
             ),
-            "recurrence": ((picture,), lambda _, cancel: self._fetch_recurrence(picture, cancel)),
+            "recurrence": (
+                (picture,),
+                lambda progress, cancel: self._fetch_recurrence(picture, progress, cancel),
+            ),
         }
         return {
             "events": ((picture.search, len(picture.steps)), lambda _, __: self._fetch_events(picture)),
@@ -134,8 +143,8 @@ class Fetching(traitlets.HasTraits):
             sample=sample,
         )
 
-    def _fetch_recurrence(self, picture: Picture, cancel: Cancel) -> Draw:
-        part, found = self._figure.recurrence, self._details.recurrence(picture, cancel)
+    def _fetch_recurrence(self, picture: Picture, progress: Progress, cancel: Cancel) -> Draw:
+        part, found = self._figure.recurrence, self._details.recurrence(picture, progress, cancel)
         if isinstance(found, str):
             return lambda: part.explain(found)
         name, bands = found

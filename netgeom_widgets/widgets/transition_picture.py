@@ -169,7 +169,7 @@ class PictureMaker:
 
         def part(search: Search) -> None:
             if search.found.n_snapshots < count:
-                publish(self._drawn(settings, selection, search, None, cancel, final=False))
+                publish(self._drawn(settings, selection, search, None, Progress(), cancel, final=False))
 
         search = self._search(settings, positions, count, progress, cancel, part)
         within = None
@@ -177,8 +177,7 @@ class PictureMaker:
             chosen = positions[positions_of(selection, self.source.ids[positions])]
             if len(chosen) > 1:
                 within = self._search(settings, chosen, count, progress, cancel, lambda _: None)
-        progress.update(text=f"{settings['matrix_kind']}")
-        return self._drawn(settings, selection, search, within, cancel, final=True)
+        return self._drawn(settings, selection, search, within, progress, cancel, final=True)
 
     # ---- neighbours
 
@@ -227,6 +226,7 @@ class PictureMaker:
         selection: tuple[int, ...],
         search: Search,
         within: Search | None,
+        progress: Progress,
         cancel: Cancel,
         *,
         final: bool,
@@ -236,7 +236,7 @@ class PictureMaker:
         count = search.found.n_snapshots
         rows = positions_of(selection, self.source.ids[used.positions]) if selection else np.empty(0, dtype=np.int64)
         samples = rows if len(rows) and within is None else None
-        matrix = self.matrix(kind, settings, used, samples, cancel, keep=final)
+        matrix = self.matrix(kind, settings, used, samples, progress, cancel, keep=final)
         overlap = self.overlap(used)
         churn = 1.0 - (overlap if samples is None else overlap[:, samples]).mean(axis=1)
         recording = self.source.recording
@@ -250,6 +250,7 @@ class PictureMaker:
         settings: dict[str, Any],
         search: Search,
         samples: np.ndarray | None,
+        progress: Progress,
         cancel: Cancel,
         *,
         keep: bool = True,
@@ -259,7 +260,7 @@ class PictureMaker:
         key = (kind.name, settings["layer"], settings["metric"], settings["norm"], *among)
         held = self._matrices.find(key)
         if held is None:
-            held = np.array(self._values(kind, settings, search, samples, cancel), dtype=np.float64)
+            held = np.array(self._values(kind, settings, search, samples, progress, cancel), dtype=np.float64)
             held.flags.writeable = False
             if keep:
                 self._matrices.put(key, held)
@@ -271,6 +272,7 @@ class PictureMaker:
         settings: dict[str, Any],
         search: Search,
         samples: np.ndarray | None,
+        progress: Progress,
         cancel: Cancel,
     ) -> np.ndarray:
         positions, count = taken(search, samples), search.found.n_snapshots
@@ -283,14 +285,14 @@ class PictureMaker:
         if kind.needs == "snapshots":
             snapshots = self.source.snapshots(settings["layer"], self.source.rows[positions], count)
             compute = {CKA: transitions.linear_cka, PROCRUSTES: transitions.procrustes_distance}[kind.name]
-            return compute(snapshots, cancel=cancel)
-        of = {"k": search.k, "samples": samples}
+            return compute(snapshots, progress=progress, cancel=cancel)
+        of: dict[str, Any] = {"k": search.k, "samples": samples, "progress": progress, "cancel": cancel}
         if kind.name == PER_SAMPLE:
             return transitions.transition_distance(search.found, norm=settings["norm"], **of)
         if kind.name == REPRDYNAMICS:
             return transitions.reprdynamics_distance_of_neighbours(search.found, **of)
         compute = {PRESERVATION: transitions.preservation, JACCARD: transitions.jaccard}[kind.name]
-        return compute(search.found, cancel=cancel, **of)
+        return compute(search.found, **of)
 
     def _note(
         self,

@@ -123,12 +123,13 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
         return computed.search.found
 
     def _draw(self, result: Picture, settings: dict[str, Any], *, final: bool) -> None:
-        if result is not self._drawn:
-            if final:
-                self._adopt(result)
-            self._draw_picture(result)
-            self._drawn = result
         self._figure.show(settings["panel"])
+        if result is self._drawn:
+            return
+        if final:
+            self._adopt(result)
+        self._draw_picture(result)
+        self._drawn = result
         if final:
             self._fetch_soon()
 

@@ -474,6 +474,14 @@ def test_selection_refuses_samples_that_do_not_exist(squares, ids, message):
     assert squares.selection == ()
 
 
+def test_ids_need_not_count_from_0(squares, monkeypatch):
+    monkeypatch.setattr(Squares, "_sample_ids", lambda self: frozenset(range(7, 70, 3)))
+    squares.selection = [67, 7]
+    assert squares.selection == (67, 7)
+    with pytest.raises(NetgeomError, match=r"ids among 7, 10, 13, 16, \.\.\., 58, 61, 64, 67\. Got: 8, 9\."):
+        squares.selection = [7, 8, 9]
+
+
 def test_marks_are_drawn_in_the_background(squares):
     squares.dot = 3
     squares.wait(10)

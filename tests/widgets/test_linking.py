@@ -89,6 +89,12 @@ def test_what_cannot_be_linked_is_refused(make):
     with pytest.raises(NetgeomError, match=r"different samples\. Expected: equally many samples\. Got: 60 and 10"):
         link(a, make(Squares, 10))
     link(a, make(Squares, None))  # not knowable
+    named = make()
+    named._sample_ids = lambda: frozenset(range(1, 61))
+    with pytest.raises(
+        NetgeomError, match=r"the same sample ids\. Got: from 0 to 59, and among 1, 2, 3, 4, \.\.\., 57"
+    ):
+        link(a, named)
     with pytest.raises(NetgeomError, match="Expected: 'selection' or 'step'"):
         link(a, make(), "colour")
     with pytest.raises(NetgeomError, match="Squares has no step"):

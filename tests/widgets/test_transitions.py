@@ -743,6 +743,17 @@ def test_nothing_is_left_after_close(recording):
     assert [ref() for ref in refs if ref() is not None] == []
 
 
+def test_what_a_cancelled_run_kept_from_being_fetched_comes_after_it(heat, monkeypatch):
+    monkeypatch.setattr(heat._maker, "picture", lambda *a, cancel, **k: wait_for(cancel.is_set) or cancel.checkpoint())
+    heat.run()
+    wait_for(lambda: heat._worker.is_busy("run"))
+    heat.cell = (0, 3)
+    heat.cancel()
+    wait_for(lambda: heat.status == "cancelled")
+    heat.wait(30)
+    assert heat._figure.samples.root.title.text.endswith("step 0 and at step 8")
+
+
 # ---- links, exports, state
 
 
