@@ -22,6 +22,7 @@ _HINT = "Tap a sample above to see its neighbours before and after."
 _LANES = (0.7, -0.7)
 _LEVELS = 3
 _LEVEL = 0.6
+_LEFT = 56  # pixels: the frame stays in place when a sample is picked, whose steps are written left of it
 _WIDTH = 26.0  # marks that fit side by side into a narrow frame
 
 Neighbour = tuple[int, float, str]
@@ -38,6 +39,7 @@ class NeighboursPart:
         self._x = Range1d(0, 1, reset_start=0, reset_end=1)
         self.root = make_plot(height, x_range=self._x, y_range=Range1d(-top, top, reset_start=-top, reset_end=top))
         self.root.ygrid.visible = False
+        self.root.min_border_left = _LEFT
         self.root.yaxis[0].ticker = FixedTicker(ticks=list(_LANES), minor_ticks=[])
         self._draw_marks()
         self._legend = KeyLegend(self.root, "above")
@@ -90,8 +92,8 @@ class NeighboursPart:
                 source.data = {name: [] for name in source.data}
         self._legend.set([])
         self.root.title.text = "Neighbours of one sample"
-        for axis in self.root.axis:
-            axis.visible = False
+        for guide in (*self.root.axis, self.root.xgrid):
+            guide.visible = False
         say(self._caption, hint)
 
     def draw(
@@ -138,8 +140,8 @@ class NeighboursPart:
         self._legend.set([(f"{n} {status}", LOOKS[status][0], signs[status]) for status, n in counts.items()])
         name = f"sample {sample_id}" + (f" (label {literal(known[sample_id])})" if sample_id in known else "")
         self.root.title.text = f"Neighbours of {name}"
-        for axis in self.root.axis:
-            axis.visible = True
+        for guide in (*self.root.axis, self.root.xgrid):
+            guide.visible = True
         self.root.xaxis.axis_label = f"{distance} from {name.partition(' (')[0]}"
         names = dict(zip(_LANES, (f"step {int(step)}" for step in steps), strict=True))
         self.root.yaxis[0].major_label_overrides = names
