@@ -10,7 +10,7 @@ from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.widgets.ticking import Ticker
 
 FASTEST = 1.0  # seconds between two looks at a recording that grows
-SLOWEST = 8.0  # at one that does not; below the ten seconds after which an idle worker ends its thread
+SLOWEST = 30.0  # at one that does not, for example because its writer was killed
 
 
 class Growing(Protocol):
@@ -27,9 +27,9 @@ class Following(traitlets.HasTraits):
 
     The widget calls :meth:`_follow` once, after ``super().__init__``, and says in :meth:`_recording_grew` what new
     snapshots set off. The recording is looked at on the worker's thread, between two jobs, so that it never grows under
-    a computation; at most once a second, less often while nothing happens. Nobody who asks ``wait()`` waits for
-    snapshots that are not there yet: meanwhile nothing new is taken up. A run that was cancelled or failed rests until
-    the next Run.
+    a computation; at most once a second, less often while nothing happens, and no more once its writer has closed it.
+    Nobody who asks ``wait()`` waits for snapshots that are not there yet: meanwhile nothing new is taken up. A run that
+    was cancelled or failed rests until the next Run. Run looks again, also at a recording that was closed and resumed.
     """
 
     live = traitlets.Bool(True, help="Take up new snapshots while the recording is being written.").tag(
@@ -42,8 +42,8 @@ class Following(traitlets.HasTraits):
 
     def _follow(self, recording: Growing) -> None:
         """Look after this recording from now on; nobody else may refresh it."""
-        self._watched = recording
         self._follower = Ticker(self._look, name="netgeom-follow")
+        self._watched = recording  # last: the first run has begun already
         self.observe(self._start_following, "live")
         self._start_following()
 
@@ -58,20 +58,21 @@ class Following(traitlets.HasTraits):
 
     def _refresh_if_asked(self) -> None:
         """Take up new snapshots, followed or not, if this run was asked for; :meth:`_compute` calls it first."""
-        if self._asked and self._watched is not None:
-            self._asked = False
+        asked, self._asked = self._asked, False
+        if asked and self._watched is not None:
             self._watched.refresh()
+            self._start_following()
 
     def _start_following(self, _: Any = None) -> None:
         self._pace = FASTEST
-        if self.live:
+        if self.live and self._watched is not None and not self._watched.finished:
             self._follower.start(FASTEST)
         else:
             self._follower.stop()
 
     def _look(self) -> float | None:
         """Ask for a look at the recording; returns the seconds to the next one."""
-        if self._closed or not self.live:
+        if self._closed or not self.live or self._watched is None or self._watched.finished:
             return None
         if self._may_grow():
             self._submit(self._take_up, key="follow")
@@ -92,7 +93,7 @@ class Following(traitlets.HasTraits):
             self._pace = FASTEST
             self._recording_grew()
         else:
-            self._pace = SLOWEST if self._watched.finished else min(SLOWEST, 1.5 * self._pace)
+            self._pace = min(SLOWEST, 1.25 * self._pace)
 
     def close(self) -> None:
         """Close the widget; see :meth:`AnalysisWidget.close`."""

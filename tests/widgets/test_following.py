@@ -84,14 +84,27 @@ def test_growth_starts_a_run_on_the_workers_thread(make, source):
 
 def test_looks_become_rare_where_nothing_happens_and_frequent_again(make, source):
     widget = make()
-    wait_for(lambda: len(source.looks) > 6)
+    wait_for(lambda: len(source.looks) > 9)
     gaps = np.diff(source.looks)
-    assert gaps[-1] > 2 * gaps[0] and gaps.min() >= 0.045
+    assert gaps[-1] > 2 * gaps[1] and gaps.min() >= 0.045
     source.written = 5
     wait_for(lambda: len(widget.result) == 5)
-    assert widget._pace <= 1.5 * following.FASTEST
+    assert widget._pace <= 1.6 * following.FASTEST
+
+
+def test_a_finished_recording_is_left_until_run_finds_it_resumed(make, source):
+    widget = make()
+    widget.wait(10)
     source.finished = True
-    wait_for(lambda: widget._pace == following.SLOWEST)
+    wait_for(lambda: not widget._follower.is_busy())
+    source.finished, source.written = False, 5
+    time.sleep(0.2)
+    assert len(widget.result) == 3
+    widget.run()
+    widget.wait(10)
+    assert len(widget.result) == 5
+    source.written = 8
+    wait_for(lambda: len(widget.result) == 8)
 
 
 def test_nothing_is_taken_up_while_somebody_waits_or_a_run_is_under_way(make, source):
