@@ -18,6 +18,7 @@ from netgeom_widgets.recording.layout import (
     PARAMETERS,
     SAMPLE_IDS,
     Layout,
+    called,
     described,
     layer_key,
     run_folders,
@@ -96,7 +97,7 @@ def record_arrays(
     for key, values in [*sources.items(), *(metrics or {}).items()]:
         if len(values) != len(numbers):
             raise NetgeomError(
-                f"{_called(key, names)} does not have one entry per step",
+                f"{called(key, names)} does not have one entry per step",
                 expected=f"{len(numbers)}",
                 got=f"{len(values)}",
             )
@@ -131,7 +132,7 @@ def _row(values: Any, key: str, names: tuple[str, ...]) -> Array:
     row = row[:, None] if row.ndim == 1 == axes - 1 else row
     if row.ndim != axes or row.dtype.kind != "f" or 0 in row.shape:
         raise NetgeomError(
-            f"A snapshot of {_called(key, names)} does not fit",
+            f"A snapshot of {called(key, names)} does not fit",
             expected=f"real numbers, {'(P,)' if key == PARAMETERS else '(N, D)'}",
             got=f"{row.shape} {row.dtype}",
         )
@@ -162,12 +163,7 @@ def _check_rows(rows: Mapping[str, Array], layout: Layout, names: tuple[str, ...
     for key, row in described(rows).items():
         if row != layout.rows[key] or (key != PARAMETERS and row.shape[0] != n_samples):
             raise NetgeomError(
-                f"A snapshot of {_called(key, names)} does not fit",
+                f"A snapshot of {called(key, names)} does not fit",
                 expected=f"{n_samples} samples, and the same shape and dtype in all snapshots",
                 got=f"{row.shape} {row.dtype}; the first snapshot: {layout.rows[key].shape} {layout.rows[key].dtype}",
             )
-
-
-def _called(key: str, names: tuple[str, ...]) -> str:
-    layers = {layer_key(index): f"layer {name!r}" for index, name in enumerate(names)}
-    return layers.get(key, key)

@@ -45,6 +45,12 @@ def metric_key(index: int) -> str:
     return f"metric-{index}"
 
 
+def called(key: str, layers: tuple[str, ...]) -> str:
+    """What a user calls the array of this key."""
+    names = {layer_key(index): f"layer {name!r}" for index, name in enumerate(layers)}
+    return names.get(key, key)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One parameter or buffer of the model: where it lies in the flat row of a snapshot, and what it was."""

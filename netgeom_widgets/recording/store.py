@@ -25,6 +25,7 @@ from netgeom_widgets.recording.layout import (
     VERSION,
     Layout,
     attributes,
+    called,
     metric_key,
     run_folders,
 )
@@ -123,6 +124,14 @@ class RunWriter:
         """Commit one snapshot: when this returns, it survives the end of the process."""
         t = self.n_committed
         for key, row in self.layout.rows.items():
+            if rows[key].shape != row.shape:
+                raise NetgeomError(
+                    f"A snapshot of {called(key, self.layout.layers)} has another shape than those before",
+                    expected=f"{row.shape}",
+                    got=f"{rows[key].shape}",
+                    try_this="another run for a model that has changed",
+                )
+        for key, row in self.layout.rows.items():
             value = np.ascontiguousarray(rows[key], row.dtype)
             self._grow(key, t)
             write_file(self._folder / key / _chunk_name(t, len(row.shape)), value.reshape(-1).view(np.uint8).data)
@@ -142,19 +151,23 @@ class RunWriter:
         if self._closed:
             return
         self._closed = True
-        if self._folder.name.startswith(_HIDDEN):
-            shutil.rmtree(self._folder, ignore_errors=True)  # nothing was committed
-        elif finished:
-            for key in (*self.layout.rows, STEPS, *map(metric_key, range(len(self._metrics)))):
-                self._resize(key, self.n_committed)
-            self._write_committed(finished=True)
-        self._lock.release()
+        try:
+            if self._folder.name.startswith(_HIDDEN):
+                shutil.rmtree(self._folder, ignore_errors=True)  # nothing was committed
+            elif finished:
+                for key in (*self.layout.rows, STEPS, *map(metric_key, range(len(self._metrics)))):
+                    self._resize(key, self.n_committed)
+                self._write_committed(finished=True)
+        finally:  # the disk may be full: the run can go on when it is not any more
+            self._lock.release()
 
     def discard(self) -> None:
         """Remove the run again."""
         self._closed = True
-        shutil.rmtree(self._folder)
-        self._lock.release()
+        try:
+            shutil.rmtree(self._folder)
+        finally:
+            self._lock.release()
 
     def _make_arrays(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
         import zarr
@@ -168,7 +181,7 @@ class RunWriter:
             _create(group, key, (_FIRST_CAPACITY, *row.shape), (1, *row.shape), np.dtype(row.dtype), fill)
         _create(group, STEPS, (_FIRST_CAPACITY,), (_SCALARS_PER_CHUNK,), np.dtype("int64"), -1)
         _create(group, COMMITTED, (2,), (2,), np.dtype("int64"), 0)
-        self._write_attributes()
+        self._write_attributes(self._metrics)
 
     def _add_metric(self, name: str) -> None:
         import zarr
@@ -177,10 +190,10 @@ class RunWriter:
         key, group = metric_key(len(self._metrics)), zarr.open_group(self._folder, mode="r+")
         shutil.rmtree(self._folder / key, ignore_errors=True)
         _create(group, key, (self._length(STEPS),), (_SCALARS_PER_CHUNK,), np.dtype("float64"), np.nan)
+        self._write_attributes([*self._metrics, name])
         self._metrics.append(name)
-        self._write_attributes()
 
-    def _write_attributes(self) -> None:
+    def _write_attributes(self, metrics: list[str]) -> None:
         from netgeom_widgets import __version__
 
         found = {
@@ -189,7 +202,7 @@ class RunWriter:
             "written_by": __version__,
             "run_id": self.run_id,
             "layout": self.layout.to_json(),
-            "metrics": self._metrics,
+            "metrics": metrics,
         }
         write_json(self._folder / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": found})
 
@@ -223,19 +236,26 @@ class RunWriter:
 
     def _publish(self) -> None:
         """Give the run its number, and its id if the user gave none."""
+        given = self.run_id
         with locked(self.path):
-            taken = run_folders(self.path)
-            number = max((int(folder.name) for folder in taken.values()), default=-1) + 1
-            if self.run_id is None:
-                self.run_id = next(name for k in range(number, 2 * number + 2) if (name := f"run-{k}") not in taken)
-            elif self.run_id in taken:
-                raise NetgeomError(
-                    f"Run {self.run_id!r} has been made by somebody else meanwhile", try_this="another run_id"
-                )
-            self._write_attributes()
-            target = self.path / str(number)
-            self._folder.rename(target)
-            self._folder = target
+            while self._folder.name.startswith(_HIDDEN):
+                taken = run_folders(self.path)
+                if given in taken:
+                    raise NetgeomError(
+                        f"Run {given!r} has been made by somebody else meanwhile", try_this="another run_id"
+                    )
+                number = max((int(folder.name) for folder in taken.values()), default=-1) + 1
+                free = (name for k in range(number, 2 * number + 2) if (name := f"run-{k}") not in taken)
+                self.run_id = next(free) if given is None else given
+                self._write_attributes(self._metrics)
+                target = self.path / str(number)
+                try:
+                    self._folder.rename(target)
+                except OSError:  # without locks somebody else may have taken the number
+                    if not target.exists():
+                        raise
+                else:
+                    self._folder = target
 
 
 def read_committed(folder: Path) -> tuple[int, bool]:
@@ -265,21 +285,30 @@ def _create(group: Any, name: str, shape: tuple[int, ...], chunks: tuple[int, ..
 
 def make_root(path: Path) -> None:
     """The group of all runs, where there is none yet; a folder with anything else in it is refused."""
-    if path.exists() and not (path / "zarr.json").exists():
-        foreign = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")] if path.is_dir() else []
-        if foreign or not path.is_dir():
-            raise NetgeomError(
-                f"{path} is no place for a recording",
-                expected="a path that is free, an empty folder or a recording",
-                got=f"a folder with {foreign[0]!r} in it" if foreign else "a file",
-                try_this=f"{path.name}.zarr beside it",
-            )
+    if path.exists() and not path.is_dir():
+        raise _no_place(path, "a file")
     path.mkdir(parents=True, exist_ok=True)
+    # Listed before the question whether it is a recording: the jobs of an array may all make it at once.
+    foreign = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
     if (path / "zarr.json").exists():
         attributes(path)
-    else:
-        root = {"zarr_format": 3, "node_type": "group", "attributes": {"format": FORMAT, "version": VERSION}}
-        write_json(path / "zarr.json", root)
+        return
+    if foreign:
+        raise _no_place(path, f"a folder with {foreign[0]!r} in it")
+    unfinished = path / f".{uuid.uuid4().hex}"
+    write_json(
+        unfinished, {"zarr_format": 3, "node_type": "group", "attributes": {"format": FORMAT, "version": VERSION}}
+    )
+    unfinished.replace(path / "zarr.json")
+
+
+def _no_place(path: Path, got: str) -> NetgeomError:
+    return NetgeomError(
+        f"{path} is no place for a recording",
+        expected="a path that is free, an empty folder or a recording",
+        got=got,
+        try_this=f"{path.name}.zarr beside it",
+    )
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -62,6 +62,15 @@ def test_transitions_benchmark_runs(tmp_path):
     assert cases[0] == "search 2000 x 64" and all(case in done.stdout for case in cases)
 
 
+def test_the_recording_benchmark_runs(tmp_path):
+    rows = tmp_path / "rows.json"
+    command = [sys.executable, "tests/benchmarks/recording.py", "--quick", "--json", str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # it compares the weights of the two runs
+    assert [row["batches"] for row in json.loads(rows.read_text())] == ["permuted", "DataLoader"]
+    assert all(row["over_raw"] < 1.1 for row in json.loads(rows.read_text()))
+
+
 def test_kernel_and_numpy_twin_find_the_same_wide_complex(wide):
     found = partition(wide, Slice.box(-1, 1, -1, 1))
     plain = neuron_by_neuron.partition(*arrays(wide), [[-1, -1], [1, -1], [1, 1], [-1, 1]])
