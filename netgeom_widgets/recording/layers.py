@@ -37,6 +37,13 @@ class LayerSet:
     """The chosen modules with their reductions, in the order of the model."""
 
     def __init__(self, model: nn.Module, layers: Layers) -> None:
+        if not isinstance(layers, str | Sequence | Mapping) or not all(isinstance(name, str) for name in layers):
+            raise NetgeomError(
+                "layers is not understood",
+                expected="names or patterns, or {name or pattern: reducer}",
+                got=repr(layers),
+                try_this="layers=() for none",
+            )
         by_pattern: dict[str, Reducer | Projected | None]
         if isinstance(layers, Mapping):
             by_pattern = dict(layers)
@@ -74,22 +81,25 @@ class OneForward:
 
     def __init__(self, layers: LayerSet) -> None:
         self._layers = layers
-        self._rows: dict[str, torch.Tensor] = {}
+        self._rows: dict[str, torch.Tensor | NetgeomError] = {}
 
     def clear(self) -> None:
         """A new pass begins."""
         self._rows = {}
 
     def add(self, name: str, output: Any) -> None:
-        """Reduce an output at once, into memory of its own: a later module may change the tensor in place."""
+        """Reduce an output at once, into memory of its own: a later module may change the tensor in place.
+
+        What cannot be reduced is refused when it is asked for: its rows may be given by hand.
+        """
         if name in self._rows:
-            raise NetgeomError(
+            self._rows[name] = NetgeomError(
                 f"Layer {name!r} runs more than once in a forward pass, so it has no one output",
                 expected="a module that runs once",
                 try_this="the module around it, or one module object per place",
             )
-        with torch.no_grad():
-            self._rows[name] = self._layers.reductions[name](output).clone()
+        else:
+            self._rows[name] = self._layers.reductions[name].attempt(output)
 
     def __getitem__(self, name: str) -> torch.Tensor:
         if name not in self._rows:
@@ -98,4 +108,7 @@ class OneForward:
                 expected="a module that the model's forward calls, in train mode where recording is as trained",
                 try_this="another layer, or its rows given by hand: store(ids, ...)",
             )
-        return self._rows[name]
+        rows = self._rows[name]
+        if isinstance(rows, NetgeomError):
+            raise rows
+        return rows

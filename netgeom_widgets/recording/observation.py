@@ -17,9 +17,10 @@ from torch import nn
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluate a model inside the block: eval mode, no gradients, no autocast; afterwards it is as if nothing had run.
 
-    Put back are the plain attributes of every module (its train flag among them), buffers, and the random states of
-    Python, numpy, and torch on the CPU and on the model's devices. Not seen are changes inside the user's own lists and
-    dictionaries.
+    Put back are the plain attributes of every module (its train flag among them), its tables of submodules, parameters
+    and buffers, the values of buffers and of tensors that are plain attributes, and the states of random generators:
+    those of Python, numpy, and torch on the CPU and on the model's devices, and those that modules hold. Not seen are
+    changes within the user's own lists and dictionaries, in parameters, and in sparse tensors.
 
     Not `torch.inference_mode`: a model that keeps a tensor from such a pass (a cache of positions, say) could not train
     with it. No autocast: under no_grad its cache of half-precision weights would go on to starve the training pass of
@@ -29,7 +30,10 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """
     modules = list(model.modules())
     before = [(table, dict(table)) for module in modules for table in _tables(module)]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    held = [value for module in modules for value in vars(module).values()]
+    tensors = [*model.buffers(), *(value for value in held if isinstance(value, torch.Tensor))]
+    values = [(tensor, tensor.detach().clone()) for tensor in tensors if tensor.layout == torch.strided]
+    generators = [(value, value.get_state()) for value in held if isinstance(value, torch.Generator)]
     devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()]}
     with same_random_numbers(devices), torch.no_grad(), ExitStack() as stack:
         for kind in {"cpu", *(device.type for device in devices)}:
@@ -43,13 +47,15 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         finally:
             for table, old in before:
                 _put_back(table, old)
-            for buffer, value in buffers:
-                if not torch.equal(buffer, value):  # else left alone: writing would void a graph that holds it
-                    buffer.copy_(value)
+            for tensor, value in values:
+                if not torch.equal(tensor, value):  # else left alone: writing would void a graph that holds it
+                    tensor.copy_(value)
+            for generator, state in generators:
+                generator.set_state(state)
 
 
 def _tables(module: nn.Module) -> tuple[dict[str, Any], ...]:
-    return vars(module), module._parameters, module._buffers
+    return vars(module), module._modules, module._parameters, module._buffers
 
 
 def _put_back(table: dict[str, Any], old: dict[str, Any]) -> None:

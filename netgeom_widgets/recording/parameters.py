@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from netgeom_widgets.recording.layout import BUFFERS, PARAMETERS, Entry
 from netgeom_widgets.recording.reducers import GaussianProjection, Projected
 
 Named = tuple[str, torch.Tensor]
+
+_BUILT_ALIKE = "the model the run was recorded from, or one built alike"
+_KEEP_THEM = "a model that has them all before it is recorded (call it once on a batch), or another run"
 
 
 def entries(named: Iterable[Named]) -> tuple[Entry, ...]:
@@ -45,7 +48,7 @@ def flat_row(tensors: Iterable[torch.Tensor], dtype: torch.dtype) -> torch.Tenso
 
 def byte_row(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
     """The bytes of tensors of any dtypes in one row."""
-    return flat_row((tensor.detach().reshape(-1).view(torch.uint8) for tensor in tensors), torch.uint8)
+    return flat_row((tensor.detach().reshape(-1).contiguous().view(torch.uint8) for tensor in tensors), torch.uint8)
 
 
 class ParameterRows:
@@ -74,20 +77,41 @@ class ParameterRows:
         else:
             option = [option] if isinstance(option, str) else option
             chosen = {name: named[name] for name in matching_names(list(option), list(named), "parameter")}
-        self._names = list(chosen)
-        self._buffer_names = [name for name, _ in model.named_buffers()] if self.whole_model else []
+        self._takes_all = isinstance(option, Projected) or self.whole_model
         self._dtype = storage_dtype(list(chosen.items()))
-        self.entries = () if self.projection else entries(chosen.items())
-        self.buffer_entries = entries((name, model.get_buffer(name)) for name in self._buffer_names)
+        self._recorded = entries(chosen.items())
+        self.entries = () if self.projection else self._recorded
+        buffers = list(model.named_buffers()) if self.whole_model and chosen else []
+        self.buffer_entries = entries(buffers)
+        for name, buffer in buffers:
+            if buffer.layout != torch.strided:
+                raise NetgeomError(
+                    f"Buffer {name} cannot be recorded",
+                    expected="dense buffers",
+                    got=str(buffer.layout),
+                    try_this="parameters=[names], which leaves the buffers out",
+                )
 
     def read(self, model: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
-        """The rows as the model is now."""
-        rows = {}
-        if self._names:
-            row = flat_row((model.get_parameter(name) for name in self._names), self._dtype)
-            rows[PARAMETERS] = (self._project(row[None])[0] if self._project else row).cpu().numpy()
-        if self._buffer_names:
-            rows[BUFFERS] = byte_row(model.get_buffer(name) for name in self._buffer_names).cpu().numpy()
+        """The rows as the model is now; refused when it is not the one it was."""
+        if not self._recorded:
+            return {}
+        known = {entry.name for entry in self._recorded}
+        named = {name: p for name, p in model.named_parameters() if self._takes_all or name in known}
+        buffers = dict(model.named_buffers()) if self.whole_model else {}
+        tensors = _matching(named, self._recorded, "parameter", _KEEP_THEM)
+        _matching(buffers, self.buffer_entries, "buffer", _KEEP_THEM)
+        precise = storage_dtype(list(named.items())).itemsize > self._dtype.itemsize
+        if precise or [entry.dtype for entry in entries(buffers.items())] != [e.dtype for e in self.buffer_entries]:
+            raise NetgeomError(
+                "The model has changed its precision, so its snapshots would not be exact",
+                expected="the precision it had when it was given to the recorder",
+                try_this="model.to(dtype) before the recorder is made, or another run",
+            )
+        row = flat_row(tensors, self._dtype)
+        rows = {PARAMETERS: (self._project(row[None])[0] if self._project else row).cpu().numpy()}
+        if buffers:
+            rows[BUFFERS] = byte_row(buffers.values()).cpu().numpy()
         return rows
 
 
@@ -99,14 +123,15 @@ def load_named(
     buffer_row: np.ndarray[Any, Any],
 ) -> None:
     """Write flat rows into the parameters and buffers of the same names and shapes, all of them or none."""
-    targets = _matching(dict(model.named_parameters()), parameters, "parameter")
-    buffer_targets = _matching(dict(model.named_buffers()), buffers, "buffer")
+    targets = _matching(dict(model.named_parameters()), parameters, "parameter", _BUILT_ALIKE)
+    buffer_targets = _matching(dict(model.named_buffers()), buffers, "buffer", _BUILT_ALIKE)
     _write(zip(targets, _pieces(row, [entry.size for entry in parameters]), strict=True))
     dtypes = [getattr(torch, entry.dtype) for entry in buffers]
     sizes = [entry.size * dtype.itemsize for entry, dtype in zip(buffers, dtypes, strict=True)]
     with torch.no_grad():
         for target, dtype, piece in zip(buffer_targets, dtypes, _pieces(buffer_row, sizes), strict=True):
-            target.copy_(torch.from_numpy(piece.copy()).view(dtype).reshape(target.shape))
+            if len(piece):  # no bytes cannot be seen as another dtype
+                target.copy_(torch.from_numpy(piece.copy()).view(dtype).reshape(target.shape))
 
 
 def load_vector(model: nn.Module, row: np.ndarray[Any, Any]) -> None:
@@ -137,7 +162,9 @@ def _write(pairs: Iterable[tuple[torch.Tensor, np.ndarray[Any, Any]]]) -> None:
             target.copy_(torch.from_numpy(np.ascontiguousarray(piece)).reshape(target.shape))
 
 
-def _matching(named: dict[str, torch.Tensor], recorded: tuple[Entry, ...], kind: str) -> list[torch.Tensor]:
+def _matching(
+    named: Mapping[str, torch.Tensor], recorded: tuple[Entry, ...], kind: str, try_this: str
+) -> list[torch.Tensor]:
     """The model's tensors in the recorded order; every one of either side has its counterpart, or all is refused."""
     expected = {entry.name: entry.shape for entry in recorded}
     found = {name: tuple(tensor.shape) for name, tensor in named.items()}
@@ -147,6 +174,6 @@ def _matching(named: dict[str, torch.Tensor], recorded: tuple[Entry, ...], kind:
             f"The recorded {kind}s are not those of this model: {name}",
             expected=str(expected.get(name, f"no {kind} of that name")),
             got=str(found.get(name, f"no {kind} of that name")),
-            try_this="the model the run was recorded from, or one built alike",
+            try_this=try_this,
         )
     return [named[name] for name in expected]

@@ -142,7 +142,10 @@ def _own_tensor(inputs: Any) -> torch.Tensor:
     if inputs.ndim == 0 or len(inputs) == 0:
         raise NetgeomError("The probe is empty", expected="inputs (N, ...) with N >= 1", got=f"{tuple(inputs.shape)}")
     require_memory(inputs.nbytes, "A copy of the probe's inputs", FEWER_SAMPLES)
-    own = inputs.detach().clone() if isinstance(inputs, torch.Tensor) else torch.from_numpy(inputs.copy())
+    if isinstance(inputs, torch.Tensor):
+        own = inputs.detach().clone()
+    else:
+        own = torch.from_numpy(inputs.astype(inputs.dtype.newbyteorder("=")))
     if own.is_floating_point() and not bool(torch.isfinite(own).all()):
         raise NetgeomError("The probe's inputs are not all finite", expected="finite numbers", got="NaN or infinity")
     return own

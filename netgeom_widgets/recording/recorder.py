@@ -139,8 +139,10 @@ class Recorder:
                 "There is nothing to record", expected="layers, outputs or parameters", got="none of them"
             )
         self._probe = Probe(probe, ids, store_inputs=store_inputs)
-        what = self._model, self._probe, self._layers, Reduction("The model's output", "flatten") if outputs else None
-        buffers = RowBuffers(len(self._probe), DTYPES[dtype])
+        hint = "forward=lambda model, x: model(x)[0]" if mode == "probe" else "store(ids, outputs=...)"
+        output = Reduction("The model's output", "flatten", hint) if outputs else None
+        what = self._model, self._probe, self._layers, output
+        buffers = RowBuffers(len(self._probe), DTYPES[dtype], self._layers.names)
         self._source: ProbeRows | TrainingRows = (
             TrainingRows(*what, buffers, blind=is_compiled(model))
             if mode == "as_trained"

@@ -165,8 +165,8 @@ def describe(reducer: Reducer | Projected | None) -> str:
 class Reduction:
     """One layer's reducer at work."""
 
-    def __init__(self, name: str, reducer: Reducer | Projected | None) -> None:
-        self.name, self.description = name, describe(reducer)
+    def __init__(self, name: str, reducer: Reducer | Projected | None, try_this: str = "") -> None:
+        self.name, self.description, self._try_this = name, describe(reducer), try_this
         first = reducer.reducer if isinstance(reducer, Projected) else reducer
         self._reduce: Callable[[Any], Any] = (
             _by_shape if first is None else _NAMED[first] if isinstance(first, str) else first
@@ -183,7 +183,7 @@ class Reduction:
                 f"{self.name} does not give one tensor",
                 expected="a tensor, batch first",
                 got=type(output).__name__,
-                try_this="a function as its reducer, say lambda output: output[0]",
+                try_this=self._try_this or "a function as its reducer, say lambda output: output[0]",
             )
         rows = self._reduce(output)
         if isinstance(rows, torch.Tensor) and rows.ndim == 1:
@@ -194,6 +194,14 @@ class Reduction:
                 f"{self.name} does not come out as one row of numbers per sample",
                 expected="(N, D), floating point, after its reducer",
                 got=got,
-                try_this='another reducer: "flatten" takes every shape',
+                try_this=self._try_this or 'another reducer: "flatten" takes every shape',
             )
         return self._project(rows) if self._project else rows.detach()
+
+    def attempt(self, output: Any) -> torch.Tensor | NetgeomError:
+        """The same in memory of its own, or why there is none."""
+        try:
+            with torch.no_grad():
+                return self(output).clone()
+        except NetgeomError as error:
+            return error

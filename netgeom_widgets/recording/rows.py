@@ -15,7 +15,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels._model import OBSERVER_MARK
 from netgeom_widgets.recording.layers import LayerSet, OneForward
-from netgeom_widgets.recording.layout import OUTPUTS, layer_key
+from netgeom_widgets.recording.layout import OUTPUTS, called, layer_key
 from netgeom_widgets.recording.observation import undisturbed
 from netgeom_widgets.recording.probe import FEWER_SAMPLES, Probe
 from netgeom_widgets.recording.reducers import Reduction
@@ -27,8 +27,8 @@ Forward = Callable[[nn.Module, torch.Tensor], Any]
 class RowBuffers:
     """(N, D) for each recorded array, on the model's device until they are taken; rows not written stay NaN."""
 
-    def __init__(self, n_samples: int, dtype: torch.dtype) -> None:
-        self._n_samples, self._dtype = n_samples, dtype
+    def __init__(self, n_samples: int, dtype: torch.dtype, layers: tuple[str, ...]) -> None:
+        self._n_samples, self._dtype, self._layers = n_samples, dtype, layers
         self._buffers: dict[str, torch.Tensor] = {}
         self._warned = False
 
@@ -40,13 +40,15 @@ class RowBuffers:
         buffer = self._buffers.get(key)
         if buffer is None:
             size = self._n_samples * values.shape[1] * self._dtype.itemsize
-            require_memory(size, f"One snapshot of {key}", f"{FEWER_SAMPLES}, or a reducer that gives fewer numbers")
+            require_memory(
+                size, f"One snapshot of {self._called(key)}", f"{FEWER_SAMPLES}, or a reducer that gives fewer numbers"
+            )
             shape = (self._n_samples, values.shape[1])
             buffer = self._buffers[key] = torch.full(shape, torch.nan, dtype=self._dtype, device=values.device)
         expected = (rows.stop - rows.start if isinstance(rows, slice) else len(rows), buffer.shape[1])
         if values.shape != expected:
             raise NetgeomError(
-                f"A batch of {key} has the wrong shape",
+                f"A batch of {self._called(key)} has the wrong shape",
                 expected=f"{expected[0]} samples, {expected[1]} numbers each",
                 got=f"{tuple(values.shape)}",
             )
@@ -68,11 +70,14 @@ class RowBuffers:
             if infinite:
                 self._warned = True
                 warnings.warn(
-                    f"float16 ends at 65504: some values of {infinite[0]} are recorded as infinite. "
+                    f"float16 ends at 65504: some values of {self._called(infinite[0])} are recorded as infinite. "
                     'Record with dtype="float32".',
                     stacklevel=2,
                 )
         return taken
+
+    def _called(self, key: str) -> str:
+        return called(key, self._layers)
 
 
 class ProbeRows:
@@ -131,7 +136,7 @@ class TrainingRows:
     ) -> None:
         self._model, self._probe, self._layers, self._outputs, self._buffers = model, probe, layers, outputs, buffers
         self._latest = OneForward(layers)
-        self._result: torch.Tensor | None = None
+        self._result: torch.Tensor | NetgeomError | None = None
         self._inside = False
         self._blind = blind  # compiled code calls no hooks that came later, and goes on calling those that went
         self._hooks = ExitStack()
@@ -146,8 +151,7 @@ class TrainingRows:
 
         def end(module: nn.Module, inputs: Any, output: Any) -> None:
             if self._inside and self._outputs is not None:
-                with torch.no_grad():
-                    self._result = self._outputs(output).clone()
+                self._result = self._outputs.attempt(output)
             self._inside = False
 
         def look(name: str, output: Any) -> None:
@@ -192,6 +196,8 @@ class TrainingRows:
                 expected="a forward pass in train mode before store()",
                 try_this="store(ids, outputs=...)",
             )
+        if isinstance(self._result, NetgeomError):
+            raise self._result
         return self._result
 
     def read(self) -> dict[str, Array]:
