@@ -23,6 +23,7 @@ from netgeom_widgets.recording.layout import (
     layer_key,
     run_folders,
 )
+from netgeom_widgets.recording.options import as_metric
 from netgeom_widgets.recording.probe import as_ids, as_labels, as_numpy
 from netgeom_widgets.recording.recording import Recording, open_recording
 from netgeom_widgets.recording.schedules import as_step
@@ -95,12 +96,14 @@ def record_arrays(
     if not sources:
         raise NetgeomError("There is nothing to record", expected="outputs, layers or parameters", got="none of them")
     for key, values in [*sources.items(), *(metrics or {}).items()]:
-        if len(values) != len(numbers):
+        length = len(values) if hasattr(values, "__len__") else f"a {type(values).__name__}, which has no length"
+        if length != len(numbers):
             raise NetgeomError(
                 f"{called(key, names)} does not have one entry per step",
                 expected=f"{len(numbers)}",
-                got=f"{len(values)}",
+                got=f"{length}",
             )
+    curves = {name: [float(as_metric(name, value)) for value in values] for name, values in (metrics or {}).items()}
     first = {key: _row(values[0], key, names) for key, values in sources.items()}
     arrays = _constants(ids, labels, inputs, first)
     layout = Layout(
@@ -115,7 +118,7 @@ def record_arrays(
         for t, step in enumerate(numbers):
             rows = first if t == 0 else {key: _row(values[t], key, names) for key, values in sources.items()}
             _check_rows(rows, layout, names)
-            writer.append(step, rows, {name: float(values[t]) for name, values in (metrics or {}).items()})
+            writer.append(step, rows, {name: values[t] for name, values in curves.items()})
     except BaseException:
         writer.discard()
         raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,16 +17,14 @@ DTYPES = {"float16": torch.float16, "float32": torch.float32, "float64": torch.f
 
 def as_metric(name: str, value: Any) -> Any:
     """A number, or a copy of a tensor, which is read when a snapshot is taken: reading one may wait for the device."""
-    if isinstance(value, torch.Tensor) and value.numel() == 1 and not value.is_complex():
-        return value.detach().clone()
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise NetgeomError(
-            f"Metric {name!r} is not a number",
-            expected="a float or a tensor with one element",
-            got=type(value).__name__,
-        ) from None
+    if isinstance(value, torch.Tensor):
+        if value.numel() == 1 and not value.is_complex():
+            return value.detach().clone()
+    elif not isinstance(value, str) and not np.iscomplexobj(value):
+        with contextlib.suppress(TypeError, ValueError):
+            return float(value)
+    got = f"a tensor {tuple(value.shape)} {value.dtype}" if isinstance(value, torch.Tensor) else type(value).__name__
+    raise NetgeomError(f"Metric {name!r} is not a number", expected="a float or a tensor with one element", got=got)
 
 
 def check_options(model: Any, dtype: Any, mode: Any, run_id: Any, batch_size: Any) -> None:

@@ -164,10 +164,9 @@ class Recording:
     @property
     def predictions(self) -> Array:
         """Predicted classes, (T, N) int64: the largest output, or if the only one is positive; -1 for a NaN row."""
-        outputs = self.outputs
-        for t in range(len(self._predictions), len(self)):
-            self._predictions.append(_predicted(outputs[t]))
-        return np.stack(self._predictions) if self._predictions else np.empty((0, outputs.shape[1]), np.int64)
+        outputs, known = self.outputs, self._predictions
+        self._predictions = known + [_predicted(outputs[t]) for t in range(len(known), len(outputs))]
+        return np.stack(self._predictions)
 
     def missing(self, t: int) -> Array:
         """Samples that were never stored in snapshot t, (N,) bool: recordings made as trained may lack some."""
