@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ipywidgets
@@ -74,9 +74,9 @@ class StepControl(ipywidgets.Box):
         button.on_click(lambda _: self._go(self.slider.value + by))
         return button
 
-    def show(self, step: int | None, position: int, count: int, playing: bool) -> None:
-        """Show a step, its position among ``count`` steps, and whether they are played; hidden without steps."""
-        position = max(position, 0)
+    def show(self, steps: Sequence[int], position: int, playing: bool) -> None:
+        """Show one of the recorded steps by its position, and whether they are played; hidden without steps."""
+        count, position = len(steps), max(position, 0)
         self._shown = (position, playing)
         self.slider.max = max(count - 1, 1)
         self.slider.value = position
@@ -85,7 +85,10 @@ class StepControl(ipywidgets.Box):
         self.play.tooltip = "Pause" if playing else "Play the steps"
         self.play.disabled = self.slider.disabled = count < 2
         self._previous.disabled, self._next.disabled = position <= 0, position >= count - 1
-        self._words.value = "" if step is None else f"{step:,} ({position + 1:,} of {count:,})"
+        if count:
+            self._words.value = _in_words(steps, position)
+            # As wide for each step as for the last one: a row that wraps now and then would move the figure.
+            self._words.layout.min_width = f"{len(_in_words(steps, count - 1))}ch"
         self.layout.display = None if count else "none"
 
     def _moved(self, change: Any) -> None:
@@ -162,7 +165,7 @@ class Stepping(traitlets.HasTraits):
     @traitlets.observe("playing")
     def _show_step(self, _: Any = None) -> None:
         if self._step_control is not None:
-            self._step_control.show(self.step, self.step_position, len(self._steps), self.playing)
+            self._step_control.show(self._steps, self.step_position, self.playing)
 
     def _go_to_position(self, position: int) -> None:
         """Answer the control; a user who goes somewhere by hand wants to stay there."""
@@ -241,6 +244,10 @@ class Stepping(traitlets.HasTraits):
     def _end_play(self, change: Any) -> None:
         if self.playing and change["new"] in ("error", "cancelled"):
             self.pause()
+
+
+def _in_words(steps: Sequence[int], position: int) -> str:
+    return f"{steps[position]:,} ({position + 1:,} of {len(steps):,})"
 
 
 def _listed(steps: tuple[int, ...]) -> str:
