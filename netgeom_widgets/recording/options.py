@@ -36,12 +36,7 @@ def check_options(model: Any, dtype: Any, mode: Any, run_id: Any, batch_size: An
             raise NetgeomError(
                 f"{name} has no values yet", try_this="call the model once on a batch before recording it"
             )
-        if type(tensor).__name__ == "DTensor" or type(tensor.data).__name__ == "DTensor":
-            raise NetgeomError(
-                f"{name} is spread over several processes",
-                expected="a model that each process has whole (DDP)",
-                got="DTensor",
-            )
+    _check_whole(model)
     if dtype not in DTYPES:
         raise NetgeomError("dtype is not understood", expected=f"one of {', '.join(DTYPES)}", got=repr(dtype))
     if mode not in ("probe", "as_trained"):
@@ -50,6 +45,17 @@ def check_options(model: Any, dtype: Any, mode: Any, run_id: Any, batch_size: An
         raise NetgeomError("run_id is not understood", expected="a text, or None for a new one", got=repr(run_id))
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise NetgeomError("batch_size is not understood", expected="a whole number from 1 on", got=repr(batch_size))
+
+
+def _check_whole(model: nn.Module) -> None:
+    """Refuse sharded models: one process alone can neither run nor read them. By name, as their modules load slowly."""
+    for name, part in [*model.named_modules(), *model.named_parameters()]:
+        if type(part).__name__ in ("FullyShardedDataParallel", "DTensor"):
+            raise NetgeomError(
+                f"{name or 'The model'} is spread over several processes",
+                expected="a model that each process has whole (DDP)",
+                got=type(part).__name__,
+            )
 
 
 def is_compiled(model: nn.Module) -> bool:

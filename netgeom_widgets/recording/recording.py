@@ -91,6 +91,8 @@ class Recording:
         NaN where a metric was not given.
     finished : bool
         The writer has closed. False while a run is written, and for one that was killed.
+    layout : Layout
+        What was recorded: names, shapes and dtypes.
     """
 
     def __init__(self, path: Path, run_id: str, folder: Path) -> None:
@@ -165,8 +167,9 @@ class Recording:
     def predictions(self) -> Array:
         """Predicted classes, (T, N) int64: the largest output, or if the only one is positive; -1 for a NaN row."""
         outputs, known = self.outputs, self._predictions
-        self._predictions = known + [_predicted(outputs[t]) for t in range(len(known), len(outputs))]
-        return np.stack(self._predictions)
+        known = known + [_predicted(outputs[t]) for t in range(len(known), len(outputs))]
+        self._predictions = known  # replaced and not extended: another thread may be at it too
+        return np.stack(known[: len(outputs)])
 
     def missing(self, t: int) -> Array:
         """Samples that were never stored in snapshot t, (N,) bool: recordings made as trained may lack some."""
@@ -227,18 +230,20 @@ class Recording:
 
     def _read_progress(self, committed: int, finished: bool) -> None:
         """The counter was read first, so what is read after it has at least that many snapshots."""
-        self._committed, self.finished = committed, finished
         names = attributes(self._folder)["metrics"]
-        self.steps: Array = self._scalars(STEPS)
-        self.metrics: dict[str, Array] = {name: self._scalars(metric_key(i)) for i, name in enumerate(names)}
+        steps = self._scalars(STEPS, committed)
+        metrics = {name: self._scalars(metric_key(i), committed) for i, name in enumerate(names)}
+        self._committed, self.finished = committed, finished
+        self.steps: Array = steps
+        self.metrics: dict[str, Array] = metrics
 
     def _stored(self, key: str) -> Any:
         import zarr
 
         return zarr.open_array(self._folder / key, mode="r")
 
-    def _scalars(self, key: str) -> Array:
-        return _fixed(np.asarray(self._stored(key)[: self._committed]))
+    def _scalars(self, key: str, committed: int) -> Array:
+        return _fixed(np.asarray(self._stored(key)[:committed]))
 
     def _whole(self, key: str) -> Array:
         return _fixed(np.asarray(self._stored(key)[...]))

@@ -202,6 +202,25 @@ def test_only_the_first_process_records(tmp_path: Path, monkeypatch: pytest.Monk
     assert not (tmp_path / "r").exists() and recorder.run_id is None
 
 
+def test_the_rank_in_a_process_group_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    for rank in (0, 1):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        with Recorder(network(), INPUTS, path=tmp_path / str(rank)):
+            pass
+    assert (tmp_path / "0").exists() and not (tmp_path / "1").exists()
+
+
+@pytest.mark.parametrize("name", ["FullyShardedDataParallel", "DTensor"])
+def test_a_sharded_model_is_refused(tmp_path: Path, name: str) -> None:
+    base = nn.Parameter if name == "DTensor" else nn.Linear
+    part = type(name, (base,), {})(*([torch.ones(2, 6)] if name == "DTensor" else [6, 2]))
+    net = network()
+    net[4].extra = part
+    with pytest.raises(NetgeomError, match=rf"4\.extra is spread over several processes.*{name}"):
+        Recorder(net, INPUTS, path=tmp_path)
+
+
 def test_parallel_wrappers_and_compiled_models_are_looked_into(tmp_path: Path) -> None:
     for wrapped in (nn.DataParallel(network()), torch.compile(network(), backend="eager")):
         with Recorder(wrapped, INPUTS, path=tmp_path, layers=["0"], parameters=True) as recorder:
