@@ -74,7 +74,7 @@ class Training(Stepping, Following):
 
     def _follow_training(self) -> None:
         """Look out for further steps; called once the widget is there."""
-        if self._checkpoints is not None and not self._checkpoints.finished:
+        if self._checkpoints is not None:
             self._follow(self._checkpoints)
 
     def _recording_grew(self) -> None:
@@ -90,6 +90,9 @@ class Training(Stepping, Following):
         self, settings: dict[str, Any], domain: Slice, *, progress: Progress, cancel: Cancel, publish: Any
     ) -> Prepared:
         """The partition of the network at ``settings["step"]``, at once if it is kept from before."""
+        self._refresh_if_asked()
+        if self._checkpoints is not None:
+            self._set_steps(self._checkpoints.steps, follow=False)
         step, limits = settings["step"], {name: settings[name] for name in ("tolerance", "max_regions")}
         key = (step, *limits.values())
         prepared = self._recent.get(key)

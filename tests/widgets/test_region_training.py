@@ -384,6 +384,20 @@ def test_a_recording_that_is_written_is_followed(make, tmp_path, monkeypatch):
     assert staying.steps == (0, 10, 20)
 
 
+def test_run_takes_up_the_steps_of_a_recording_that_went_on(make, tmp_path):
+    recorder, model = train(tmp_path, 2, run_id="mine")
+    recorder.__exit__(None, None, None)
+    explorer = make(tmp_path)
+    with ng.Recorder(model, DATA.astype(np.float32), path=tmp_path, parameters=True, run_id="mine") as recorder:
+        advance(recorder, model, 2)
+    assert explorer.steps == (0, 10)
+    explorer.run()
+    explorer.wait(30)
+    assert explorer.steps == (0, 10, 20) and explorer.step == 10
+    go(explorer, 20)
+    assert explorer.result.n_regions == partition(NETS[2], BOX).n_regions
+
+
 def wait_for(condition, seconds=20):
     deadline = time.monotonic() + seconds
     while not condition():
