@@ -16,6 +16,7 @@ longer than T; closing cuts them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import prod
@@ -146,7 +147,10 @@ def _brief(value: Any, other: Any) -> str:
 
 def attributes(group: Path) -> Json:
     """The attributes of a recording or of a run, refused when this version does not know the format."""
-    found: Json = read_json(group / "zarr.json").get("attributes", {})
+    try:
+        found: Json = read_json(group / "zarr.json").get("attributes", {})
+    except json.JSONDecodeError as error:
+        raise NetgeomError(f"{group / 'zarr.json'} is damaged", expected="a JSON object", got=str(error)) from None
     if found.get("format") != FORMAT:
         raise NetgeomError(
             f"{group} is not a recording", expected=f"a folder written by {FORMAT}", got="another zarr group"
@@ -169,6 +173,12 @@ def run_folders(path: Path) -> dict[str, Path]:
             expected="the folder that a Recorder or record_arrays wrote",
             got="a folder without zarr.json" if path.is_dir() else "nothing there" if not path.exists() else "a file",
         )
-    attributes(path)
-    numbered = sorted((int(entry.name), entry) for entry in path.iterdir() if entry.name.isdigit() and entry.is_dir())
-    return {attributes(folder)["run_id"]: folder for _, folder in numbered}
+    if "run_id" in (found := attributes(path)):
+        raise NetgeomError(
+            f"{path} is one run of a recording",
+            expected="the folder around it",
+            got=f"run {found['run_id']!r}",
+            try_this=f"{path.parent}, with run_id={found['run_id']!r}",
+        )
+    folders = [entry for entry in path.iterdir() if entry.name.isdecimal() and (entry / "zarr.json").is_file()]
+    return {attributes(folder)["run_id"]: folder for folder in sorted(folders, key=lambda folder: int(folder.name))}

@@ -39,10 +39,11 @@ def as_ids(ids: Any, n_samples: int | None) -> Array:
         raise NetgeomError("Sample ids are not understood", expected=expected, got=f"{found.shape} {found.dtype}")
     if n_samples is not None and len(found) != n_samples:
         raise NetgeomError("There are not as many ids as samples", expected=f"{n_samples}", got=f"{len(found)}")
+    found = found.astype(np.int64)
     if found.min() < 0 or len(np.unique(found)) != len(found):
-        got = "a negative one" if found.min() < 0 else "the same one twice"
+        got = "a negative one, or one of more than 63 bits" if found.min() < 0 else "the same one twice"
         raise NetgeomError("Sample ids are not understood", expected=expected, got=got)
-    return found.astype(np.int64)
+    return found
 
 
 def as_labels(labels: Any, n_samples: int) -> Array:

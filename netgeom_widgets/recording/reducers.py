@@ -133,13 +133,14 @@ def projected(reducer: Reducer | None = "flatten", *, dimensions: int = 256, see
     """
     if reducer is not None:
         check(reducer)
-    if dimensions < 1 or seed < 0:
+    whole = isinstance(dimensions, int | np.integer) and isinstance(seed, int | np.integer)
+    if not whole or dimensions < 1 or seed < 0:
         raise NetgeomError(
             "A projection needs a positive number of dimensions and a seed from 0 on",
-            expected="dimensions >= 1, seed >= 0",
+            expected="whole numbers, dimensions >= 1, seed >= 0",
             got=f"dimensions={dimensions}, seed={seed}",
         )
-    return Projected(reducer, dimensions, seed)
+    return Projected(reducer, int(dimensions), int(seed))
 
 
 def check(reducer: Reducer | Projected) -> None:

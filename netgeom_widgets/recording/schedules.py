@@ -37,6 +37,7 @@ def num_snapshots(num_epochs: int, num_snapshots: int) -> Schedule:
     NetgeomError
         More snapshots than epochs, or fewer than one.
     """
+    num_epochs, num_snapshots = operator.index(num_epochs), operator.index(num_snapshots)
     if not 1 <= num_snapshots <= num_epochs:
         raise NetgeomError(
             "num_snapshots does not fit num_epochs",
@@ -72,7 +73,7 @@ def as_step(step: object) -> int:
         number = -1 if isinstance(step, bool) else operator.index(step)  # type: ignore[arg-type]
     except TypeError:
         number = -1
-    if number < 0:
+    if not 0 <= number < 1 << 63:
         raise NetgeomError(
             "A step is counted in whole numbers from 0 on",
             expected="the number of the epoch or of the optimiser step",

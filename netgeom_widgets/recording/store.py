@@ -108,7 +108,8 @@ class RunWriter:
 
         difference = layout.difference(self.layout)
         for name in arrays if difference is None else ():
-            if not np.array_equal(zarr.open_array(self._folder / name, mode="r")[...], arrays[name]):
+            stored = zarr.open_array(self._folder / name, mode="r")[...]
+            if not np.array_equal(stored, arrays[name], equal_nan=arrays[name].dtype.kind == "f"):
                 difference = (name, "other values", "the recorded ones")
         if difference is not None:
             what, here, there = difference
@@ -244,7 +245,8 @@ class RunWriter:
                     raise NetgeomError(
                         f"Run {given!r} has been made by somebody else meanwhile", try_this="another run_id"
                     )
-                number = max((int(folder.name) for folder in taken.values()), default=-1) + 1
+                numbers = [int(entry.name) for entry in self.path.iterdir() if entry.name.isdecimal()]
+                number = max(numbers, default=-1) + 1
                 free = (name for k in range(number, 2 * number + 2) if (name := f"run-{k}") not in taken)
                 self.run_id = next(free) if given is None else given
                 self._write_attributes(self._metrics)
@@ -289,7 +291,7 @@ def make_root(path: Path) -> None:
         raise _no_place(path, "a file")
     path.mkdir(parents=True, exist_ok=True)
     # Listed before the question whether it is a recording: the jobs of an array may all make it at once.
-    foreign = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
+    foreign = [entry.name for entry in path.iterdir() if not entry.name.startswith(".") or entry.name.startswith(".z")]
     if (path / "zarr.json").exists():
         attributes(path)
         return

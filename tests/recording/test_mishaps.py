@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.recording import Recorder, files, open_recording, record_arrays, store
+from netgeom_widgets.recording import Recorder, files, open_recording, projected, record_arrays, store
 from tests.recording.runs import data, network
 
 INPUTS, LABELS = data()
@@ -156,3 +156,55 @@ def test_metrics_of_a_step_that_are_no_numbers(tmp_path: Path, loss: object) -> 
 def test_layers_that_are_no_names(tmp_path: Path, layers: object) -> None:
     with pytest.raises(NetgeomError, match="layers is not understood"):
         Recorder(network(), INPUTS, path=tmp_path, layers=layers)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "path_of", "message"),
+    [
+        (lambda path: (path / "zarr.json").write_text("{"), lambda path: path, "zarr.json is damaged"),
+        (lambda path: None, lambda path: path / "0", "is one run of a recording.*run_id='run-0'"),
+    ],
+)
+def test_a_recording_that_cannot_be_opened_says_why(
+    tmp_path: Path, spoil: object, path_of: object, message: str
+) -> None:
+    record_arrays(tmp_path, [0], None, [np.zeros((2, 2))])
+    spoil(tmp_path)
+    with pytest.raises(NetgeomError, match=message):
+        open_recording(path_of(tmp_path))
+
+
+def test_foreign_folders_within_a_recording_are_left_alone(tmp_path: Path) -> None:
+    record_arrays(tmp_path, [0], None, [np.zeros((2, 2))])
+    for name in ("7", "²", "notes"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").write_text("mine")
+    assert record_arrays(tmp_path, [0], None, [np.zeros((2, 2))]).runs == ("run-0", "run-8")
+    assert all((tmp_path / name / "mine").exists() for name in ("7", "²", "notes"))
+
+
+def test_a_zarr_2_group_is_no_place_for_a_recording(tmp_path: Path) -> None:
+    (tmp_path / ".zgroup").write_text('{"zarr_format": 2}')
+    with pytest.raises(NetgeomError, match=r"no place for a recording.*\.zgroup"):
+        Recorder(network(), INPUTS, path=tmp_path).__enter__()
+
+
+def test_a_run_with_labels_that_are_missing_goes_on(tmp_path: Path) -> None:
+    labels = np.where(np.arange(60) < 5, np.nan, 1.0)
+    for step in (1, 2):
+        with Recorder(network(), (INPUTS, labels), path=tmp_path, run_id="a") as recorder:
+            recorder.step(step)
+    assert open_recording(tmp_path).steps.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("options", [{"dimensions": 2.5}, {"dimensions": "many"}, {"dimensions": 3, "seed": 0.5}])
+def test_a_projection_is_counted_in_whole_numbers(options: dict) -> None:
+    with pytest.raises(NetgeomError, match="Expected: whole numbers"):
+        projected(**options)
+
+
+def test_numbers_that_are_too_large(tmp_path: Path) -> None:
+    with pytest.raises(NetgeomError, match="more than 63 bits"):
+        Recorder(network(), INPUTS, path=tmp_path, ids=np.arange(60, dtype=np.uint64) + 2**63)
+    with Recorder(network(), INPUTS, path=tmp_path) as recorder, pytest.raises(NetgeomError, match="whole numbers"):
+        recorder.step(2**70)
