@@ -102,7 +102,8 @@ class Recorder:
     Raises
     ------
     NetgeomError
-        Anything of the above that does not fit, before training starts.
+        Anything of the above that does not fit, before training starts; and in `step`, a model whose recorded
+        parameters, buffers or widths are not those it began with, since a run has one layout.
 
     Notes
     -----
