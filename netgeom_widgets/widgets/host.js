@@ -62,6 +62,10 @@ function letPlotsGo(Bokeh) {
       EventTarget.prototype.addEventListener.apply(viewport, args);
     };
     try { connect_signals.call(this); } finally { if (viewport) delete viewport.addEventListener; }
+    // BokehJS draws half a pixel aside and clears from there: what an early layout drew at the very edge would stay.
+    for (const layer of [this.canvas_view?.primary, this.canvas_view?.overlays]) {
+      if (layer) layer.clear = () => layer.ctx.clearRect(-1, -1, layer.bbox.width + 2, layer.bbox.height + 2);
+    }
   };
   plot.remove = function () {
     for (const args of listeners.get(this) ?? []) globalThis.visualViewport.removeEventListener(...args);
