@@ -58,7 +58,8 @@ class Curve:
 class LinesPlot:
     """Lines with marks on two vertical axes: shares from 0 to 1 on the left, anything else on the right."""
 
-    def __init__(self, height: int, at: str, **options: Any) -> None:
+    def __init__(self, height: int, at: str, *, right_from_zero: bool = False, **options: Any) -> None:
+        self._least = [0.0] if right_from_zero else []
         self._right = Range1d(0, 1, reset_start=0, reset_end=1)
         self.root = make_plot(height, y_range=(-0.04, 1.04), extra_y_ranges={"right": self._right}, **options)
         self._right_axis = LinearAxis(y_range_name="right", visible=False)
@@ -116,7 +117,7 @@ class LinesPlot:
         self._right_axis.visible = bool(right)
         if right:
             self._right_axis.axis_label = f"{_TO_RIGHT} {_joined(right, 'other metrics')}"
-            fit_range(self._right, *limits(*(curve.y for curve in right)), margin=0.05)
+            fit_range(self._right, *limits(self._least, *(curve.y for curve in right)), margin=0.05)
 
     def _add_line(self, number: int, right: bool) -> None:
         colour, marker, dash = _LOOKS[number]
@@ -211,7 +212,7 @@ class RecurrencePart:
     """Recurrence measures of a distance matrix over its bands of distance; ``root`` is the plot."""
 
     def __init__(self, height: int = 290) -> None:
-        self._lines = LinesPlot(height, "band", x_range=(0, 1))
+        self._lines = LinesPlot(height, "band", right_from_zero=True, x_range=(0, 1))
         self.root = self._lines.root
         self.root.xaxis.axis_label = "distance band, as part of the largest distance"
         self._caption = add_caption(self.root)

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.theme import PICKED
-from netgeom_widgets.figures.transition_plot import LEGEND_ENTRIES, KeyLegend
+from netgeom_widgets.figures.transition_plot import LEGEND_ENTRIES, KeyLegend, number
 
 #: Thumbnails in one plot at most, and pixels of one with its frame.
 _THUMBNAILS = 200
@@ -208,6 +208,9 @@ class SampleMarks:
         entries = labels.legend
         many = len(entries) > LEGEND_ENTRIES
         self._legend.set([] if many else entries)
+        if labels.scale is not None:
+            low, high = labels.scale
+            return f"Colour: label, from {number(low)} (dark) to {number(high)} (yellow)."
         return f"{len(entries)} labels: point at a sample to read its own." if many else ""
 
 

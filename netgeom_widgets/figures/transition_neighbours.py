@@ -13,7 +13,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.theme import PICKED
 from netgeom_widgets.figures.transition_marks import hover_html, nearest
-from netgeom_widgets.figures.transition_plot import KeyLegend, add_caption, fit_range, literal, make_plot, say
+from netgeom_widgets.figures.transition_plot import KeyLegend, add_caption, fit_range, literal, make_plot, number, say
 
 #: Colour and sign of each status; the sign is drawn at the corner of the mark.
 LOOKS = {"kept": ("#0072B2", "circle"), "lost": ("#D55E00", "x"), "gained": ("#009E73", "cross")}
@@ -105,6 +105,7 @@ class NeighboursPart:
         steps: tuple[int, int] = (0, 1),
         distance: str = "distance",
         labels: Mapping[int, Any] | None = None,
+        why: str = "",
         note: str = "",
     ) -> None:
         """Show the neighbours of a sample at two snapshots.
@@ -121,6 +122,8 @@ class NeighboursPart:
             Name of the distance.
         labels : mapping of id to label, optional
             For the hover boxes and the title.
+        why : str
+            Why this sample is shown, for the title, if the user did not pick it.
         """
         if sample_id is None:
             self.clear(note or _HINT)
@@ -138,8 +141,10 @@ class NeighboursPart:
         marker = "square" if self._sprites is not None else "circle"
         signs = {"kept": marker, "lost": LOOKS["lost"][1], "gained": LOOKS["gained"][1]}
         self._legend.set([(f"{n} {status}", LOOKS[status][0], signs[status]) for status, n in counts.items()])
-        name = f"sample {sample_id}" + (f" (label {literal(known[sample_id])})" if sample_id in known else "")
-        self.root.title.text = f"Neighbours of {name}"
+        label = known.get(sample_id)
+        said = number(label) if isinstance(label, float | np.floating) else literal(label)
+        name = f"sample {sample_id}" + (f" (label {said})" if sample_id in known else "")
+        self.root.title.text = f"Neighbours of {name}" + (f": {why}" if why else "")
         for guide in (*self.root.axis, self.root.xgrid):
             guide.visible = True
         self.root.xaxis.axis_label = f"{distance} from {name.partition(' (')[0]}"

@@ -124,14 +124,16 @@ def fit_range(axis: Range1d, low: float, high: float, *, flipped: bool = False, 
 
 
 def limits(*columns: Any) -> tuple[float, float]:
-    """Least and greatest finite value, a single one in the middle of an interval; 0..1 without any."""
+    """Least and greatest finite value, a single one in an interval that leaves no sign it lacks; 0..1 without any."""
     numbers = np.concatenate([np.asarray(column, dtype=float).ravel() for column in columns])
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
         return 0.0, 1.0
     low, high = float(numbers.min()), float(numbers.max())
     half = max(0.5, abs(low) / 1000)  # more than the spacing of floats at large values
-    return (low, high) if high > low else (low - half, high + half)
+    if high > low:
+        return low, high
+    return (low - half if low < 0 else max(0.0, low - half)), high + half
 
 
 class StepAxis:

@@ -56,6 +56,7 @@ class SamplesPart:
         labels: Any = None,
         steps: tuple[int, int],
         selection: Iterable[int] = (),
+        at: tuple[str, str] | None = None,
         note: str = "",
     ) -> None:
         """Show a scalar at the earlier snapshot (across) against the later one (up).
@@ -74,17 +75,19 @@ class SamplesPart:
             Steps of the two snapshots.
         selection : iterable of int
             Ids outlined.
+        at : (str, str), optional
+            What to say instead of "at step ...", of a scalar that belongs to transitions.
         """
         ids, before, after = np.asarray(ids), np.asarray(before, dtype=float), np.asarray(after, dtype=float)
         _same_length(len(ids), before=before, after=after, labels=labels)
         self._labels = _kept(self._labels, labels, len(ids))
         ends = _sample_limits(before, after)
         for axis, (low, high) in zip((self.root.x_range, self.root.y_range), ends, strict=True):
-            fit_range(axis, low, high, margin=0.05)
+            fit_range(axis, low, high, margin=0.08)
         change = after - before
         shown = self._marks.set(ids, before, after, labels=self._labels, selection=selection, prominence=np.abs(change))
         of = f"{scalar} ({unit})" if unit else scalar
-        first, last = (f"at step {int(step)}" for step in steps)
+        first, last = at or (f"at step {int(step)}" for step in steps)
         self.root.title.text = f"Samples: {scalar} {first} and {last}"
         self.root.xaxis.axis_label, self.root.yaxis.axis_label = f"{of} {first}", f"{of} {last}"
         self._marks.tell(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class Scatter:
     after: np.ndarray
     labels: np.ndarray | None
     unit: str
-    note: str
+    at: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +74,11 @@ class Details:
             if len(picture.steps) < 2:
                 return "One snapshot so far: an overlap needs two"
             overlap = self._maker.overlap(search)
-            first, last = pair[0], max(pair[0], pair[1] - 1)
-            first, last = min(first, len(overlap) - 1), min(last, len(overlap) - 1)
-            note = "one transition: pin a cell off the diagonal to compare two" if first == last else ""
-            return Scatter(ids, overlap[first], overlap[last], labels, f"share of k = {search.k} kept", note)
+            last = min(max(pair[0], pair[1] - 1), len(overlap) - 1)
+            first = pair[0] if pair[0] < last else max(last - 1, 0)  # one transition is compared with that before it
+            steps = picture.steps.tolist()
+            at = (f"from {steps[first]} to {steps[first + 1]}", f"from {steps[last]} to {steps[last + 1]}")
+            return Scatter(ids, overlap[first], overlap[last], labels, f"share of k = {search.k} kept", at)
         missing = self._no_scalar(scalar)
         if missing:
             return missing
@@ -86,7 +87,7 @@ class Details:
         except NetgeomError as error:  # labels that are no classes of this model
             return f"No {scalar}: {error}"
         unit = {"entropy": "nats", "margin": "", "loss": "nats"}[scalar]
-        return Scatter(ids, values[0], values[1], labels, unit, "")
+        return Scatter(ids, values[0], values[1], labels, unit)
 
     def _no_scalar(self, scalar: str) -> str:
         """Why a scalar cannot be computed; empty when it can."""
@@ -143,6 +144,15 @@ class Details:
         return kind.name, transitions.recurrence_bands(matrix, scale=scale)
 
     # ---- neighbours of one sample
+
+    def most_changed(self, picture: Picture, pair: Pair) -> int | None:
+        """Of the samples shown, the one that kept fewest neighbours between two snapshots; None where they are one."""
+        if pair[0] == pair[1]:
+            return None
+        search, both = picture.in_effect, list(pair)
+        found = replace(search.found, ids=search.found.ids[both], distances=search.found.distances[both])
+        kept = transitions.overlap(found, k=search.k, samples=picture.samples)[0]
+        return int(self._source.ids[picture.taken[kept.argmin()]])
 
     def neighbours(self, picture: Picture, sample: int, pair: Pair) -> tuple[list[Neighbour], list[Neighbour]] | str:
         """The neighbours of a sample at the two snapshots."""

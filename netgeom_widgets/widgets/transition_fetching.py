@@ -119,7 +119,7 @@ class Fetching(traitlets.HasTraits):
             labels=found.labels,
             steps=steps,
             selection=selection,
-            note=found.note,
+            at=found.at,
         )
 
     def _fetch_classes(self, picture: Picture, pair: Pair) -> Draw:
@@ -159,7 +159,8 @@ class Fetching(traitlets.HasTraits):
         )
 
     def _fetch_neighbours(self, picture: Picture, pair: Pair) -> Draw:
-        part, panel, sample = self._figure.neighbours, self._panel, self.sample
+        part, panel, picked = self._figure.neighbours, self._panel, self.sample
+        sample = self._details.most_changed(picture, pair) if picked is None else picked
         if sample is None:
             return lambda: (part.clear(), panel.show_sample(None, ""))
         found, facts = self._details.neighbours(picture, sample, pair), self._details.facts(picture, sample, pair)
@@ -169,8 +170,9 @@ class Fetching(traitlets.HasTraits):
         def draw() -> None:
             steps, metric = self._steps_of(picture, pair), picture.settings["metric"]
             labels = self._details.labels_of([sample, *(i for side in found for i, _, _ in side)])
-            part.draw(sample, *found, steps=steps, distance=f"{metric} distance", labels=labels)
-            panel.show_sample(sample, facts)
+            example = {"why": "it kept fewest", "note": "Tap a sample to see its own."} if picked is None else {}
+            part.draw(sample, *found, steps=steps, distance=f"{metric} distance", labels=labels, **example)
+            panel.show_sample(picked, facts if picked is not None else "")
 
         return draw
 

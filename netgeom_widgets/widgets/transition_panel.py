@@ -68,7 +68,7 @@ class TransitionPanel(ipywidgets.Box):
             rows=6,
             description="",
             tooltip="Samples that were forgotten, most often first: choose one to see its neighbours",
-            layout={"width": "auto", "max_width": "100%"},
+            layout={"width": "auto", "max_width": "100%", "display": "none"},
         )
         for menu in self._menus:
             menu.observe(self._cell_chosen, "value")
@@ -80,6 +80,7 @@ class TransitionPanel(ipywidgets.Box):
         left = ipywidgets.VBox([cell, self._selection, sample, self._facts], layout=column)
         right = ipywidgets.VBox([self._said, self._list], layout=column)
         super().__init__([left, right], layout={"flex": "1 1 100%", "flex_flow": "row wrap", "overflow": "visible"})
+        self.show_cell(None, ())
 
     # ---- what is shown
 

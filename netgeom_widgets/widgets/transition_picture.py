@@ -306,7 +306,8 @@ class PictureMaker:
         """What the matrix is of, in words; whatever could not be done as asked is said here."""
         total = len(self.source.ids)
         words = [] if kind.needs == "predictions" else [f"layer {settings['layer']}"]
-        words.append(f"{chosen:,} of {total:,} samples" if chosen else f"{total:,} samples")
+        taking = total if within else len(used.positions)
+        words.append(f"{chosen:,} of {taking:,} samples" if chosen else f"{taking:,} samples")
         if kind.needs == "neighbours":
             words.append(f"{settings['metric']} neighbours, k = {used.k}")
             if kind.name == REPRDYNAMICS:

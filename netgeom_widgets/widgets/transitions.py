@@ -92,6 +92,8 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
         self._texts = {} if formatter is None else {i: str(formatter(i)) for i in source.ids.tolist()}
         self._drawn: Picture | None = None
         self._steps = tuple(source.recording.steps.tolist())
+        if source.no_classes:
+            kwargs.setdefault("scalar", "overlap")  # the others need classes
         super().__init__(layer=source.default_layer if layer is None else layer, **kwargs)
         self._follow(source.recording)
 
@@ -109,6 +111,7 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
         self.observe(self._hide_idle, ["matrix_kind", "panel"])
         self.observe(self._draw_selected, "selection")
         self._setup_fetching()
+        figure.samples.explain("The samples are shown when the neighbours have been searched.")
         return figure.root
 
     def _panels(self) -> list[ipywidgets.Widget]:
@@ -172,8 +175,10 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
         if self.result is None:
             return ""
         count, n = self.result.n_snapshots, self.result.n_samples
-        words = f"{count:,} snapshots, {n:,} samples" if count > 1 else f"1 snapshot, {n:,} samples: waiting for more"
-        return words + (", finished" if self._source.recording.finished else ", still being recorded")
+        words = f"{count:,} snapshots, {n:,} samples" if count > 1 else f"1 snapshot, {n:,} samples"
+        if self._source.recording.finished:
+            return words + ", finished"
+        return words + (", still being recorded" if count > 1 else ": waiting for more")
 
     # ---- what is picked
 

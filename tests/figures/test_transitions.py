@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.html import to_html
+from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprites import SpriteSheet
 from netgeom_widgets.figures.static import render, to_figure
 from netgeom_widgets.figures.transition_curves import CurvesPart, RecurrencePart, is_share
@@ -545,3 +547,14 @@ def test_any_options_give_a_valid_figure(
     assert not any(check_integrity(figure.root.document.models).__dict__.values())
     assert len(figure.samples._marks.source.data["id"]) == n
     assert (figure.matrix.root.x_range.end - figure.matrix.root.x_range.start) == max(m, 1)
+
+
+def test_targets_of_a_regression_are_coloured_on_a_scale():
+    labels = SampleLabels(np.r_[np.linspace(-1, 5, 40), np.nan], 41)
+    assert labels.scale == (-1.0, 5.0) and labels.legend == [] and set(labels.markers) == {"circle"}
+    assert (labels.colours[0], labels.colours[39]) == (palettes.VIRIDIS[0], palettes.VIRIDIS[-1])
+    assert labels.colours[40] == palettes.MISSING
+    assert SampleLabels(np.array([0.0, 1.0, 1.0]), 3).scale is None
+    part = SamplesPart()
+    part.draw(np.arange(41), np.zeros(41), np.ones(41), scalar="loss", labels=labels.labels, steps=(0, 1))
+    assert "Colour: label, from −1 (dark) to 5 (yellow)." in part._caption.text.replace("\n", " ")

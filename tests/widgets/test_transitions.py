@@ -342,9 +342,24 @@ def test_the_neighbours_of_a_sample_before_and_after(heat):
     assert marks["status"].count("kept") == 2 * len(kept)
     assert marks["status"].count("lost") == marks["status"].count("gained") == 5 - len(kept)
     assert "label" in heat._panel._facts.value and "predicted" in heat._panel._facts.value
-    heat.sample = None
+
+
+def test_without_a_sample_the_one_that_changed_most_is_shown(heat):
+    heat.k, heat.cell = 5, (0, 4)
     heat.wait(30)
-    assert heat._figure.neighbours.root.title.text == "Neighbours of one sample"
+    ids = found().ids[:, :, :5]
+    kept = [len({*before.tolist()} & {*after.tolist()}) for before, after in zip(ids[0], ids[5], strict=True)]
+    title = heat._figure.neighbours.root.title.text
+    assert title.startswith(f"Neighbours of sample {IDS[int(np.argmin(kept))]} ") and title.endswith("it kept fewest")
+    assert heat.sample is None and heat._panel._facts.value == ""
+    few = np.argsort(kept)[-3:]
+    heat.selection = IDS[few]
+    heat.wait(30)
+    shown = int(heat._figure.neighbours.root.title.text.split()[3])
+    assert shown in IDS[few]
+    heat.sample = int(IDS[8])
+    heat.wait(30)
+    assert "fewest" not in heat._figure.neighbours.root.title.text
 
 
 def test_lasso_tap_and_panel_pick(heat):
@@ -418,6 +433,9 @@ def test_play_ends_at_the_last_step(heat):
 def test_without_outputs_everything_about_classes_is_explained(make, tmp_path):
     heat = make(record(tmp_path / "run", outputs=None, metrics=None), live=False)
     heat.wait(30)
+    assert heat._figure.samples.root.title.text == "Samples: overlap from 4 to 8 and from 8 to 16"  # needs none
+    heat.scalar = "entropy"
+    heat.wait(30)
     assert "No entropy: this recording has no outputs" in caption(heat._figure.samples)
     with pytest.raises(NetgeomError, match="needs predicted classes, but this recording has no outputs"):
         heat.matrix_kind = "class-transition distance"
@@ -452,7 +470,7 @@ def test_without_labels_or_inputs(make, tmp_path):
 def test_labels_that_are_no_classes(make, tmp_path):
     targets = np.linspace(0, 1, len(IDS))
     regression = record(tmp_path / "r", outputs=snapshots(1, n_features=1), labels=targets)
-    heat = make(regression, live=False)
+    heat = make(regression, scalar="entropy", live=False)
     heat.wait(30)
     assert "the labels of this recording are no classes" in caption(heat._figure.samples)
     beyond = make(record(tmp_path / "b", labels=np.arange(len(IDS))), scalar="loss", live=False)
@@ -468,7 +486,7 @@ def test_one_snapshot_waits_for_more(make, tmp_path):
     first = {"layers": {"features": snapshots()[:1]}, "outputs": snapshots(1, n_features=CLASSES)[:1]}
     heat = make(record(tmp_path / "run", steps=[0], metrics=None, **first), live=False)
     heat.wait(30)
-    assert heat.matrix.shape == (0, 0) and "1 snapshot, 40 samples: waiting for more" in heat.message
+    assert heat.matrix.shape == (0, 0) and "1 snapshot, 40 samples, finished" in heat.message
     for panel in SLOT_TITLES:
         heat.panel = panel
         heat.scalar = "overlap"
@@ -492,6 +510,7 @@ def test_samples_that_were_not_recorded_at_every_step_are_left_out_and_counted(m
     outputs[5, 10] = np.nan
     heat = make(record(tmp_path / "run", layers={"features": layer}, outputs=outputs), live=False)
     heat.wait(30)
+    assert "35 samples; " in caption(heat._figure.matrix)
     assert "5 left out: not recorded at every step" in caption(heat._figure.matrix)
     assert np.array_equal(heat.sample_ids, np.delete(IDS, [0, 1, 2, 3, 10]))
     heat.sample = int(IDS[0])
@@ -502,7 +521,7 @@ def test_samples_that_were_not_recorded_at_every_step_are_left_out_and_counted(m
     assert "all others are shown" in caption(heat._figure.matrix)
     heat.selection = IDS[:6]
     heat.wait(30)
-    assert "2 of 40 samples" in caption(heat._figure.matrix)
+    assert "2 of 35 samples" in caption(heat._figure.matrix)
 
 
 def test_a_diverged_run_says_at_which_step(make, tmp_path):
