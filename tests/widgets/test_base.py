@@ -198,9 +198,14 @@ def test_wait_says_when_the_time_is_up(slow):
 
 
 def test_an_interrupt_of_wait_cancels(slow):
-    threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt):
-        slow.wait(30)
+    # a shell starts background jobs with the signal ignored, and Python then leaves it so
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            slow.wait(30)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     wait_for(lambda: slow.status == "cancelled")
 
 
