@@ -47,12 +47,14 @@ def as_ids(ids: Any, n_samples: int | None) -> Array:
 
 
 def as_labels(labels: Any, n_samples: int) -> Array:
-    """One class or target per sample, (N,): int64, or floating as given."""
+    """One class or target per sample, (N,) or (N, 1) as torch's losses take it: int64, or floating as given."""
     found = as_numpy(labels)
+    if found.shape == (n_samples, 1):
+        found = found[:, 0]
     if found.shape != (n_samples,) or found.dtype.kind not in "iubf":
         raise NetgeomError(
             "Labels are not understood",
-            expected=f"one number per sample, shape ({n_samples},)",
+            expected=f"one number per sample, shape ({n_samples},) or ({n_samples}, 1)",
             got=f"{found.shape} {found.dtype}",
             try_this="no labels when there is more than one target per sample",
         )

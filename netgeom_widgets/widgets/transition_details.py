@@ -91,9 +91,7 @@ class Details:
 
     def _no_scalar(self, scalar: str) -> str:
         """Why a scalar cannot be computed; empty when it can."""
-        why = self._source.no_classes
-        if not why and scalar == "loss" and self._source.labels is None:
-            why = "this recording has no labels"
+        why = self._source.lacks_for(scalar)
         return f"No {scalar}: {why}" if why else ""
 
     def _scalar(self, scalar: str, snapshot: int, positions: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ class TransitionSettings(traitlets.HasTraits):
     )
     scalar = traitlets.Enum(
         SCALARS, SCALARS[0], help="What the samples are compared by: from their outputs, or the overlap of neighbours."
-    ).tag(setting="draw", label="Samples by")
+    ).tag(setting="draw", label="Samples by", control=Menu)
     cell = CellTrait(None, help="The pinned cell of the matrix, (row, column), or None.").tag(setting="mark")
     sample = traitlets.Int(None, allow_none=True, help="Id of the sample whose neighbours are shown, or None.").tag(
         setting="mark"
@@ -108,6 +108,9 @@ class TransitionSettings(traitlets.HasTraits):
         why = self._source.no_classes
         texts = {name: f"{name} (no classes recorded)" for name, kind in KINDS.items() if kind.needs == "predictions"}
         controls["matrix_kind"].widget.set_choices([(texts.get(n, n) if why else n, n) for n in KINDS])
+        lacks = {name: "classes" if why else "labels" for name in SCALARS if self._source.lacks_for(name)}
+        scalars = [(f"{name} (no {lacks[name]} recorded)" if name in lacks else name, name) for name in SCALARS]
+        controls["scalar"].widget.set_choices(scalars)
         if len(self._source.layers) < 2:
             controls["layer"].box.layout.display = "none"
         self._hide_idle()

@@ -107,6 +107,14 @@ class Source:
             return "the labels of this recording are no classes"
         return ""
 
+    def lacks_for(self, scalar: str) -> str:
+        """Why a scalar of the samples cannot be computed, in words; empty when it can."""
+        if scalar == "overlap":
+            return ""
+        if scalar == "loss" and not self.no_classes and self.labels is None:
+            return "this recording has no labels"
+        return self.no_classes
+
     @property
     def n_classes(self) -> int:
         """How many classes there are; one output stands for two."""
@@ -184,12 +192,14 @@ def _rows_of(ids: Any, recorded: np.ndarray) -> np.ndarray:
         wanted = [int(i.__index__()) for i in ids]
     except (TypeError, AttributeError):
         raise NetgeomError("ids is not understood.", expected="sample ids of the recording", got=repr(ids)) from None
+    if not wanted:
+        raise NetgeomError("ids is empty.", expected="sample ids of the recording, or None for all", got=repr(ids))
     known: dict[int, int] = {int(sample): row for row, sample in enumerate(recorded.tolist())}
     missing = [i for i in wanted if i not in known]
     if missing:
         expected = f"ids among {shortened(recorded.tolist())}"
         raise NetgeomError("These samples were not recorded.", expected=expected, got=shortened(missing))
-    if len(set(wanted)) != len(wanted) or not wanted:
+    if len(set(wanted)) != len(wanted):
         raise NetgeomError("ids takes each sample once.", expected="distinct sample ids", got=shortened(wanted))
     return np.array([known[i] for i in wanted], dtype=np.int64)
 

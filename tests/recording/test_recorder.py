@@ -297,6 +297,15 @@ def test_a_dataset_is_read_once_and_labels_with_it(tmp_path: Path) -> None:
     assert recording.labels.tolist() == [0, 1, 2, 0, 1, 2, 0]
 
 
+@pytest.mark.parametrize("targets", [torch.linspace(-1, 1, N_SAMPLES), torch.as_tensor(LABELS)], ids=["real", "whole"])
+def test_targets_in_a_column_are_one_per_sample(tmp_path: Path, targets: torch.Tensor) -> None:
+    with Recorder(network(), (INPUTS, targets[:, None]), path=tmp_path) as recorder:
+        recorder.step(1)
+    labels = open_recording(tmp_path).labels
+    assert labels.shape == (N_SAMPLES,)
+    np.testing.assert_array_equal(labels, targets.numpy())
+
+
 def test_inputs_can_be_left_out(tmp_path: Path) -> None:
     with Recorder(network(), (INPUTS, LABELS), path=tmp_path, store_inputs=False):
         pass

@@ -106,6 +106,7 @@ def test_bad_input_is_refused_before_anything_starts(make, recording, tmp_path):
         ((snapshots(),), {}, "no recording"),
         ((recording,), {"ids": [0]}, "not recorded"),
         ((recording,), {"ids": [5, 5]}, "once"),
+        ((recording,), {"ids": []}, r"ids is empty\. Expected: sample ids of the recording, or None"),
         ((recording,), {"ids": 5}, "ids is not understood"),
         ((recording,), {"images": np.zeros((3, 8, 8))}, "images do not fit"),
         ((recording,), {"selection": [0]}, "no such sample"),
@@ -455,6 +456,22 @@ def test_without_outputs_everything_about_classes_is_explained(make, tmp_path):
     heat.sample = int(IDS[0])
     heat.wait(30)
     assert heat.status == "done"
+
+
+def offered(heat, name):
+    return [text for text, _ in heat._controls[name].widget._menu.options]
+
+
+def test_scalars_that_cannot_be_computed_are_marked_in_the_menu(make, tmp_path, recording):
+    assert offered(make(recording, live=False), "scalar") == ["entropy", "margin", "loss", "overlap"]
+    no_labels = make(record(tmp_path / "l", labels=None), live=False)
+    assert offered(no_labels, "scalar") == ["entropy", "margin", "loss (no labels recorded)", "overlap"]
+    assert "class-transition distance" in offered(no_labels, "matrix_kind")
+    no_outputs = make(record(tmp_path / "o", outputs=None, labels=None), live=False)
+    marked = [f"{name} (no classes recorded)" for name in ("entropy", "margin", "loss")]
+    assert offered(no_outputs, "scalar") == [*marked, "overlap"]
+    no_outputs._controls["scalar"].widget._menu.value = "entropy"  # may be chosen: the picture says what is missing
+    assert no_outputs.scalar == "entropy"
 
 
 def test_without_labels_or_inputs(make, tmp_path):
