@@ -130,10 +130,10 @@ class Control:
     def _changed(self, change: Any) -> None:
         try:
             self._assign(self.name, change["new"])
+        except traitlets.TraitError:  # the name of the setting stands beside it
+            self.say(f"Expected: {self._expected}. Got: {change['new']}.")
         except NetgeomError as error:
             self.say(str(error))
-        except traitlets.TraitError:  # its own words name classes and traits
-            self.say(f"Expected: {self._expected}. Got: {change['new']}.")
         else:
             self.say("")
 

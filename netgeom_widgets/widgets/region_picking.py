@@ -82,7 +82,7 @@ class Picking(traitlets.HasTraits):
                 self.selection = ()
         except (NetgeomError, traitlets.TraitError) as error:
             no_number = NetgeomError("A region's id is a whole number.", got=str(region))
-            self._say(str(error if isinstance(error, NetgeomError) else no_number))
+            self._say(str(no_number if isinstance(error, traitlets.TraitError) else error))
             self._redraw_marks()
 
     def _on_tap(self, event: Tap) -> None:

@@ -60,6 +60,10 @@ def _whole(item: Any) -> int:
     return int(item.__index__())
 
 
+class BadSettingError(NetgeomError, traitlets.TraitError):
+    """A value that the trait of a setting refuses; a TraitError too, because traitlets rolls back after these."""
+
+
 class Settings(traitlets.HasTraits):
     """Mixin that turns traits tagged ``setting="run" | "draw" | "costly"`` into settings with controls.
 
@@ -85,11 +89,7 @@ class Settings(traitlets.HasTraits):
             del self._kinds[name]
         self._together = threading.local()  # settings that this thread is assigning together
         for name, value in given.items():
-            try:
-                setattr(self, name, value)
-            except traitlets.TraitError:
-                info = traits[name].info()
-                raise NetgeomError(f"{name} has a bad value.", expected=info, got=repr(value)) from None
+            setattr(self, name, value)
         self.set_trait("settings", self._snapshot())
         self._validate(self._snapshot())
         self._controls: dict[str, Control] = {}
@@ -111,6 +111,18 @@ class Settings(traitlets.HasTraits):
         """
 
     # ---- what the base does with it
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assign; what the trait of a setting refuses is said in other words than those on classes and traits."""
+        try:
+            super().__setattr__(name, value)
+        except BadSettingError:  # of another setting, which an observer assigned
+            raise
+        except traitlets.TraitError:
+            trait = self.traits().get(name)
+            if trait is None or not (name == "selection" or "setting" in trait.metadata):
+                raise
+            raise BadSettingError(f"{name} has a bad value.", expected=expected_of(trait), got=repr(value)) from None
 
     def _snapshot(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._kinds}

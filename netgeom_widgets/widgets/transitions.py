@@ -216,7 +216,7 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
             self.sample = sample
         except (NetgeomError, traitlets.TraitError) as error:
             no_number = NetgeomError("A sample's id is a whole number.", got=str(sample))
-            self._say(str(error if isinstance(error, NetgeomError) else no_number))
+            self._say(str(no_number if isinstance(error, traitlets.TraitError) else error))
             self._panel.show_sample(self.sample, None)
 
     def _step_sample(self, by: int) -> None:

@@ -348,8 +348,14 @@ def test_a_bad_setting_from_python_raises_and_changes_nothing(squares):
         squares.count = 55
     assert caught.value.setting == "count"
     assert squares.settings == before
-    with pytest.raises(traitlets.TraitError):
+    words = r"^colour has a bad value\. Expected: any of .*'blue'.*\. Got: 'green'\.$"
+    with pytest.raises(NetgeomError, match=words) as caught:
         squares.colour = "green"
+    assert isinstance(caught.value, traitlets.TraitError)  # as traitlets expects of a refused value
+    with pytest.raises(NetgeomError, match="colour has a bad value"), squares.hold_trait_notifications():
+        squares.power = 2.5
+        squares.colour = "green"
+    squares.power = before["power"]
     squares.wait(10)
     assert squares.status == "done"
 
@@ -371,7 +377,9 @@ def test_a_bad_setting_in_a_control_is_explained_beside_it(squares):
 
 def test_bad_settings_are_refused_by_the_constructor_and_leave_nothing():
     before = len(_instances), threading.active_count()
-    with pytest.raises(NetgeomError, match=r"count has a bad value\. Expected: an int\. Got: 'many'"):
+    with pytest.raises(
+        NetgeomError, match=r"count has a bad value\. Expected: a whole number from 1 to 60\. Got: 'many'"
+    ):
         Squares(count="many")
     with pytest.raises(NetgeomError, match="Too many squares"):
         Squares(count=55, power=4.0)

@@ -282,6 +282,24 @@ def test_the_pinned_snapshots_stay_when_the_kind_of_matrix_changes(heat):
     assert heat.cell is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("k", 0, r"^k has a bad value\. Expected: a whole number from 1 up, or nothing\. Got: 0\.$"),
+        ("matrix_kind", "mood", r"^matrix_kind has a bad value\. Expected: any of .*'CKA'.*\. Got: 'mood'\.$"),
+        ("sample", "x", r"^sample has a bad value\."),
+        ("selection", 5, r"^selection has a bad value\. Expected: an iterable of sample ids"),
+    ],
+)
+def test_what_a_setting_does_not_take_is_said_in_words(heat, name, value, message):
+    before = getattr(heat, name)
+    with pytest.raises(NetgeomError, match=message):
+        setattr(heat, name, value)
+    assert getattr(heat, name) == before
+    heat._go("x")
+    assert "A sample's id is a whole number" in heat.message
+
+
 @pytest.mark.parametrize(("name", "value"), [("cell", (5, 0)), ("cell", (0, 6)), ("sample", 6)])
 def test_what_is_not_there_cannot_be_picked(heat, name, value):
     with pytest.raises(NetgeomError, match="There is no such"):
