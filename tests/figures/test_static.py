@@ -24,6 +24,7 @@ from bokeh.models import (
     Div,
     EqHistColorMapper,
     FactorRange,
+    FixedTicker,
     GraphRenderer,
     GroupFilter,
     IndexFilter,
@@ -178,6 +179,25 @@ def test_labels_that_must_not_overlap_are_left_out():
     plot.xaxis.major_label_policy = NoOverlap(min_distance=5)
     kept = [text for text in texts(plot) if text.startswith("step")]
     assert "step 0" in kept and 4 <= len(kept) <= 9
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_the_first_label_is_written_where_labels_are_left_out(flipped):
+    plot = figure(x_range=(0, 1), y_range=(21, -1) if flipped else (-1, 21), frame_width=100, frame_height=150)
+    plot.yaxis.ticker = list(range(21))
+    plot.yaxis.major_label_overrides = {at: f"row {at}" for at in range(21)}
+    plot.yaxis.major_label_policy = NoOverlap(min_distance=6)
+    kept = [text for text in texts(plot) if text.startswith("row")]
+    assert kept[0] == "row 0" and 3 <= len(kept) <= 10
+
+
+def test_a_grid_keeps_within_its_bounds():
+    plot = figure(x_range=(-10, 110), y_range=(0, 1), frame_width=120, frame_height=50)
+    plot.xgrid[0].update(ticker=FixedTicker(ticks=[-5, 0, 100, 105]), grid_line_color="red", grid_line_width=3)
+    for bounds, lines in (("auto", 4), ((0, 100), 2)):
+        plot.xgrid[0].bounds = bounds
+        red = (pixels(plot) == RED).all(axis=2).any(axis=0)
+        assert (np.diff(red.astype(int)) == 1).sum() == lines
 
 
 def test_rgba_image_bytes_are_red_green_blue_alpha():

@@ -23,6 +23,7 @@ HORIZONTAL = ("above", "below")
 
 
 def _interval(axis: Any, scale: Scale) -> tuple[float, float]:
+    """What an axis, or a grid, covers of the range in view."""
     low, high = sorted((scale.start, scale.end))
     if axis.bounds != "auto" and axis.bounds is not None and not scale.factors:
         low, high = max(low, float(axis.bounds[0])), min(high, float(axis.bounds[1]))
@@ -98,10 +99,10 @@ def _apart(policy: Any, at: Any, labels: Any, style: dict[str, Any], angle: floa
         raise unknown("label policy", policy)
     across = "left" if side in HORIZONTAL else "below"  # a label's reach along its axis is that across the other one
     sizes = [_reach(text, style, angle, across, math_text=math_text) for text, math_text in labels]
-    kept, end = [False] * len(labels), -math.inf
-    for row in sorted(range(len(labels)), key=lambda row: at[row]):
-        if at[row] - sizes[row] / 2 >= end:
-            kept[row], end = True, at[row] + sizes[row] / 2 + policy.min_distance
+    kept, last = [False] * len(labels), None
+    for row, size in enumerate(sizes):  # in the order of the ticks, so that the first label is always written
+        if last is None or abs(at[row] - at[last]) >= (size + sizes[last]) / 2 + policy.min_distance:
+            kept[row], last = True, row
     return kept
 
 
@@ -207,7 +208,7 @@ def draw_grid(grid: Any, at: Coordinates, scale: Scale, axis_ticker: Any) -> Non
     elif ticker is None:
         return
     else:
-        major, minor = tick_positions(ticker, *sorted((scale.start, scale.end)))
+        major, minor = tick_positions(ticker, *_interval(grid, scale))
     fractions = scale.fraction(major)
     if grid.band_fill_color is not None:
         _draw_bands(grid, at, fractions)
