@@ -103,6 +103,11 @@ class SpriteMarks:
         )
         return plot.add_glyph(source, glyph)
 
+    def resize(self, renderer: GlyphRenderer, side: float) -> None:
+        """Draw the tiles of :meth:`add` with another size from now on."""
+        width, height = self.size_within(side)
+        renderer.glyph.update(dw={"value": width, "units": "screen"}, dh={"value": height, "units": "screen"})
+
     def hover(self) -> CustomJSHover:
         """Formatter of a tile number: the address of its picture, for the `src` of an image."""
         return CustomJSHover(args={"sheet": self._source, **self._grid}, code=_PICTURE)

@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool, Legend, LegendItem, LinearAxis, Range1d, Span
+from bokeh.models import (
+    ColumnDataSource,
+    GlyphRenderer,
+    HoverTool,
+    Legend,
+    LegendItem,
+    LinearAxis,
+    Range1d,
+    Span,
+)
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
@@ -21,7 +30,7 @@ from netgeom_widgets.figures.transition_plot import (
     limits,
     literal,
     make_plot,
-    name_ticks,
+    name_snapshots,
     say,
     step_names,
     style_axis,
@@ -176,7 +185,7 @@ class CurvesPart:
         steps = np.asarray(steps)
         self.axis.set(steps)
         names, n = step_names(steps), len(steps)
-        name_ticks(self.root.xaxis[0], np.arange(n), names)
+        name_snapshots(self.root, names)
         curves = []
         if churn is not None and len(churn):
             _same_length("churn", churn, n - 1)

@@ -189,6 +189,9 @@ class MatrixPart:
         values = self._values
         if not values.size:
             return ["There is no transition yet: the first comes with the second snapshot."]
+        if len(values) == 1:
+            kind = "transition" if self.axis.of_transitions else "snapshot"
+            return [f"There is only one {kind}, and nothing to compare it with yet."]
         finite = values[np.isfinite(values)]
         if not finite.size:
             return ["No cell has a value."]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from bokeh.models import (
+    BasicTicker,
     FixedTicker,
     GlyphRenderer,
     Legend,
@@ -26,6 +27,8 @@ SMALL = "11px"
 ARROW = "\N{RIGHTWARDS ARROW}"
 #: Markers that have no inside.
 _STROKES = ("x", "cross")
+#: More snapshots than this do not get a tick and a grid line each.
+_TICKS = 12
 #: More entries than this make a legend longer than its plot.
 LEGEND_ENTRIES = 12
 
@@ -111,6 +114,21 @@ def name_ticks(axis: LinearAxis, places: Sequence[float] | np.ndarray, names: Se
         axis.update(ticker=FixedTicker(minor_ticks=[]), major_label_policy=NoOverlap(min_distance=6))
     axis.ticker.ticks = ticks
     axis.major_label_overrides = dict(zip(ticks, names, strict=True))
+
+
+def name_snapshots(plot: figure, names: Sequence[str]) -> None:
+    """Ticks and grid at snapshots 0, 1, ...: all of a few, else about ten of those in view, also where zoomed in."""
+    axis, n = plot.xaxis[0], len(names)
+    if n <= _TICKS:
+        axis.bounds = "auto"
+        name_ticks(axis, range(n), names)
+    else:
+        if getattr(axis.ticker, "min_interval", 0) != 1:
+            ticker = BasicTicker(desired_num_ticks=_TICKS - 2, min_interval=1, num_minor_ticks=0)
+            axis.update(ticker=ticker, major_label_policy=NoOverlap(min_distance=6))
+        # no ticks beyond the snapshots, where numbers would be places and not steps
+        axis.update(bounds=(0, n - 1), major_label_overrides={float(at): name for at, name in enumerate(names)})
+    plot.xgrid[0].bounds = axis.bounds
 
 
 def fit_range(axis: Range1d, low: float, high: float, *, flipped: bool = False, margin: float = 0.0) -> bool:

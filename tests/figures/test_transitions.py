@@ -22,6 +22,7 @@ from netgeom_widgets.figures.html import to_html
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprites import SpriteSheet
 from netgeom_widgets.figures.static import render, to_figure
+from netgeom_widgets.figures.static.ticks import tick_positions
 from netgeom_widgets.figures.transition_curves import CurvesPart, RecurrencePart, is_share
 from netgeom_widgets.figures.transition_matrix import MatrixPart
 from netgeom_widgets.figures.transition_neighbours import NeighboursPart
@@ -158,7 +159,8 @@ def test_dark_means_alike_for_distances_and_similarities():
     ("values", "steps", "said"),
     [
         (np.zeros((0, 0)), [0], "no transition yet"),
-        (np.zeros((1, 1)), [0, 1], "All values are equal: 0"),
+        (np.zeros((1, 1)), [0, 1], "only one transition, and nothing to compare it with yet."),
+        (np.zeros((2, 2)), [0, 1, 2], "All values are equal: 0"),
         (np.full((2, 2), np.nan), [0, 1, 2], "No cell has a value"),
         (np.array([[0, np.nan], [1, 0]]), [0, 1, 2], "Grey: no value"),
         (np.array([[0, np.inf], [1, 0]]), [0, 1, 2], "Grey: no value"),
@@ -241,6 +243,20 @@ def test_curves_of_another_length_are_refused():
     for churn, metrics in ((np.zeros(5), {}), (None, {"loss": np.zeros(4)})):
         with pytest.raises(NetgeomError, match="does not fit the axis"):
             part.draw(STEPS, churn, metrics)
+
+
+def test_many_snapshots_do_not_get_a_line_each():
+    part, n = CurvesPart(StepAxis()), 120
+    for snapshots in (5, n, 5, n):
+        part.draw(10 * np.arange(snapshots), np.zeros(snapshots - 1), {})
+    axis = part.root.xaxis[0]
+    ticks, _ = tick_positions(axis.ticker, *axis.bounds)
+    assert ticks == list(range(0, n, 10)) and {"0", "500", "1100"} <= texts(part.root)
+    assert part.root.xgrid[0].bounds == axis.bounds == (0, n - 1)
+    near, _ = tick_positions(axis.ticker, 50, 57)
+    assert near == list(range(50, 58)), "zoomed in, no snapshot is passed over"
+    part.draw(np.arange(13), np.zeros(12), {})
+    assert len(tick_positions(axis.ticker, *axis.bounds)[0]) <= 13
 
 
 def test_a_tap_on_the_curves_tells_the_nearest_snapshot():
@@ -393,21 +409,47 @@ def test_counts_that_are_none_are_refused():
 # ---- neighbours
 
 
-def test_neighbours_lie_at_their_distances_in_two_lanes_and_kept_ones_are_joined():
+def test_neighbours_lie_by_rank_in_two_lanes_and_kept_ones_are_joined():
     part = filled().neighbours
     data, links = part._marks.data, part._links.data
-    assert data["x"].tolist() == [0.5, 0.7, 0.9, 1.0] and data["rank"] == [1, 2, 1, 2]
+    assert data["x"].tolist() == [1, 2, 1, 2] and data["rank"] == [1, 2, 1, 2]
+    assert data["distance"].tolist() == [0.5, 0.7, 0.9, 1.0]
     assert data["y"][0] > 0 > data["y"][2]
-    assert (links["x0"].tolist(), links["x1"].tolist()) == ([0.5], [0.9])
-    assert part._signs["lost"].data["x"].tolist() == [0.7] and part._signs["gained"].data["x"].tolist() == [1.0]
-    assert {"1 kept", "1 lost", "1 gained", "step 1", "step 4", "distance from sample 100"} <= texts(part.root)
+    assert (links["x0"].tolist(), links["x1"].tolist()) == ([1], [1])
+    assert (links["y0"].tolist(), links["y1"].tolist()) == ([data["y"][0]], [data["y"][2]])
+    assert part._signs["lost"].data["x"].tolist() == [2] and part._signs["gained"].data["x"].tolist() == [2]
+    assert {"1 kept", "1 lost", "1 gained", "step 1", "step 4", "neighbour, nearest first"} <= texts(part.root)
+    assert {"distance: 0.500 to 0.700", "distance: 0.900 to 1.00"} <= texts(part.root)
 
 
-def test_marks_of_one_lane_are_stacked_where_they_would_hide_each_other():
+@pytest.mark.parametrize("thumbnails", [False, True])
+@pytest.mark.parametrize("k", [1, 4, 10, 15, 16, 40, 100])
+def test_no_neighbour_hides_another_in_a_narrow_frame(k, thumbnails):
+    part = filled(sheet(110) if thumbnails else None).neighbours
+    before, after = ([(101 + i, far + i / 1000, "kept") for i in range(k)] for far in (1.0, 12.0))
+    part.draw(100, before, after, steps=(1, 4), distance="d")
+    x, y, size = (np.array(part._marks.data[name]) for name in ("x", "y", "size"))
+    x, y = (np.append(xs, part._self.data[name]) for xs, name in ((x, "x"), (y, "y")))
+    half = np.append(size, part._self.data["size"]) / 2
+    width, height = 276.0, 2 * part.root.y_range.end
+    across = np.abs(np.subtract.outer(x, x)) * width / (part.root.x_range.end - part.root.x_range.start)
+    down = np.abs(np.subtract.outer(y, y))
+    clear = np.maximum(across, down) - np.add.outer(half, half)
+    assert clear[~np.eye(len(x), dtype=bool)].min() >= 0
+    assert size.min() >= 5 and np.abs(y).max() + half.max() < height / 2
+    assert (len(set(y[:k])) == 1) == (k <= 15), "further rows only where one is full"
+    assert part._marks.data["rank"] == [*range(1, k + 1)] * 2
+
+
+def test_distances_of_a_lane_are_told():
     part = NeighboursPart()
-    part.draw(0, [(i, 1 + i / 1000, "lost") for i in range(1, 4)], [(9, 5.0, "gained")])
-    heights = part._marks.data["y"][:3]
-    assert heights[0] < heights[1] < heights[2]
+    nan = float("nan")
+    part.draw(0, [(1, 0.9312, "lost"), (2, 1.2149, "lost")], [(3, 123.4, "gained"), (4, nan, "gained")], distance="d")
+    assert part._reach.data["text"] == ["d: 0.931 to 1.21", "d: 123"]
+    part.draw(0, [(1, nan, "lost")], [], distance="d")
+    assert part._reach.data["text"] == ["d: none", "d: none"]
+    part.clear()
+    assert not len(part._reach.data["text"])
 
 
 def test_without_a_sample_there_is_a_hint():
@@ -419,8 +461,8 @@ def test_without_a_sample_there_is_a_hint():
 def test_a_tap_on_a_neighbour_tells_its_id():
     part, found = filled(sheet()).neighbours, []
     part.on_sample(found.append)
-    tap(part, 0.7, part._marks.data["y"][1])
-    tap(part, 0.2, 0)
+    tap(part, 2, part._marks.data["y"][1])
+    tap(part, 1.5, 0)
     assert found == [102]
 
 
