@@ -124,7 +124,7 @@ def name_snapshots(plot: figure, names: Sequence[str]) -> None:
         name_ticks(axis, range(n), names)
     else:
         if getattr(axis.ticker, "min_interval", 0) != 1:
-            ticker = BasicTicker(desired_num_ticks=_TICKS - 2, min_interval=1, num_minor_ticks=0)
+            ticker = BasicTicker(desired_num_ticks=_TICKS - 3, min_interval=1, num_minor_ticks=0)
             axis.update(ticker=ticker, major_label_policy=NoOverlap(min_distance=6))
         # no ticks beyond the snapshots, where numbers would be places and not steps
         axis.update(bounds=(0, n - 1), major_label_overrides={float(at): name for at, name in enumerate(names)})

@@ -255,8 +255,8 @@ def test_many_snapshots_do_not_get_a_line_each():
     assert part.root.xgrid[0].bounds == axis.bounds == (0, n - 1)
     near, _ = tick_positions(axis.ticker, 50, 57)
     assert near == list(range(50, 58)), "zoomed in, no snapshot is passed over"
-    part.draw(np.arange(13), np.zeros(12), {})
-    assert len(tick_positions(axis.ticker, *axis.bounds)[0]) <= 13
+    for last in range(12, 1200):
+        assert 5 <= len(tick_positions(axis.ticker, 0, last)[0]) <= 14
 
 
 def test_a_tap_on_the_curves_tells_the_nearest_snapshot():
