@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ if sys.platform != "win32":
     import fcntl
 
 Json = dict[str, Any]
+_PATIENCE = 0.2  # seconds; who only asks whether a folder is locked has it for some microseconds
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:
@@ -59,7 +61,15 @@ class FolderLock:
             self._descriptor = os.open(folder, os.O_RDONLY)
 
     def acquire(self, *, wait: bool = False) -> bool:
-        """Take the lock; False when somebody else holds it."""
+        """Take the lock; False when somebody else holds it, not only for a moment."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self._try(wait=wait):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PATIENCE / 20)
+        return True
+
+    def _try(self, *, wait: bool) -> bool:
         if sys.platform == "win32" or self._descriptor is None:
             return True
         try:
@@ -70,6 +80,20 @@ class FolderLock:
             return True
         self.held = True
         return True
+
+    @classmethod
+    def is_taken(cls, folder: Path) -> bool | None:
+        """Whether somebody on this machine holds the lock of a folder now; None where that cannot be told."""
+        try:
+            lock = cls(folder)
+        except OSError:
+            return None
+        try:
+            if not lock._try(wait=False):
+                return True
+            return False if lock.held else None
+        finally:
+            lock.release()
 
     def release(self) -> None:
         """Let go of it; idempotent."""

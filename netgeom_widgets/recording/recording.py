@@ -12,6 +12,7 @@ from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._model import unwrapped
+from netgeom_widgets.recording.files import FolderLock
 from netgeom_widgets.recording.layout import (
     BUFFERS,
     INPUTS,
@@ -114,6 +115,17 @@ class Recording:
             self._read_progress(committed, finished)
         self.finished = finished
         return more
+
+    @property
+    def has_writer(self) -> bool | None:
+        """Whether a process on this machine has the run open for writing now; None where that cannot be told.
+
+        None too when it was closed since the last `refresh`. False says nothing of other machines: many network drives
+        tell locks to none but the machine that took them.
+        """
+        taken = FolderLock.is_taken(self._folder)
+        closed_since = taken is False and not self.finished and read_committed(self._folder)[1]
+        return None if closed_since else taken
 
     @property
     def runs(self) -> tuple[str, ...]:

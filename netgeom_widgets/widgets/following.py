@@ -51,6 +51,9 @@ class Following(traitlets.HasTraits):
         """React to new snapshots; called on the worker's thread."""
         raise NotImplementedError
 
+    def _recording_rested(self) -> None:
+        """React to a look that found no new snapshots: the writer may have ended; called on the worker's thread."""
+
     def run(self) -> None:
         """Start a run with the present settings, on all that is recorded by now; see :meth:`AnalysisWidget.run`."""
         self._asked = True
@@ -65,10 +68,16 @@ class Following(traitlets.HasTraits):
 
     def _start_following(self, _: Any = None) -> None:
         self._pace = FASTEST
+        self._show_whether_finished()
         if self.live and self._watched is not None and not self._watched.finished:
             self._follower.start(FASTEST)
         else:
             self._follower.stop()
+
+    def _show_whether_finished(self) -> None:
+        """There is nothing to follow once the recording is finished, so the control goes; until it is resumed."""
+        hidden = "none" if self._watched is not None and self._watched.finished else None
+        self._controls["live"].box.layout.display = hidden
 
     def _look(self) -> float | None:
         """Ask for a look at the recording; returns the seconds to the next one."""
@@ -89,11 +98,13 @@ class Following(traitlets.HasTraits):
         except Exception:
             self.live = False  # the same would go wrong again and again
             raise
+        self._show_whether_finished()
         if grew:
             self._pace = FASTEST
             self._recording_grew()
-        else:
-            self._pace = min(SLOWEST, 1.25 * self._pace)
+            return
+        self._pace = min(SLOWEST, 1.25 * self._pace)
+        self._recording_rested()
 
     def close(self) -> None:
         """Close the widget; see :meth:`AnalysisWidget.close`."""

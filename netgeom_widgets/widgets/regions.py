@@ -110,12 +110,11 @@ class RegionExplorer(Training, RegionSettings, Picking, Zooming, AnalysisWidget)
 
     def _hide_controls(self) -> None:
         """Controls of what is not there are left out."""
-        followed = self._checkpoints is not None and not self._checkpoints.finished
         absent = {
             "samples": not len(self._points),
             "max_distance": not len(self._points),
             "common_scale": not self._steps,
-            "live": not followed,
+            "live": self._checkpoints is None,
         }
         for name, hidden in absent.items():
             if hidden:

@@ -91,6 +91,7 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
         self._sprites = _thumbnails(source, images)
         self._texts = {} if formatter is None else {i: str(formatter(i)) for i in source.ids.tolist()}
         self._drawn: Picture | None = None
+        self._written = self._look_for_writer()
         self._steps = tuple(source.recording.steps.tolist())
         if source.no_classes:
             kwargs.setdefault("scalar", "overlap")  # the others need classes
@@ -120,6 +121,7 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Picture:
         self._refresh_if_asked()
+        self._written = self._look_for_writer()
         return self._maker.picture(settings, self.selection, progress=progress, cancel=cancel, publish=publish)
 
     def _result_of(self, computed: Picture) -> Neighbours:
@@ -176,9 +178,7 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
             return ""
         count, n = self.result.n_snapshots, self.result.n_samples
         words = f"{count:,} snapshots, {n:,} samples" if count > 1 else f"1 snapshot, {n:,} samples"
-        if self._source.recording.finished:
-            return words + ", finished"
-        return words + (", still being recorded" if count > 1 else ": waiting for more")
+        return f"{words}, {self._written}"
 
     # ---- what is picked
 
@@ -232,6 +232,22 @@ class TransitionHeatMap(Following, Stepping, Fetching, TransitionSettings, Analy
         return self._source.ids if shown is None else self._source.ids[shown[0].search.positions]
 
     # ---- following and exports
+
+    def _look_for_writer(self) -> str:
+        """What is known of the recording's end, in words; a killed writer leaves nothing but its lock's absence."""
+        recording = self._source.recording
+        if recording.finished:
+            return "finished"
+        return {
+            True: "still being recorded",
+            False: "not finished: broken off, or recorded on another machine",
+            None: "not finished when last looked at",
+        }[recording.has_writer]
+
+    def _recording_rested(self) -> None:
+        before, self._written = self._written, self._look_for_writer()
+        if self._written != before:
+            self._say(self._summary())
 
     def _recording_grew(self) -> None:
         self._run_again(debounce=0.0)

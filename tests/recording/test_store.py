@@ -169,6 +169,44 @@ def test_a_worker_process_that_outlives_the_recorder_does_not_hold_the_run(tmp_p
     os.close(reader), os.close(writer)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such lock")
+def test_a_reader_sees_whether_there_is_a_writer_and_is_not_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start_writer(tmp_path, "a", 0)
+    try:
+        recording = open_recording(tmp_path)
+        assert recording.has_writer is True
+    finally:
+        process.kill()
+        process.communicate()
+    assert recording.has_writer is False and not recording.finished
+
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            assert recording.has_writer is not None
+            time.sleep(0.0001)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(20):
+            writer = RunWriter.resume(tmp_path, "a")
+            assert recording.has_writer is True
+            writer.close(finished=False)
+    finally:
+        stop.set()
+        asking.join()
+    RunWriter.resume(tmp_path, "a").close()
+    assert recording.has_writer is None  # closed since the recording was read
+    recording.refresh()
+    assert recording.finished and recording.has_writer is False
+    monkeypatch.setattr(FolderLock, "_try", lambda self, *, wait: True)  # as on some network drives
+    assert recording.has_writer is None
+
+
 def test_a_recording_grows_under_a_reader_only_when_it_looks(tmp_path: Path) -> None:
     with Recorder(network(), INPUTS, path=tmp_path, layers=["0"]) as recorder:
         recording = open_recording(tmp_path)

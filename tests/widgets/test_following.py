@@ -102,9 +102,23 @@ def test_a_finished_recording_is_left_until_run_finds_it_resumed(make, source):
     assert len(widget.result) == 3
     widget.run()
     widget.wait(10)
-    assert len(widget.result) == 5
+    assert len(widget.result) == 5 and widget._controls["live"].box.layout.display is None
     source.written = 8
     wait_for(lambda: len(widget.result) == 8)
+
+
+def test_the_control_is_there_while_there_is_something_to_follow(make, source):
+    box = make()._controls["live"].box
+    assert box.layout.display is None
+    refresh = source.refresh
+
+    def closed():
+        source.finished = True
+        return refresh()
+
+    source.refresh = closed
+    wait_for(lambda: box.layout.display == "none")
+    assert make()._controls["live"].box.layout.display == "none"
 
 
 def test_nothing_is_taken_up_while_somebody_waits_or_a_run_is_under_way(make, source):

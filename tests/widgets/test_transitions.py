@@ -20,6 +20,7 @@ import netgeom_widgets as ng
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels import transitions
 from netgeom_widgets.kernels.transitions import Neighbours
+from netgeom_widgets.recording.store import RunWriter
 from netgeom_widgets.widgets.transition_controls import Menu, NeighbourSlider
 from netgeom_widgets.widgets.transition_kinds import KINDS, cell_of, snapshots_of
 from netgeom_widgets.widgets.transition_picture import PictureMaker
@@ -663,6 +664,50 @@ def test_new_snapshots_appear_and_cost_one_search_each(make, writer, monkeypatch
     assert np.array_equal(heat.result.ids, found().ids)
     assert np.array_equal(heat.matrix, transitions.transition_distance(found()))
     assert (heat.cell, heat.step, heat.steps) == ((0, 1), 5, (0, 1, 2, 3, 4, 5))
+
+
+def kill(writer):
+    """What is left of a killed writer: no sign of an end, and the lock is free."""
+    run = writer.recorder._writer
+    run._closed = True
+    run._lock.release()
+
+
+def test_a_writer_that_was_killed_is_not_said_to_record(make, writer):
+    writer.write(2)
+    heat, resting = make(writer.recorder.path), make(writer.recorder.path, live=False)
+    heat.wait(30), resting.wait(30)
+    assert heat.message.startswith("3 snapshots, 40 samples, still being recorded")
+    kill(writer)
+    words = "3 snapshots, 40 samples, not finished: broken off, or recorded on another machine"
+    wait_for(lambda: heat.message == words)
+    assert words in repr(heat) and heat.status == "done"
+    resting.k = 3
+    resting.wait(30)
+    assert resting.message.startswith(words)
+    resumed = RunWriter.resume(heat._source.recording.path, "run-0")
+    wait_for(lambda: "still being recorded" in heat.message)
+    resumed.close()
+
+
+def test_the_end_of_a_recording_is_said_and_its_control_goes_until_it_is_resumed(make, tmp_path):
+    recording = record(tmp_path / "run")
+    heat, resting = make(recording), make(recording, live=False)
+    box = heat._controls["live"].box
+    heat.wait(30), resting.wait(30)
+    assert box.layout.display == resting._controls["live"].box.layout.display == "none"
+    assert "6 snapshots, 40 samples, finished" in heat.message
+    resumed = RunWriter.resume(tmp_path / "run", "run-0")
+    resumed._write_committed(finished=False)
+    heat.run(), resting.run()
+    heat.wait(30), resting.wait(30)
+    assert box.layout.display is None and "still being recorded" in heat.message
+    resumed.close()
+    wait_for(lambda: heat.message == "6 snapshots, 40 samples, finished")
+    assert box.layout.display == "none"
+    resting.k = 3
+    resting.wait(30)
+    assert "6 snapshots, 40 samples, not finished when last looked at" in resting.message  # closed, but nobody looked
 
 
 def test_a_step_chosen_by_hand_stays_while_the_recording_grows(make, writer):
