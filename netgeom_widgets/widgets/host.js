@@ -32,7 +32,10 @@ function loadBundle(model, page, name) {
       stop();
       unzip(buffers[0]).then(async (source) => {
         await evaluate(source, page.root);
-        if (name === "bokeh") letPlotsGo(page.root.Bokeh);
+        if (name === "bokeh") {
+          letPlotsGo(page.root.Bokeh);
+          updateHoverInTurn(page.root.Bokeh);
+        }
       }).then(resolve, fail);
     };
     const onDestroy = () => fail(new Error("closed while BokehJS was on its way"));
@@ -70,6 +73,20 @@ function letPlotsGo(Bokeh) {
   plot.remove = function () {
     for (const args of listeners.get(this) ?? []) globalThis.visualViewport.removeEventListener(...args);
     remove.call(this);
+  };
+}
+
+// A hover tool builds its boxes anew whenever a glyph is added to its plot. BokehJS 3.9 does not wait for the last time to
+// end, then removes boxes that are not connected yet, and fails.
+function updateHoverInTurn(Bokeh) {
+  const hover = Bokeh.Models.get("HoverTool").prototype.default_view.prototype;
+  const update = hover._update_ttmodels;
+  const turns = new WeakMap();
+  hover._update_ttmodels = function () {
+    const next = () => update.call(this);
+    const turn = turns.has(this) ? turns.get(this).then(next, next) : next();
+    turns.set(this, turn);
+    return turn;
   };
 }
 

@@ -36,7 +36,7 @@ class Notebook:
         self.tolerated: list[str] = []  # patterns of errors that belong to what a test does
         self.foreign_requests: list[str] = []
         page.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("pageerror", lambda error: self._note(error.stack or str(error)))
         page.on("request", lambda request: self._check_address(request.url))
 
     def _note(self, text: str) -> None:
