@@ -11,6 +11,7 @@ import ipywidgets
 import traitlets
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.widgets.settings import shortened
 from netgeom_widgets.widgets.ticking import Ticker
 
 PACE = 0.5  # seconds that play shows a step at least
@@ -155,7 +156,7 @@ class Stepping(traitlets.HasTraits):
             return step
         if not self._steps:
             raise NetgeomError("There are no recorded steps here.", expected="None", got=str(step))
-        raise NetgeomError("This step was not recorded.", expected=f"one of {_listed(self._steps)}", got=str(step))
+        raise NetgeomError("This step was not recorded.", expected=f"one of {shortened(self._steps, 9)}", got=str(step))
 
     @traitlets.observe("step")
     def _note_step(self, _: Any) -> None:
@@ -248,9 +249,3 @@ class Stepping(traitlets.HasTraits):
 
 def _in_words(steps: Sequence[int], position: int) -> str:
     return f"{steps[position]:,} ({position + 1:,} of {len(steps):,})"
-
-
-def _listed(steps: tuple[int, ...]) -> str:
-    """The steps in words, those in the middle left out when they are many."""
-    shown = [str(step) for step in steps]
-    return ", ".join(shown if len(shown) <= 9 else [*shown[:4], "...", *shown[-4:]])

@@ -20,6 +20,7 @@ from netgeom_widgets.figures import static
 from netgeom_widgets.widgets import AnalysisWidget
 from netgeom_widgets.widgets.controls import Control, expected_of
 from tests.widgets.dummy import Squares
+from tests.widgets.waiting import wait_for
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 
@@ -55,13 +56,6 @@ def slow(make):
     widget.run()
     wait_for(lambda: widget.status == "running")
     return widget
-
-
-def wait_for(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.005)
 
 
 def drawn(widget):

@@ -13,6 +13,7 @@ import pytest
 from netgeom_widgets.widgets import following
 from netgeom_widgets.widgets.following import Following
 from tests.widgets.dummy import Squares
+from tests.widgets.waiting import wait_for
 
 
 class Growing:
@@ -65,13 +66,6 @@ def make(source):
     yield make
     for widget in made:
         widget.close()
-
-
-def wait_for(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.005)
 
 
 def test_growth_starts_a_run_on_the_workers_thread(make, source):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from netgeom_widgets.kernels.regions import partition
 from netgeom_widgets.widgets import link
 from netgeom_widgets.widgets import steps as steps_module
 from tests.networks import mlp
+from tests.widgets import waiting
 
 BOX = ng.Slice.box(-2.0, 2.0, -1.5, 1.5)
 DATA = np.random.default_rng(0).uniform((-2, -1.5), (2, 1.5), (60, 2))
@@ -398,8 +399,4 @@ def test_run_takes_up_the_steps_of_a_recording_that_went_on(make, tmp_path):
     assert explorer.result.n_regions == partition(NETS[2], BOX).n_regions
 
 
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.01)
+wait_for = partial(waiting.wait_for, seconds=20)

@@ -18,6 +18,7 @@ from netgeom_widgets.widgets import steps as steps_module
 from netgeom_widgets.widgets.steps import StepNumber, Stepping
 from netgeom_widgets.widgets.ticking import Ticker
 from tests.widgets.dummy import Squares
+from tests.widgets.waiting import wait_for
 
 RECORDED = (0, 10, 20, 40)
 
@@ -63,13 +64,6 @@ def make(monkeypatch):
     yield make
     for widget in made:
         widget.close()
-
-
-def wait_for(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.005)
 
 
 def control(widget):

@@ -8,6 +8,7 @@ import json
 import threading
 import time
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from netgeom_widgets.recording.store import RunWriter
 from netgeom_widgets.widgets.transition_controls import Menu, NeighbourSlider
 from netgeom_widgets.widgets.transition_kinds import KINDS, cell_of, snapshots_of
 from netgeom_widgets.widgets.transition_picture import PictureMaker
+from tests.widgets import waiting
 from tests.widgets.recordings import CLASSES, IDS, STEPS, record, snapshots
 
 N_TRANSITIONS = len(STEPS) - 1
@@ -56,11 +58,7 @@ def heat(make, recording):
     return heat
 
 
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.01)
+wait_for = partial(waiting.wait_for, seconds=20)
 
 
 def tap(heat, part, x, y):
