@@ -27,6 +27,15 @@ FORBIDDEN = {
         "netgeom_widgets.recording",
     },
     "figures": NOTEBOOK | {"torch", "netgeom_widgets.widgets", "netgeom_widgets.recording"},
+    "datasets": VIEW
+    | {
+        "torch",
+        "netgeom_widgets.execution",
+        "netgeom_widgets.figures",
+        "netgeom_widgets.kernels",
+        "netgeom_widgets.recording",
+        "netgeom_widgets.widgets",
+    },
     "errors": VIEW | {"torch", "netgeom_widgets"},
 }
 
@@ -67,7 +76,9 @@ def test_no_import_goes_up(layer: str) -> None:
 
 
 def test_layers_are_there() -> None:
-    assert all(files_of(layer) for layer in ("kernels", "figures", "widgets", "execution", "recording", "errors"))
+    assert all(
+        files_of(layer) for layer in ("kernels", "figures", "widgets", "execution", "recording", "datasets", "errors")
+    )
 
 
 def test_widgets_do_no_mathematics() -> None:
