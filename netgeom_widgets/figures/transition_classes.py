@@ -11,16 +11,8 @@ from jaxtyping import Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.transition_plot import (
-    ARROW,
-    SMALL,
-    add_caption,
-    fit_range,
-    literal,
-    make_plot,
-    name_ticks,
-    say,
-)
+from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, literal, make_plot, name_ticks, say
+from netgeom_widgets.figures.transition_plot import ARROW
 
 #: Counts are written into the cells up to this many classes.
 WRITTEN = 12

@@ -21,21 +21,9 @@ from bokeh.models import (
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, limits, literal, make_plot, say, style_axis
 from netgeom_widgets.figures.theme import GRID
-from netgeom_widgets.figures.transition_plot import (
-    SMALL,
-    StepAxis,
-    add_caption,
-    fit_range,
-    limits,
-    literal,
-    make_plot,
-    name_snapshots,
-    say,
-    step_names,
-    style_axis,
-    transition_names,
-)
+from netgeom_widgets.figures.transition_plot import StepAxis, name_snapshots, step_names, transition_names
 
 #: Colour, marker and dash of each line: no line is told by its colour alone.
 _LOOKS = (

@@ -14,10 +14,10 @@ from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool, LassoSelect
 from bokeh.plotting import figure
 from jaxtyping import Bool, Float, Int
 
+from netgeom_widgets.figures.plots import LEGEND_ENTRIES, KeyLegend, number
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.theme import PICKED
-from netgeom_widgets.figures.transition_plot import LEGEND_ENTRIES, KeyLegend, number
 
 #: Thumbnails in one plot at most, and pixels of one with its frame.
 _THUMBNAILS = 200

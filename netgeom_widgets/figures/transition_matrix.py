@@ -21,18 +21,9 @@ from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
+from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, limits, make_plot, name_ticks, number, say
 from netgeom_widgets.figures.theme import PICKED
-from netgeom_widgets.figures.transition_plot import (
-    SMALL,
-    StepAxis,
-    add_caption,
-    fit_range,
-    limits,
-    make_plot,
-    name_ticks,
-    number,
-    say,
-)
+from netgeom_widgets.figures.transition_plot import StepAxis
 
 _NAME_OF = """
 const cell = Math.floor(value - home.reset_start)

@@ -11,10 +11,7 @@ from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.figures.sprite_marks import SpriteMarks
-from netgeom_widgets.figures.theme import PICKED
-from netgeom_widgets.figures.transition_marks import hover_html, nearest
-from netgeom_widgets.figures.transition_plot import (
+from netgeom_widgets.figures.plots import (
     SMALL,
     KeyLegend,
     add_caption,
@@ -25,6 +22,9 @@ from netgeom_widgets.figures.transition_plot import (
     number,
     say,
 )
+from netgeom_widgets.figures.sprite_marks import SpriteMarks
+from netgeom_widgets.figures.theme import PICKED
+from netgeom_widgets.figures.transition_marks import hover_html, nearest
 
 #: Colour and sign of each status; the sign is drawn on the mark, or at the edge of a thumbnail.
 LOOKS = {"kept": ("#0072B2", "circle"), "lost": ("#D55E00", "x"), "gained": ("#009E73", "cross")}

@@ -10,11 +10,11 @@ from bokeh.models import ColumnDataSource, CustomJS, Slope
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.plots import add_caption, fit_range, limits, make_plot, say
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.theme import GRID, PICKED
 from netgeom_widgets.figures.transition_marks import SampleMarks
-from netgeom_widgets.figures.transition_plot import add_caption, fit_range, limits, make_plot, say
 
 _TOOLS = ("pan", "wheel_zoom", "reset")
 # One unit across is as long as one unit up, or a turn of the cloud would look like a change of its shape. Runs in the

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.html import to_html
+from netgeom_widgets.figures.plots import literal
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprites import SpriteSheet
 from netgeom_widgets.figures.static import render, to_figure
@@ -26,7 +27,7 @@ from netgeom_widgets.figures.static.ticks import tick_positions
 from netgeom_widgets.figures.transition_curves import CurvesPart, RecurrencePart, is_share
 from netgeom_widgets.figures.transition_matrix import MatrixPart
 from netgeom_widgets.figures.transition_neighbours import NeighboursPart
-from netgeom_widgets.figures.transition_plot import StepAxis, literal, step_names, transition_names
+from netgeom_widgets.figures.transition_plot import StepAxis, step_names, transition_names
 from netgeom_widgets.figures.transition_samples import ProjectionPart, SamplesPart
 from netgeom_widgets.figures.transitions import PANELS, TransitionFigure, heat_map
 

@@ -65,6 +65,8 @@ class Statistics:
         Spectral norm of the region's slopes (C x 2).
     summary : dict
         count, and for each of the above mean, std, min, max, and the area-weighted mean of the slope norm.
+    metric : bool
+        Whether u and v of the slice are orthonormal, so that areas and slopes are in input units.
     """
 
     area: Float[ndarray, " R"]
@@ -73,6 +75,7 @@ class Statistics:
     sides: Int[ndarray, " R"]
     slope_norm: Float[ndarray, " R"]
     summary: dict[str, float]
+    metric: bool
 
 
 def statistics(partition: Partition) -> Statistics:
@@ -90,7 +93,7 @@ def statistics(partition: Partition) -> Statistics:
         for reduction in ("mean", "std", "min", "max"):
             summary[f"{name}_{reduction}"] = float(getattr(np, reduction)(finite)) if len(finite) else float("nan")
     summary["slope_norm_area_weighted_mean"] = float(np.average(arrays["slope_norm"], weights=arrays["area"]))
-    return Statistics(**arrays, summary=summary)
+    return Statistics(**arrays, summary=summary, metric=partition.domain.metric)
 
 
 def slope_norms(slopes: Float[ndarray, "R C 2"]) -> Float[ndarray, " R"]:
