@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,14 +40,26 @@ class Activation:
         return slope.reshape(-1, *[1] * (z.ndim - 2)) if slope.numel() > 1 else slope.reshape(())
 
 
+# While it traces, torch.fx replaces nn.Module.__call__ for all threads: two traces at once would leave it replaced.
+_TRACING = threading.Lock()
+
+
 class _Tracer(fx.Tracer):
-    """Keeps the dotted path of the module being traced, to name what fails."""
+    """Keeps the dotted path of the module being traced, to name what fails; calls in other threads are not traced."""
 
     def __init__(self) -> None:
         super().__init__()
         self.path = ""
+        self.thread = threading.get_ident()
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
         outer, self.path = self.path, self.path_of_module(m)
         try:
             result = super().call_module(m, forward, args, kwargs)
@@ -96,7 +109,8 @@ class Traced:
         self.model = model
         tracer = _Tracer()
         try:
-            self.graph = tracer.trace(model)
+            with _TRACING:
+                self.graph = tracer.trace(model)
         except UnsupportedModuleError:
             raise
         except Exception as error:  # whatever the user's forward raises on a proxy, the answer is the same
