@@ -37,15 +37,21 @@ def _free_by_container(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
     return None if limit == "max" else max(0, int(limit) - int(used))
 
 
+def has_memory(n_bytes: int) -> bool:
+    """Whether an array would fit."""
+    return n_bytes < _ASK_FROM or n_bytes <= _allowed()
+
+
+def _allowed() -> int:
+    return int(_SHARE * available_bytes())
+
+
 def require_memory(n_bytes: int, what: str, try_this: str) -> None:
     """Refuse an array that would not fit."""
-    if n_bytes < _ASK_FROM:
-        return
-    allowed = int(_SHARE * available_bytes())
-    if n_bytes > allowed:
+    if not has_memory(n_bytes):
         raise TooLargeError(
             f"{what} would take {n_bytes / 2**30:.1f} GiB",
-            expected=f"at most {allowed / 2**30:.1f} GiB, {_SHARE:.0%} of the free memory",
+            expected=f"at most {_allowed() / 2**30:.1f} GiB, {_SHARE:.0%} of the free memory",
             got=f"{n_bytes / 2**30:.1f} GiB",
             try_this=try_this,
         )

@@ -101,7 +101,7 @@ def input_jacobian(partition: Partition, region: int) -> ndarray:
 def _on_branches(partition: Partition, regions: ndarray) -> Callable[[Tensor], Tensor]:
     known = [torch.from_numpy(b) > 0 for b in partition.branches(regions)]
 
-    def follow(activation: Activation, z: Tensor, _: Tensor | None) -> tuple[Tensor, None, None]:
-        return activation.on_branch(z, known[activation.index].reshape(z.shape)), None, None
+    def follow(activation: Activation, z: Tensor, _: Tensor | None) -> tuple[Tensor, None]:
+        return activation.on_branch(z, known[activation.index].reshape(z.shape)), None
 
     return lambda x: partition.program.run(x, follow)[0]

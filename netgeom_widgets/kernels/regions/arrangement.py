@@ -120,7 +120,7 @@ def _split_in_turn(
     remaining = recipe.extend(values)
     for i in range(len(units)):
         checkpoint()
-        own = Recipe()
+        own, recipe.in_turn = Recipe(), True
         cells, children = split_one(cells, remaining[:, i], float(thresholds[i]), own, op, units[i : i + 1], limit)
         parents = parents[children]
         recipe.steps += own.steps
@@ -244,8 +244,8 @@ def _split_together(
     if len(i):
         recipe.add(chords.start[i], chords.end[i], s)
         vertices = n + len(cuts.t) + torch.arange(len(i))
-        recipe.vanish(vertices, units[chords.column[i]])
-        recipe.vanish(vertices, units[chords.column[j]])
+        both = torch.stack([chords.column[i], chords.column[j]], 1)
+        recipe.vanish(vertices.repeat_interleave(2), units[both.view(-1)])
     return refined
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -58,6 +59,7 @@ class Recipe:
     """
 
     steps: list[tuple[Tensor, ...]] = field(default_factory=list)
+    in_turn: bool = False  # whether units were inserted one after the other
 
     def add(self, a: Tensor, b: Tensor, t: Tensor) -> None:
         """Append the vertices ``(1-t) a + t b``."""
@@ -67,6 +69,35 @@ class Recipe:
         """Record that a unit is exactly zero at a vertex."""
         if len(vertices):
             self.steps.append((vertices, units))
+
+    def of_columns(self, units: Tensor) -> Recipe:
+        """The same for values of which column i belongs to ``units[i]``, ascending."""
+        steps = list(self.steps)
+        for i, step in enumerate(steps):
+            if len(step) == 2:
+                steps[i] = (step[0], torch.searchsorted(units, step[1].contiguous()))
+        return Recipe(steps, self.in_turn)
+
+    def n_after(self, n: int) -> int:
+        """Number of vertices when there were ``n``."""
+        return n + sum(len(step[2]) for step in self.steps if len(step) == 3)
+
+    def mixture(self, n: int) -> Mixture | None:
+        """The same, straight from the ``n`` old vertices: those on edges, then those where two chords cross.
+
+        None where units were inserted in turn: what lies on the hinge of an earlier one must come out exactly zero.
+        """
+        if self.in_turn:
+            return None
+        adding = [step for step in self.steps if len(step) == 3]
+        parts: list[tuple[Tensor, Tensor]] = []
+        for a, b, t in adding:
+            corners, weights = torch.stack([a, b], 1), torch.stack([1 - t, t], 1)
+            if parts:
+                first, share = parts[0]
+                corners, weights = first[corners - n].flatten(1), (share[corners - n] * weights[:, :, None]).flatten(1)
+            parts.append((corners, weights))
+        return Mixture(n, parts)
 
     def extend(self, values: Tensor, *, hinged: bool = False) -> Tensor:
         """Values (V, ...) at the old vertices -> at all vertices; convex combinations, so errors do not grow.
@@ -89,10 +120,44 @@ class Recipe:
         return out.reshape(n, *values.shape[1:])
 
 
+@dataclass(eq=False)
+class Mixture:
+    """New vertices as convex combinations of ``n`` old ones: of two on an edge, of four where two chords cross."""
+
+    n: int
+    parts: list[tuple[Tensor, Tensor]]  # (M, 2 or 4) old vertices and their weights
+
+    @property
+    def groups(self) -> list[tuple[int, int]]:
+        """First row and end of the old vertices and of each part."""
+        ends = [0, self.n]
+        for corners, _ in self.parts:
+            ends.append(ends[-1] + len(corners))
+        return list(pairwise(ends))
+
+    def rows(self, values: Tensor, rows: slice) -> Tensor:
+        """Values at some rows of one group, from those (V, ...) at the old vertices."""
+        if rows.stop <= self.n:
+            return values[rows].clone()
+        (start, _), (corners, weights) = next(
+            (group, part) for group, part in zip(self.groups[1:], self.parts, strict=True) if rows.stop <= group[1]
+        )
+        corners, weights = (
+            corners[rows.start - start : rows.stop - start],
+            weights[rows.start - start : rows.stop - start],
+        )
+        flat = values.reshape(len(values), -1)
+        found = flat.index_select(0, corners[:, 0]).mul_(weights[:, :1])
+        for k in range(1, corners.shape[1]):
+            found.addcmul_(flat.index_select(0, corners[:, k]), weights[:, k : k + 1])
+        return found.reshape(len(corners), *values.shape[1:])
+
+
 def _append_between(out: Tensor, n: int, a: Tensor, b: Tensor, t: Tensor) -> None:
-    for part in row_blocks(out[n : n + len(t)]):
-        target = out[n + part.start : n + part.stop]
-        torch.lerp(out.index_select(0, a[part]), out.index_select(0, b[part]), t[part, None], out=target)
+    # (1-t) a + t b, not a + t (b - a): between values of one sign it has that sign
+    for rows in row_blocks(0, len(t), out.shape[1]):
+        between = out.index_select(0, a[rows]).mul_(1 - t[rows, None])
+        torch.addcmul(between, out.index_select(0, b[rows]), t[rows, None], out=out[n + rows.start : n + rows.stop])
 
 
 def any_per_face(flags: Tensor, offsets: Tensor) -> Tensor:

@@ -166,12 +166,12 @@ def _pre_activations(partition: Partition, points: ndarray) -> list[tuple[ndarra
     """The model's own pre-activations at slice points, with their rounding error."""
     found: list[tuple[ndarray, ndarray]] = []
 
-    def look(activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, None, None]:
+    def look(activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, None]:
         assert magnitude is not None  # noqa: S101 - asked for below
         floor = ROUNDING_UNITS * magnitude
         found.append((z.reshape(len(z), -1).numpy().copy(), floor.reshape(-1).numpy()))
         # Rounding noise around zero goes no further, where it would look like a sign again.
-        return activation.apply(z.masked_fill(z.abs() <= floor, 0.0)), None, None
+        return activation.apply(z.masked_fill(z.abs() <= floor, 0.0)), None
 
     x = torch.from_numpy(partition.domain.to_input(points))
     with torch.no_grad():

@@ -56,4 +56,4 @@ def follow(recipe: Recipe, leader: Tensor, units: Tensor) -> Recipe:
             also = followers[ranges(start[column], count[column])]
             if len(also):
                 steps.append((torch.repeat_interleave(vertices, count[column]), units[also]))
-    return Recipe(steps)
+    return Recipe(steps, recipe.in_turn)

@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
-from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels._model import private_copy
 from netgeom_widgets.kernels.regions import arrangement
-from netgeom_widgets.kernels.regions.cells import Complex
+from netgeom_widgets.kernels.regions.cells import Complex, Recipe
 from netgeom_widgets.kernels.regions.partition import Layer, Partition
-from netgeom_widgets.kernels.regions.program import MEMORY_ADVICE, Program
-from netgeom_widgets.kernels.regions.signs import bits_above, column_bounds, words
+from netgeom_widgets.kernels.regions.program import Program, Values
+from netgeom_widgets.kernels.regions.signs import words
 from netgeom_widgets.kernels.regions.slices import Slice
 from netgeom_widgets.kernels.regions.tracing import Activation
+from netgeom_widgets.kernels.regions.vertex_values import VertexValues
 
 # Units of the last place by which a dot product and the values it starts from may be off: the floor below which a
 # pre-activation is not told from zero. Sums of a few hundred terms stay below 4 in practice; 16 leaves room.
@@ -140,31 +140,32 @@ class _Refinement:
         self.program, self.domain, self.tolerance, self.max_regions = program, domain, tolerance, max_regions
         self.on_layer, self.progress, self.cancel = on_layer, progress, cancel
         self.cells = Complex.polygon(len(domain.polygon))
-        self.points = torch.from_numpy(domain.polygon.copy())
-        # Vertices at or below the tolerance of some hinge, and all that descend from them: their values are off by up
-        # to it.
-        self.snapped = torch.zeros(len(domain.polygon), dtype=torch.float64)
         self.layers: list[Layer] = []
         self.sharpness: list[Tensor] = []
 
     def run(self) -> Partition:
         corners = torch.from_numpy(self.domain.to_input(self.domain.polygon))
-        magnitude = corners.abs().amax(0, keepdim=True)
+        bounds: Values = {self.program.input: corners.abs().amax(0, keepdim=True)}
         self.progress.update(0, len(self.program.activations), "starting")
         try:
-            outputs, bound = self.program.run(corners, self._at_activation, magnitude)
+            self.values = VertexValues(self.program, self.domain, self.cancel.checkpoint)
+            for segment in self.program.segments:
+                bounds = self.program.advance_bounds(segment, bounds)
+                bound = bounds[segment.end]
+                if segment.activation is not None:
+                    bounds[segment.node] = self._refine_at(segment.activation, bound)
         except TooLargeError as error:
             raise self._too_large(error) from None
+        outputs = self.values.outputs
+        assert outputs is not None  # noqa: S101 - the last segment ends in them
         if not bool(torch.isfinite(outputs).all()):
             raise NetgeomError("The model's output is not finite inside the domain", expected="finite outputs")
-        assert bound is not None  # noqa: S101 - the run followed magnitudes
-        return self._partition(outputs, ROUNDING_UNITS * bound[0])
+        return self._partition(outputs, ROUNDING_UNITS * bound.flatten())
 
-    def _at_activation(self, activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, Any, Tensor]:
+    def _refine_at(self, activation: Activation, magnitude: Tensor) -> Tensor:
+        """Cut every face by the hinges of an activation, and go through it; the magnitude row of its output."""
         self.cancel.checkpoint()
-        assert magnitude is not None  # noqa: S101
-        flat = z.reshape(len(z), -1)
-        low, high = column_bounds(flat)
+        low, high = self.values.low, self.values.high
         floor = ROUNDING_UNITS * magnitude.reshape(-1)
         threshold = torch.maximum(self.tolerance * torch.maximum(high, -low), floor)
         cutting = (high > threshold) & (low < -threshold)
@@ -174,45 +175,28 @@ class _Refinement:
         near = (low <= threshold) & (high >= -threshold) & ((low < 0) | (high > 0))
         touching = torch.nonzero(~cutting & near).view(-1)
         if len(touching):
-            flat = self._settle(flat, touching, threshold, floor)
-        extend = parents = None
+            self.values.settle(touching, threshold[touching], floor[touching])
+        recipe, parents = Recipe(), None
         if len(active):
             self.sharpness.append(floor[active] / (high[active] - low[active]))
-            chosen = flat if len(active) == flat.shape[1] else flat.index_select(1, active)
-            refined = self._refine(activation, chosen, threshold[active], active, flat)
-            self._mark_snapped(chosen, refined.snapped_vertices, refined.snapped_columns, floor[active])
-            extend, parents = refined.recipe.extend, refined.parents
-            del chosen
-            flat = refined.recipe.extend(flat, hinged=True)
-            self.points, self.snapped = extend(self.points), extend(self.snapped)
+            recipe, parents = self._refine(activation, active, threshold[active], floor[active])
         varying = torch.nonzero((low <= threshold) & (high > threshold)).view(-1)
-        self.layers.append(self._layer(activation, z.shape[1:], flat, varying, high > threshold, parents))
+        bits = self.values.cross(recipe, floor, varying)
+        self.layers.append(self._layer(activation, magnitude.shape[1:], bits, varying, high > threshold, parents))
         if self.on_layer is not None:
             self.on_layer(self._partition(None, None))
         self.progress.update(
             activation.index + 1, None, f"layer {activation.index + 1}: {self.cells.n_faces:,} regions"
         )
-        bounds = activation.apply(torch.stack([low, high]).reshape(2, *z.shape[1:])).abs().amax(0, keepdim=True)
-        owned = flat.data_ptr() != z.data_ptr()
-        return activation.apply(flat.reshape(len(flat), *z.shape[1:]), in_place=owned), extend, bounds
-
-    def _mark_snapped(self, values: Tensor, vertices: Tensor, columns: Tensor, floor: Tensor) -> None:
-        """Remember vertices whose sign was snapped although rounding alone would not have hidden it."""
-        self.snapped[vertices[values[vertices, columns].abs() > floor[columns]]] = 1.0
-
-    def _settle(self, flat: Tensor, columns: Tensor, threshold: Tensor, floor: Tensor) -> Tensor:
-        """Values within the threshold become zero, so that no later layer sees rounding noise."""
-        values = flat.index_select(1, columns)
-        within = values.abs() <= threshold[columns]
-        self.snapped[(within & (values.abs() > floor[columns])).any(1)] = 1.0
-        return flat.index_copy(1, columns, values.masked_fill(within, 0.0))
+        return activation.apply(torch.stack([low, high]).reshape(2, *magnitude.shape[1:])).abs().amax(0, keepdim=True)
 
     def _refine(
-        self, activation: Activation, values: Tensor, threshold: Tensor, active: Tensor, flat: Tensor
-    ) -> arrangement.Refined:
+        self, activation: Activation, active: Tensor, threshold: Tensor, floor: Tensor
+    ) -> tuple[Recipe, Tensor]:
+        chosen = self.values.columns(active)
         refined = arrangement.refine(
             self.cells,
-            values,
+            chosen,
             threshold,
             op=activation.index,
             units=active,
@@ -220,10 +204,11 @@ class _Refinement:
             limit=self.max_regions,
             checkpoint=self.cancel.checkpoint,
         )
-        n_bytes = 2 * refined.complex.n_vertices * flat.shape[1] * 8
-        require_memory(n_bytes, f"{activation.name} at {refined.complex.n_vertices:,} vertices", MEMORY_ADVICE)
         self.cells = refined.complex
-        return refined
+        # Vertices whose sign was snapped although rounding alone would not have hidden it.
+        vertices, columns = refined.snapped_vertices, refined.snapped_columns
+        self.values.spoiled[vertices[chosen[vertices, columns].abs() > floor[columns]]] = 1.0
+        return refined.recipe, refined.parents
 
     def _too_large(self, error: TooLargeError) -> TooLargeError:
         """The same, with how far the computation came."""
@@ -241,7 +226,7 @@ class _Refinement:
         self,
         activation: Activation,
         shape: torch.Size,
-        flat: Tensor,
+        bits: Tensor,
         varying: Tensor,
         on: Tensor,
         parents: Tensor | None,
@@ -249,7 +234,6 @@ class _Refinement:
         """Branch of every unit in every face: constant for most units, else read off the face's ring."""
         cells = self.cells
         if len(varying):
-            bits = bits_above(flat, 0.0, varying if len(varying) < flat.shape[1] else None)
             at_corners = words(bits)[cells.origins].numpy()
             rings = np.bitwise_or.reduceat(at_corners, cells.ring_offsets[:-1].numpy(), axis=0).view(np.uint8)
         else:
@@ -273,7 +257,7 @@ class _Refinement:
             domain=self.domain,
             program=self.program,
             layers=tuple(self.layers),
-            vertices=self.points.numpy(),
+            vertices=self.values.points.numpy(),
             edges=cells.edges.numpy().astype(np.int32),
             edge_op=cells.edge_op.numpy(),
             edge_unit=cells.edge_unit.numpy(),
@@ -281,7 +265,7 @@ class _Refinement:
             ring_offsets=cells.ring_offsets.numpy().astype(np.int32),
             ring_vertices=cells.origins.numpy().astype(np.int32),
             ring_edges=(cells.ring >> 1).numpy().astype(np.int32),
-            snapped=self.snapped.numpy() > 0,
+            snapped=self.values.spoiled.numpy() > 0,
             relative_resolution=float(np.quantile(sharpness, 0.9)),
             outputs_or_none=None if outputs is None else outputs.numpy(),
             rounding=None if rounding is None else rounding.numpy(),

@@ -7,24 +7,34 @@ known pattern, or simply apply it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
-from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.regions.tracing import Activation, Traced, untraceable
 
 # Rows of the batch may be computed in another order than a single row: differences of this relative size are rounding.
 _ROUNDING = 1e-9
-MEMORY_ADVICE = "a smaller domain, or a narrower network"
 
-# Called with the activation, its input z and the magnitude row of z (None when not followed). Returns the output; when
-# rows were added to the batch, the function that adds them to every other live tensor; and the magnitude row of the
-# output, None to read it off the output.
-_Extend = Callable[[Tensor], Tensor]
-AtActivation = Callable[[Activation, Tensor, Tensor | None], tuple[Tensor, _Extend | None, Tensor | None]]
+# Called with the activation, its input z (rows, *unit shape) and the magnitude row of z (None when not followed).
+# Returns the output and the magnitude row of the output, None to read it off the output.
+AtActivation = Callable[[Activation, Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
+Values = dict[fx.Node, Any]  # of the operations that are still needed, a row for every input
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """The affine operations between two activations."""
+
+    nodes: tuple[fx.Node, ...]
+    end: fx.Node  # whose value the activation takes, or the output
+    kept: tuple[fx.Node, ...]  # what is needed after the segment, ``end`` among it
+    activation: Activation | None  # that follows; None behind the last
+    node: fx.Node  # that activation, or the output
+    ends_here: bool  # whether nothing but that activation needs ``end``
 
 
 class Program:
@@ -35,65 +45,93 @@ class Program:
         self.model = model
         self.traced = Traced(model)
         self.activations = self.traced.activations
+        self.row_shapes: dict[fx.Node, Any] = {}  # of each operation, known after its first run
+        self.input, self.segments = self._segments()
         self._check_on(probe)
 
     def run(
         self, x: Tensor, at_activation: AtActivation, magnitude: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Outputs (rows, C) for a batch, and the magnitude row of the outputs when one is followed."""
-        values: dict[fx.Node, Any] = {}
-        bounds: dict[fx.Node, Any] = {}
-        trailing: dict[fx.Node, Any] = {}
-        rows = len(x)
-        for node in self.traced.graph.nodes:
-            if node.op == "output":
-                source = node.args[0]
-                bound = bounds[source].flatten(1) if magnitude is not None else None
-                return values[source].reshape(rows, -1), bound
-            if node not in self.traced.batched:
-                continue
-            if node.op == "placeholder":
-                values[node], bounds[node] = x, magnitude
-            elif node in self.traced.activation_at:
-                source = node.args[0]
-                z = values.pop(source) if source in self.traced.last_use.get(node, ()) else values[source]
-                y, extend, bound = at_activation(
-                    self.traced.activation_at[node], z, bounds[source] if magnitude is not None else None
-                )
-                del z
-                if extend is not None:
-                    for other, value in values.items():
-                        values[other] = _map_tensors(extend, value)
-                    rows = len(y)
-                values[node] = y
-                if magnitude is not None:
-                    bounds[node] = y.abs().amax(0, keepdim=True) if bound is None else bound
-            else:
-                if magnitude is not None:
-                    bounds[node] = self._bound(node, bounds, self._shapes(node, trailing, 1))
-                    _require_memory(node, bounds, rows)
-                values[node] = self._affine(node, values, trailing, rows)
-            trailing[node] = _map_tensors(_row_shape, values[node])
-            for source in self.traced.last_use.get(node, ()):
-                values.pop(source, None)
-        raise AssertionError("a traced graph ends in its output")
+        self._note(self.input, x)
+        values: Values = {self.input: x}
+        bounds: Values = {self.input: magnitude}
+        for segment in self.segments:
+            values = self.advance(segment, values)
+            bound = None
+            if magnitude is not None:
+                bounds = self.advance_bounds(segment, bounds)
+                bound = bounds[segment.end]
+            if segment.activation is None:
+                break
+            z = values.pop(segment.end) if segment.ends_here else values[segment.end]
+            values[segment.node], bound = at_activation(segment.activation, z, bound)
+            self._note(segment.node, values[segment.node])
+            if magnitude is not None:
+                y = values[segment.node]
+                bounds[segment.node] = y.abs().amax(0, keepdim=True) if bound is None else bound
+        return values[segment.end].reshape(len(x), -1), None if bound is None else bound.flatten(1)
 
     def plain(self, x: Tensor) -> Tensor:
         """Outputs (rows, C), every activation simply applied."""
-        return self.run(x, lambda activation, z, _: (activation.apply(z), None, None))[0]
+        return self.run(x, lambda activation, z, _: (activation.apply(z), None))[0]
 
-    def _affine(self, node: fx.Node, values: dict[fx.Node, Any], trailing: dict[fx.Node, Any], rows: int) -> Any:
+    def advance(self, segment: Segment, values: Values) -> Values:
+        """The values kept after a segment, from those before it."""
+        values = dict(values)
+        rows = len(next(iter(values.values())))
+        for node in segment.nodes:
+            values[node] = self._affine(node, values, rows)
+            for source in self.traced.last_use.get(node, ()):
+                values.pop(source, None)
+        return {node: values[node] for node in segment.kept}
+
+    def advance_bounds(self, segment: Segment, bounds: Values) -> Values:
+        """The magnitude rows kept after a segment, from those before it."""
+        bounds = dict(bounds)
+        for node in segment.nodes:
+            bounds[node] = self._bound(node, bounds)
+        return {node: bounds[node] for node in segment.kept}
+
+    def _segments(self) -> tuple[fx.Node, list[Segment]]:
+        """The input, and the graph cut at its activations."""
+        nodes = [n for n in self.traced.graph.nodes if n in self.traced.batched or n.op == "output"]
+        source, nodes = nodes[0], nodes[1:]
+        segments: list[Segment] = []
+        used = {s for dying in self.traced.last_use.values() for s in dying}
+        alive, part = [source], []
+        for node in nodes:
+            activation = self.traced.activation_at.get(node)
+            if activation is None and node.op != "output":
+                part.append(node)
+                continue
+            after = set(self.traced.last_use.get(node, ()))
+            before = {s for n in part for s in self.traced.last_use.get(n, ())}
+            end = node.args[0]
+            kept = tuple(n for n in dict.fromkeys([*alive, *part]) if n in used and n not in before)
+            segments.append(Segment(tuple(part), end, kept, activation, node, end in after))
+            alive, part = [n for n in kept if n not in after] + [node], []
+        return source, segments
+
+    def _affine(self, node: fx.Node, values: Values, rows: int) -> Any:
         """The value of an affine operation on those of its inputs."""
-        return self.traced.call(node, {**self.traced.constants, **values}, self._shapes(node, trailing, rows))
+        found = self.traced.call(node, {**self.traced.constants, **values}, self._shapes(node, rows))
+        self._note(node, found)
+        return found
 
-    def _shapes(self, node: fx.Node, trailing: dict[fx.Node, Any], rows: int) -> dict[fx.Node, Any]:
-        """Sizes a node asks for, computed when they are used: the batch grows between one reading and the next."""
-        found: dict[fx.Node, Any] = {}
+    def _note(self, node: fx.Node, value: Any) -> None:
+        """Remember the shape of a row; it is the same in every batch."""
+        if node not in self.row_shapes:
+            self.row_shapes[node] = map_tensors(lambda tensor: tuple(tensor.shape[1:]), value)
+
+    def _shapes(self, node: fx.Node, rows: int) -> Values:
+        """Sizes a node asks for, computed when they are used: batches differ in their number of rows."""
+        found: Values = {}
         for source in self._shape_sources(node):
-            environment: dict[fx.Node, Any] = dict(found)
+            environment: Values = dict(found)
             for argument in source.all_input_nodes:
-                if argument in trailing:
-                    environment[argument] = torch.empty((rows, *trailing[argument]), device="meta")
+                if argument in self.row_shapes:
+                    environment[argument] = torch.empty((rows, *self.row_shapes[argument]), device="meta")
                 elif argument in self.traced.constants:
                     environment[argument] = self.traced.constants[argument]
             found[source] = self.traced.call(source, environment)
@@ -105,7 +143,9 @@ class Program:
                 yield from self._shape_sources(source)
                 yield source
 
-    def _bound(self, node: fx.Node, bounds: dict[fx.Node, Any], shapes: dict[fx.Node, Any]) -> Any:
+    def _bound(self, node: fx.Node, bounds: Values) -> Any:
+        shapes = self._shapes(node, 1)
+
         def magnitude(source: fx.Node) -> Any:
             if source in bounds:
                 return bounds[source]
@@ -169,44 +209,31 @@ class Program:
             "The model mixes the samples of a batch", expected="each sample's output to depend on it alone"
         )
 
-    def _trail(self, x: Tensor) -> dict[fx.Node, Any]:
+    def _trail(self, x: Tensor) -> Values:
         """Value of every operation, as far as they can be computed."""
-        values: dict[fx.Node, Any] = {}
-        trailing: dict[fx.Node, Any] = {}
+        values: Values = {}
         for node in self.traced.graph.nodes:
             try:
-                if node.op == "placeholder" and node in self.traced.batched:
+                if node is self.input:
                     values[node] = x
                 elif node in self.traced.activation_at:
                     values[node] = self.traced.activation_at[node].apply(values[node.args[0]])
                 elif node in self.traced.batched:
-                    values[node] = self._affine(node, values, trailing, len(x))
+                    values[node] = self._affine(node, values, len(x))
                 else:
                     continue
             except (RuntimeError, TypeError, ValueError, IndexError):
                 break
-            trailing[node] = _map_tensors(_row_shape, values[node])
+            self._note(node, values[node])
         return values
-
-
-def _require_memory(node: fx.Node, bounds: dict[fx.Node, Any], rows: int) -> None:
-    """Refuse an operation that widens what every row holds beyond the memory there is; views of a tensor never do."""
-    bound = bounds[node]
-    before = max((bounds[s].numel() for s in node.all_input_nodes if isinstance(bounds.get(s), Tensor)), default=0)
-    if isinstance(bound, Tensor) and bound.numel() > before:
-        what = f"The values of {node.target} at {rows:,} vertices"
-        require_memory(bound.numel() * rows * bound.element_size(), what, MEMORY_ADVICE)
 
 
 def _same(a: Tensor, b: Any) -> bool:
     return isinstance(b, Tensor) and a.shape == b.shape and bool((a - b).abs().max() <= _ROUNDING * (1 + a.abs().max()))
 
 
-def _row_shape(value: Tensor) -> tuple[int, ...]:
-    return tuple(value.shape[1:])
-
-
-def _map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
+def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
+    """The same value, with every tensor in it replaced."""
     if isinstance(value, Tensor):
         return function(value)
-    return type(value)(_map_tensors(function, v) for v in value) if isinstance(value, list | tuple) else value
+    return type(value)(map_tensors(function, v) for v in value) if isinstance(value, list | tuple) else value

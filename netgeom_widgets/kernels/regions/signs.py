@@ -1,52 +1,71 @@
-"""Signs of many pre-activations at many vertices: read once, in blocks that stay in the cache, and kept as bits."""
+"""Signs and ranges of many pre-activations at many vertices: read in blocks that stay in the cache, kept as bits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
-_BLOCK = 1 << 17  # numbers in a block, 1 MB of float64
+_BLOCK = 1 << 16  # numbers in a block, half a megabyte of float64
+_FEWEST_ROWS = 4
 _WORD = 64  # bits are padded to whole words, so that they can be combined as int64
 
 
-def row_blocks(values: Tensor) -> Iterator[slice]:
+def row_blocks(start: int, stop: int, width: int) -> Iterator[slice]:
     """Slices of rows of a matrix, each about a block."""
-    rows = max(64, _BLOCK // max(1, values.shape[1]))
-    for at in range(0, len(values), rows):
-        yield slice(at, min(at + rows, len(values)))
+    rows = max(_FEWEST_ROWS, _BLOCK // max(1, width))
+    for at in range(start, stop, rows):
+        yield slice(at, min(at + rows, stop))
 
 
-def column_bounds(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Smallest and largest value of every column."""
-    low, high = values[:1].amin(0), values[:1].amax(0)
-    for part in row_blocks(values):
-        torch.minimum(low, values[part].amin(0), out=low)
-        torch.maximum(high, values[part].amax(0), out=high)
-    return low, high
+class ColumnBounds:
+    """Smallest and largest value of every column, over blocks of rows."""
+
+    low: Tensor
+    high: Tensor
+
+    def see(self, values: Tensor) -> None:
+        """Take some more rows (M, n) into account."""
+        if not hasattr(self, "low"):
+            self.low, self.high = values[0].clone(), values[0].clone()
+        torch.minimum(self.low, values.amin(0), out=self.low)
+        torch.maximum(self.high, values.amax(0), out=self.high)
+
+
+def empty_bits(rows: int, columns: int) -> Tensor:
+    """(rows, B) no bit set, for this many columns."""
+    return torch.zeros((rows, -(-columns // _WORD) * (_WORD // 8)), dtype=torch.uint8)
 
 
 def bits_above(values: Tensor, thresholds: Tensor | float, columns: Tensor | None = None) -> Tensor:
     """(V, n) -> (V, B) uint8: bit i of byte j says whether (chosen) column 8j+i exceeds its threshold; padding is 0."""
-    chosen = (values[part] if columns is None else values[part].index_select(1, columns) for part in row_blocks(values))
-    return torch.cat([pack(block > thresholds) for block in chosen])
+    return _bits(values, thresholds, columns, np.greater)
 
 
 def bits_below(values: Tensor, thresholds: Tensor) -> Tensor:
     """As `bits_above`, for values below a threshold."""
-    return torch.cat([pack(values[part] < thresholds) for part in row_blocks(values)])
+    return _bits(values, thresholds, None, np.less)
+
+
+def _bits(values: Tensor, thresholds: Tensor | float, columns: Tensor | None, compare: np.ufunc) -> Tensor:
+    # numpy compares and packs about twice as fast as torch does
+    limits = thresholds.numpy() if isinstance(thresholds, Tensor) else thresholds
+    width = values.shape[1] if columns is None else len(columns)
+    found = empty_bits(len(values), width)
+    target = found.numpy()[:, : -(-width // 8)]
+    for rows in row_blocks(0, len(values), width):
+        block = values[rows] if columns is None else values[rows].index_select(1, columns)
+        target[rows] = np.packbits(compare(block.numpy(), limits), axis=1, bitorder="little")
+    return found
 
 
 def pack(flags: Tensor) -> Tensor:
     """(V, n) bool -> (V, B) uint8, B a multiple of eight."""
-    n, columns = flags.shape
-    if columns % _WORD:
-        flags = torch.nn.functional.pad(flags, (0, -columns % _WORD))
-    # Eight 0/1 bytes of a little-endian word times this number: the top byte collects them, first byte in the lowest
-    # bit.
-    words = flags.contiguous().view(torch.uint8).view(torch.int64)
-    return ((words * 0x0102040810204080) >> 56).to(torch.uint8).view(n, -1)
+    found = empty_bits(*flags.shape)
+    found.numpy()[:, : -(-flags.shape[1] // 8)] = np.packbits(flags.numpy(), axis=1, bitorder="little")
+    return found
 
 
 def words(bits: Tensor) -> Tensor:

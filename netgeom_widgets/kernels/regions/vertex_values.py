@@ -1,0 +1,297 @@
+"""What the network computes at the vertices of a growing complex, in blocks of rows that stay in the cache.
+
+Between two activations only two things are wanted of all vertices at once: the range of every unit, and the values of
+the units that cut. So a pass runs block by block from the values before one activation to those before the next, and
+what lies between exists for a block only. Values before an activation are stored while they fit into a fixed amount of
+memory; beyond it they are computed anew, from the last that are stored, at worst from the points themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netgeom_widgets.kernels._memory import has_memory, require_memory
+from netgeom_widgets.kernels.regions.cells import Mixture, Recipe
+from netgeom_widgets.kernels.regions.program import Program, Segment, Values, map_tensors
+from netgeom_widgets.kernels.regions.signs import ColumnBounds, bits_above, empty_bits, row_blocks
+from netgeom_widgets.kernels.regions.slices import Slice
+
+# Bytes that the values before and after an activation may take together. A constant, not a share of the memory there
+# is: the bits of a result must not depend on the machine.
+HELD_BYTES = 5 << 28
+MEMORY_ADVICE = "a smaller domain, or a narrower network"
+
+
+class VertexValues:
+    """The values before one activation at all vertices; `cross` goes on to the next.
+
+    Attributes
+    ----------
+    points : Tensor
+        (V, 2) slice coordinates.
+    low, high : Tensor
+        (N,) smallest and largest value of every unit before the activation.
+    outputs : Tensor
+        (V, C) once the last activation is crossed.
+    spoiled : Tensor
+        (V,) above 0 where a sign was decided by its threshold rather than by rounding alone, and where that spread.
+    """
+
+    low: Tensor
+    high: Tensor
+    outputs: Tensor | None = None
+
+    def __init__(self, program: Program, domain: Slice, checkpoint: Callable[[], None]) -> None:
+        self._program, self._domain, self._checkpoint = program, domain, checkpoint
+        self.points = torch.from_numpy(domain.polygon.copy())
+        self.spoiled = torch.zeros(len(self.points), dtype=torch.float64)
+        # Place k is the end of segment k, before activation k; place -1 is the input, which the points give.
+        self._at = self._base = -1  # the place where the values are, and the last before it where they are stored
+        self._stored: Values = {}
+        self._floors: list[Tensor] = []  # of the activations before
+        self._settled: _Settled | None = None
+        self._chosen: tuple[Tensor, Tensor] | None = None  # the cutting units and their values, where not stored
+        self._advance(len(self.points), None, lambda rows, values: None, keep=True)
+
+    @property
+    def segment(self) -> Segment:
+        """The segment at whose end the values are."""
+        return self._program.segments[self._at]
+
+    def columns(self, units: Tensor) -> Tensor:
+        """(V, n) the values of some units."""
+        end, n = self.segment.end, len(self.points)
+        if self._base == self._at:
+            flat = _flat(self._stored[end])
+            return flat if len(units) == flat.shape[1] else flat.index_select(1, units)
+        require_memory(8 * n * len(units), f"{len(units):,} cutting units at {n:,} vertices", MEMORY_ADVICE)
+        found = torch.empty((n, len(units)), dtype=torch.float64)
+        for rows, values in self._blocks(n, None):
+            torch.index_select(_flat(values[end]), 1, units, out=found[rows])
+        self._chosen = units, found
+        return found
+
+    def settle(self, units: Tensor, thresholds: Tensor, floors: Tensor) -> None:
+        """Let values of these units within their threshold be zero, so that no later layer sees rounding noise."""
+        self._settled = _Settled(units, thresholds, floors)
+        if self._base != self._at:
+            return  # they become zero on the way
+        flat = self._own()
+        for rows in row_blocks(0, len(flat), len(units)):
+            self._settled.apply(flat[rows], self.spoiled[rows])
+
+    def cross(self, recipe: Recipe, floor: Tensor, varying: Tensor) -> Tensor:
+        """Go through the activation, at old and new vertices.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            The new vertices, and where units vanish.
+        floor : Tensor
+            (N,) forward rounding error of the values before the activation.
+        varying : Tensor
+            Units whose sign is asked for.
+
+        Returns
+        -------
+        Tensor
+            (V_new, B) bits: which varying units are above zero at every vertex.
+        """
+        segment, n_old = self.segment, len(self.points)
+        n = recipe.n_after(n_old)
+        keep = self._fits(self._program.segments[self._at + 1], n)
+        mixture = recipe.mixture(n_old) if keep and self._base == self._at else None
+        if mixture is None:
+            self._extend_stored(recipe, n_old)
+        self.points = recipe.extend(self.points)
+        stored, zeros = self._base == self._at, None
+        if mixture is not None:
+            zeros = _Zeros(recipe)
+            zeros.set(self._own(), slice(0, n_old))  # before anything is interpolated from them
+        hinged = None if stored else self._hinged(recipe)
+        bits = empty_bits(n, len(varying))
+
+        def activate(rows: slice, values: Values) -> None:
+            z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
+            flat = _flat(z)
+            if zeros is not None:
+                zeros.set(flat, rows)
+            if not stored:
+                self._clean(flat, rows, floor, n_old)
+            if hinged is not None:
+                flat.index_copy_(1, hinged[0], hinged[1][rows])
+            bits[rows] = bits_above(flat, 0.0, varying if len(varying) < flat.shape[1] else None)
+            assert segment.activation is not None  # noqa: S101 - there is one to cross
+            values[segment.node] = segment.activation.apply(z, in_place=True)
+
+        self._advance(n, mixture, activate, keep=keep)
+        self._floors.append(floor)
+        self._settled = self._chosen = None
+        self.spoiled = recipe.extend(self.spoiled[:, None])[:, 0]
+        return bits
+
+    # ------------------------------------------------------------------------------------------------------- passes
+
+    def _advance(
+        self, n: int, mixture: Mixture | None, activate: Callable[[slice, Values], None], *, keep: bool
+    ) -> None:
+        """Go on to the next place: the range of every unit there, and the values themselves if they are to be kept."""
+        segment, bounds = self._program.segments[self._at + 1], ColumnBounds()
+        whole: Values = {}
+        for rows, values in self._blocks(n, mixture):
+            activate(rows, values)
+            values = self._program.advance(segment, values)
+            bounds.see(_flat(values[segment.end]))
+            if keep:
+                whole = whole or {
+                    node: map_tensors(lambda t: t.new_empty((n, *t.shape[1:])), values[node]) for node in values
+                }
+                for node, value in values.items():
+                    _assign(whole[node], rows, value)
+        self._at += 1
+        if keep:
+            self._base, self._stored = self._at, whole
+        self.low, self.high = bounds.low, bounds.high
+        if segment.activation is None:
+            self.outputs = _flat(whole[segment.end])
+
+    def _blocks(self, n: int, mixture: Mixture | None) -> Iterator[tuple[slice, Values]]:
+        """Rows, and the values at them where they are now, in tensors of their own."""
+        shapes = self._program.row_shapes
+        nodes = [
+            node for s in self._program.segments[max(self._base, 0) : self._at + 2] for node in (*s.nodes, *s.kept)
+        ]
+        widest = max((_numel(shapes[node]) for node in nodes), default=1)
+        for start, stop in [(0, n)] if mixture is None else mixture.groups:
+            for rows in row_blocks(start, stop, widest):
+                self._checkpoint()
+                yield rows, self._values(rows, mixture)
+
+    def _values(self, rows: slice, mixture: Mixture | None) -> Values:
+        def taken(tensor: Tensor) -> Tensor:
+            return tensor[rows].clone() if mixture is None else mixture.rows(tensor, rows)
+
+        if self._base < 0:
+            x = torch.from_numpy(self._domain.to_input(self.points[rows].numpy()))
+            values: Values = {self._program.input: x}
+        else:
+            values = {node: map_tensors(taken, value) for node, value in self._stored.items()}
+        for place in range(self._base, self._at):
+            if place >= 0:
+                self._replay(place, values)
+            values = self._program.advance(self._program.segments[place + 1], values)
+        return values
+
+    def _replay(self, place: int, values: Values) -> None:
+        """Through an activation that was crossed before: rounding noise about zero does not grow into a value."""
+        segment = self._program.segments[place]
+        z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
+        flat = _flat(z)
+        flat[flat.abs() <= self._floors[place]] = 0.0
+        assert segment.activation is not None  # noqa: S101 - it was crossed
+        values[segment.node] = segment.activation.apply(z, in_place=True)
+
+    def _own(self) -> Tensor:
+        """The stored values before the activation, (V, N), to be changed: nobody else reads them."""
+        end = self.segment.end
+        if not self.segment.ends_here:
+            self._stored[end] = self._stored[end].clone()
+        return _flat(self._stored[end])
+
+    def _hinged(self, recipe: Recipe) -> tuple[Tensor, Tensor] | None:
+        """The cutting units and their values at old and new vertices, exactly zero where they vanish."""
+        if self._chosen is None:
+            return None
+        units, values = self._chosen
+        require_memory(8 * len(units) * recipe.n_after(len(values)), f"{len(units):,} cutting units", MEMORY_ADVICE)
+        return units, recipe.of_columns(units).extend(values, hinged=True)
+
+    def _clean(self, flat: Tensor, rows: slice, floor: Tensor, n_old: int) -> None:
+        """What `settle` and interpolation do to stored values, for values computed anew."""
+        flat[flat.abs() <= floor] = 0.0
+        old = min(rows.stop, n_old) - rows.start
+        if self._settled is not None and old > 0:
+            self._settled.apply(flat[:old], self.spoiled[rows.start : rows.start + old])
+
+    # ------------------------------------------------------------------------------------------------------- memory
+
+    def _fits(self, segment: Segment, n: int) -> bool:
+        """Whether the values at the end of a segment can be stored beside those that are."""
+        n_bytes = 8 * n * sum(_numel(self._program.row_shapes[node]) for node in segment.kept)
+        if segment.activation is None:  # the result
+            require_memory(n_bytes, f"The values of {segment.end.target} at {n:,} vertices", MEMORY_ADVICE)
+            return True
+        return n_bytes + self._stored_bytes() <= HELD_BYTES and has_memory(n_bytes)
+
+    def _stored_bytes(self) -> int:
+        return 8 * len(self.points) * sum(_numel(self._program.row_shapes[node]) for node in self._stored)
+
+    def _extend_stored(self, recipe: Recipe, n_old: int) -> None:
+        """Carry the stored values to the new vertices, or give them up where that takes too much."""
+        growth = recipe.n_after(n_old) / n_old
+        if (1 + growth) * self._stored_bytes() > HELD_BYTES:
+            self._base, self._stored = -1, {}
+        end, hinged = self.segment.end, self._base == self._at
+        for node, value in list(self._stored.items()):
+            self._stored[node] = map_tensors(partial(recipe.extend, hinged=hinged and node is end), value)
+
+
+@dataclass(eq=False)
+class _Settled:
+    """Units whose values within a threshold count as zero."""
+
+    units: Tensor
+    thresholds: Tensor
+    floors: Tensor
+
+    def apply(self, flat: Tensor, spoiled: Tensor) -> None:
+        """Set them, and mark the rows where that was more than rounding."""
+        values = flat.index_select(1, self.units)
+        size = values.abs()
+        within = size <= self.thresholds
+        spoiled[(within & (size > self.floors)).any(1)] = 1.0
+        flat.index_copy_(1, self.units, values.masked_fill_(within, 0.0))
+
+
+class _Zeros:
+    """Where units vanish at the vertices of a recipe, for blocks of rows."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        steps = [step for step in recipe.steps if len(step) == 2]
+        empty = torch.empty(0, dtype=torch.int64)
+        self._vertices, self._units = (torch.cat([empty, *(step[i] for step in steps)]) for i in (0, 1))
+        if bool((self._vertices[1:] < self._vertices[:-1]).any()):
+            self._vertices, order = torch.sort(self._vertices, stable=True)
+            self._units = self._units[order]
+
+    def set(self, flat: Tensor, rows: slice) -> None:
+        """Make them exactly zero in a block."""
+        first, last = torch.searchsorted(self._vertices, torch.tensor([rows.start, rows.stop])).tolist()
+        if first < last:
+            flat[self._vertices[first:last] - rows.start, self._units[first:last]] = 0.0
+
+
+def _flat(value: Tensor) -> Tensor:
+    return value.reshape(len(value), -1)
+
+
+def _assign(whole: Any, rows: slice, value: Any) -> None:
+    if isinstance(whole, Tensor):
+        whole[rows] = value
+    else:
+        for part, found in zip(whole, value, strict=True):
+            _assign(part, rows, found)
+
+
+def _numel(shape: Any) -> int:
+    """Numbers in a row; the value of an operation may be several tensors."""
+    if all(isinstance(size, int) for size in shape):
+        return math.prod(shape)
+    return sum(_numel(part) for part in shape)

@@ -1,0 +1,70 @@
+"""Values that do not fit are computed anew instead of stored: the partition stays what it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from netgeom_widgets.kernels.regions import Slice, partition, vertex_values
+from tests.kernels.networks import MODULES, SEQUENTIAL, warmed
+
+SQUARE = np.array([[-2.0, -2.0], [2.0, -2.0], [2.0, 2.0], [-2.0, 2.0]])
+
+
+def a_slice(shape: tuple[int, ...]) -> Slice:
+    u, v = np.linalg.qr(np.random.default_rng(3).standard_normal((int(np.prod(shape)), 2)))[0].T.reshape(2, *shape)
+    return Slice(np.full(shape, 0.05), u, v, SQUARE)
+
+
+def in_special_position() -> nn.Module:
+    """Lines through corners of the cells, scaled copies, values that are zero on whole cells."""
+    weights = torch.tensor([[1, 0], [0, 1], [1, 1], [1, -1], [-2, 2]]).double()
+    model = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 6), nn.ReLU(), nn.ReLU(), nn.Linear(6, 4), nn.ReLU())
+    model = nn.Sequential(*model, nn.Linear(4, 2)).double()
+    with torch.no_grad():
+        model[0].weight.copy_(weights)
+        model[0].bias.zero_()
+        model[2].weight.copy_(torch.arange(30).reshape(6, 5) % 5 - 2)
+        model[2].bias.copy_(torch.tensor([0, 0, -1, 0, 1, 0]))
+    return model
+
+
+CASES = {**SEQUENTIAL, **MODULES, "special position": (in_special_position, (2,))}
+
+
+@pytest.mark.parametrize("held", [0, 40_000])
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_changes_when_values_are_computed_anew(name, held, monkeypatch):
+    build, shape = CASES[name]
+    torch.manual_seed(5)
+    model, domain = warmed(build()), a_slice(shape)
+    expected = partition(model, domain)
+    monkeypatch.setattr(vertex_values, "HELD_BYTES", held)
+    found = partition(model, domain)
+    assert found.region_counts == expected.region_counts
+    for array in ("edges", "edge_op", "edge_unit", "edge_regions", "ring_offsets", "ring_vertices", "snapped"):
+        assert np.array_equal(getattr(found, array), getattr(expected, array)), array
+    for ours, theirs in zip(found.layers, expected.layers, strict=True):
+        assert np.array_equal(ours.bits, theirs.bits) and np.array_equal(ours.varying, theirs.varying)
+    assert np.allclose(found.vertices, expected.vertices, rtol=0, atol=1e-12)
+    assert np.abs(found.outputs - expected.outputs).max() <= 1e-12 * (1 + np.abs(expected.outputs).max())
+
+
+def test_it_was_really_not_stored(monkeypatch):
+    """With a small limit a wide layer is never held at all vertices at once."""
+    held = []
+    advance = vertex_values.VertexValues._advance
+
+    def watched(self, *args, **kwargs):
+        advance(self, *args, **kwargs)
+        held.append(sum(value.numel() for value in self._stored.values()))
+
+    monkeypatch.setattr(vertex_values.VertexValues, "_advance", watched)
+    monkeypatch.setattr(vertex_values, "HELD_BYTES", 40_000)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 1))
+    found = partition(model, Slice.box(-2, 2, -2, 2))
+    assert 8 * max(held[:-1]) <= 40_000 < 8 * 40 * len(found.vertices)
+    assert found.certify(grid=40, samples=100).holds
