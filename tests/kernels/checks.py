@@ -102,7 +102,7 @@ def assert_jacobians(partition, model, forced=None) -> None:
 
 
 def patterns_of(partition, region: int) -> list[np.ndarray]:
-    """The branches of one region, one flat boolean array per activation op in graph order."""
+    """The branches of one region, one flat array of integers per activation op in graph order."""
     pattern = partition.pattern(int(region))
     assert list(pattern) == list(partition.ops)
-    return [np.asarray(pattern[op]).reshape(-1) > 0 for op in partition.ops]
+    return [np.asarray(pattern[op]).reshape(-1) for op in partition.ops]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -29,6 +30,14 @@ def _per_channel_prelu(channels: int) -> nn.PReLU:
     with torch.no_grad():
         module.weight.copy_(torch.linspace(-0.4, 0.6, channels))
     return module
+
+
+class Scale(nn.Sequential):
+    """A factor, as a linear layer without weights to learn: spreads values over all pieces of an activation."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__(nn.BatchNorm1d(10, affine=False))
+        self[0].running_var.fill_(factor**-2)
 
 
 # name: (constructor, shape of one input). All are nn.Sequential, which the twin reads by itself.
@@ -79,6 +88,74 @@ SEQUENTIAL = {
     "rrelu": (
         lambda: nn.Sequential(nn.Linear(2, 12), nn.RReLU(), nn.Linear(12, 8), nn.RReLU(0.1, 0.6), nn.Linear(8, 1)),
         (2,),
+    ),
+    "relu6": (
+        lambda: nn.Sequential(
+            nn.Linear(2, 10), Scale(4.0), nn.ReLU6(), nn.Linear(10, 8), nn.ReLU6(inplace=True), nn.Linear(8, 1)
+        ),
+        (2,),
+    ),
+    "hardtanh": (
+        lambda: nn.Sequential(
+            nn.Linear(2, 10), nn.Hardtanh(), nn.Linear(10, 8), nn.Hardtanh(-0.2, 0.3), nn.Linear(8, 2)
+        ),
+        (2,),
+    ),
+    "softshrink": (
+        lambda: nn.Sequential(nn.Linear(2, 10), nn.Softshrink(), nn.Linear(10, 8), nn.Softshrink(0.1), nn.Linear(8, 1)),
+        (2,),
+    ),
+    "threshold": (
+        lambda: nn.Sequential(nn.Linear(2, 10), nn.Threshold(0.4, 0.4), nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 1)),
+        (2,),
+    ),
+    "max pool after relu": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 2, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(2, 3, 2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(3, 2),
+        ),
+        (1, 6, 6),
+    ),
+    "max pool overlapping, padded, ceil": (
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 2, 2),
+            nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
+            nn.LeakyReLU(0.3),
+            nn.Flatten(),
+            nn.Linear(18, 2),
+        ),
+        (2, 6, 6),
+    ),
+    "max pool dilated": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 2, 2), nn.MaxPool2d((2, 1), stride=1, dilation=(2, 1)), nn.Flatten(), nn.Linear(12, 1)
+        ),
+        (1, 5, 4),
+    ),
+    "max pool 1d and adaptive": (
+        lambda: nn.Sequential(
+            nn.Conv1d(2, 3, 2),
+            nn.MaxPool1d(2, stride=1),
+            nn.Conv1d(3, 2, 1),
+            nn.AdaptiveMaxPool1d(3),
+            nn.Flatten(),
+            nn.Linear(6, 2),
+        ),
+        (2, 6),
+    ),
+    "max pool 3d": (
+        lambda: nn.Sequential(nn.Conv3d(1, 2, 2), nn.ReLU(), nn.MaxPool3d(2), nn.Flatten(), nn.Linear(2, 2)),
+        (1, 3, 3, 3),
+    ),
+    "adaptive max pool 2d": (
+        lambda: nn.Sequential(nn.Conv2d(1, 2, 2), nn.AdaptiveMaxPool2d((None, 2)), nn.Flatten(), nn.Linear(12, 2)),
+        (1, 4, 4),
     ),
     "in-place activations": (
         lambda: nn.Sequential(
@@ -347,6 +424,110 @@ class TwoHeads(nn.Module):
         return self.out(late + early)
 
 
+class Maxout(nn.Module):
+    """Maxout units: the method, amax, and the minimum of an axis in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c, self.out = nn.Linear(2, 12), nn.Linear(4, 9), nn.Linear(3, 8), nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.a(x).view(-1, 4, 3).max(2)[0]
+        x = torch.amax(self.b(x).view(x.shape[0], 3, 3), dim=2)
+        return self.out(self.c(x).view(x.size(0), 2, 4).min(dim=1).values)
+
+    def program(self) -> Program:
+        p = Program(2)
+        p.affine(*_linear(self.a))
+        p.maximum([3 * k + np.arange(3) for k in range(4)])
+        p.affine(*_linear(self.b))
+        p.maximum([3 * k + np.arange(3) for k in range(3)])
+        p.affine(*_linear(self.c))
+        p.maximum([k + np.arange(2) * 4 for k in range(4)], sign=-1)
+        p.affine(*_linear(self.out))
+        return p
+
+
+class Pairs(nn.Module):
+    """The larger and the smaller of two tensors, one of them constant, and a clamp between tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c, self.out = nn.Linear(2, 6), nn.Linear(2, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+        self.register_buffer("floor", torch.linspace(-0.6, 0.2, 6))
+
+    def forward(self, x):
+        h = torch.maximum(self.a(x), self.b(x))
+        h = torch.min(h, self.c(h))
+        return self.out(torch.maximum(self.floor, h).clamp(max=self.floor + 0.7))
+
+    def program(self) -> Program:
+        pairs = [[k, k + 6] for k in range(6)]
+        floor = self.floor.double().numpy()
+        p = Program(2)
+        p.maximum(pairs, source=p.cat(p.affine(*_linear(self.a)), p.affine(*_linear(self.b), source=0)))
+        h = p.last
+        p.maximum(pairs, sign=-1, source=p.cat(h, p.affine(*_linear(self.c))))
+        h = p.last
+        p.maximum(pairs, source=p.cat(p.affine(np.zeros((6, 6)), floor), h))
+        h = p.last
+        p.maximum(pairs, sign=-1, source=p.cat(h, p.affine(np.zeros((6, 6)), floor + 0.7)))
+        p.affine(*_linear(self.out))
+        return p
+
+
+class Clamps(nn.Module):
+    """Functions and methods with several breakpoints, one-sided and two-sided."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(2 if k == 0 else 5, 5) for k in range(6))
+        self.out = nn.Linear(5, 2)
+
+    def forward(self, x):
+        a, b, c, d, e, f = self.layers
+        x = a(x).clamp(-0.5, 0.5)
+        x = torch.clip(b(x), max=0.3) + F.softshrink(c(x), 0.2)
+        x = F.hardtanh(d(x), -0.1, 0.6) - F.relu6(3 * x).clamp_min(0.5)
+        x = F.threshold(e(x), -0.25, -0.25)
+        return self.out(torch.clamp(f(x), min=-1).clamp_(max=0.4))
+
+    def program(self) -> Program:
+        a, b, c, d, e, f = (_linear(layer) for layer in self.layers)
+        p = Program(2)
+        p.affine(*a)
+        x = p.pieces((-0.5, 0.5), (0, 1, 0), (-0.5, 0.5))
+        p.affine(*b)
+        high = p.pieces((0.3,), (1, 0), (0.3,))
+        p.affine(*c, source=x)
+        x = p.add(high, p.pieces((-0.2, 0.2), (1, 0, 1), (0, 0)))
+        p.affine(*d)
+        tanh = p.pieces((-0.1, 0.6), (0, 1, 0), (-0.1, 0.6))
+        p.pieces((0, 6), (0, 1, 0), (0, 6), source=p.add(x, scale=(3.0,)))
+        x = p.add(tanh, p.pieces((0.5,), (0, 1), (0.5,)), scale=(1.0, -1.0))
+        p.affine(*e)
+        p.pieces((-0.25,), (0, 1), (-0.25,))
+        p.affine(*f)
+        p.pieces((-1.0,), (0, 1), (-1.0,))
+        p.pieces((0.4,), (1, 0), (0.4,))
+        p.affine(*_linear(self.out))
+        return p
+
+
+class Pools(nn.Module):
+    """Functional pooling, with a skip over it that is still alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.out = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 1), nn.Linear(34, 2)
+
+    def forward(self, x):
+        h = F.relu(self.a(x))
+        p = F.max_pool2d(h, 2, stride=1)
+        q = F.adaptive_max_pool2d(self.b(h), 2)
+        return self.out(torch.cat([p[:, :, :2, :2].flatten(1), q.flatten(1), h.flatten(1)[:, :18]], 1))
+
+
 # Models with their own forward; those with a `program` are compared with the twin too.
 MODULES = {
     "skip": (Skip, (2,)),
@@ -357,4 +538,8 @@ MODULES = {
     "module list": (Modules, (2,)),
     "residual conv": (Residual2d, (1, 4, 4)),
     "early value used late": (TwoHeads, (2,)),
+    "maxout": (Maxout, (2,)),
+    "maximum and minimum of pairs": (Pairs, (2,)),
+    "clamps": (Clamps, (2,)),
+    "functional pools": (Pools, (1, 3, 3)),
 }

@@ -72,7 +72,6 @@ def test_unsupported_modules_are_named_by_their_path(kind):
 
 def test_unsupported_modules_of_other_inputs():
     cases = [
-        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2, 1)), plane(1, 4, 4), "1"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.InstanceNorm2d(2), nn.Flatten(), nn.Linear(8, 1)), plane(1, 4, 4), "1"),
         (nn.Sequential(nn.Linear(2, 4), nn.LPPool1d(2, 2), nn.Linear(2, 1)), BOX, "1"),
     ]
@@ -122,7 +121,11 @@ FUNCTIONS = {
     "random": lambda x: x + torch.rand(1),
     "noise": lambda x: x + torch.randn_like(x),
     "functional dropout in training": lambda x: F.dropout(x, 0.5, training=True),
-    "max pool": lambda x: F.max_pool1d(x, 1),
+    "hardshrink": F.hardshrink,
+    "threshold with a jump": lambda x: F.threshold(x, 0.0, 1.0),
+    "pool with indices": lambda x: F.max_pool1d(x, 2, return_indices=True)[0],
+    "indices of a maximum": lambda x: x.max(1, keepdim=True)[0] * 0 + x.max(1, keepdim=True)[1],
+    "cumulative maximum": lambda x: torch.cummax(x, 1)[0],
 }
 
 
@@ -146,6 +149,10 @@ BATCH_MIXING = {
     "roll": lambda x: x + x.roll(1, 0),
     "cumulative sum": lambda x: torch.cumsum(x, 0),
     "batch size as a number": lambda x: x * x.shape[0],
+    "maximum of everything": lambda x: x - x.max(),
+    "maximum of the batch": lambda x: x - x.max(0)[0],
+    "maximum over the batch, negative": lambda x: torch.maximum(x, torch.amin(x, (-2, -1), keepdim=True)),
+    "pool over the batch": lambda x: F.max_pool1d(x.t(), 2, 1, padding=1)[:, :1].t() + x,
     "batch statistics": lambda x: F.batch_norm(x, None, None, training=True),
 }
 

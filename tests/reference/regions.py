@@ -1,8 +1,9 @@
 """Slow twin of the region partition: clip convex polygons by one neuron at a time.
 
 A region is a convex polygon and, for every value that is still needed, three affine columns (two directions and an
-offset). An affine operation acts on the columns; a hinge (an elementwise function with one breakpoint at 0) cuts the
-polygon by each neuron whose sign changes in its open interior and scales the columns by the slope of the branch taken.
+offset). An affine operation acts on the columns. A hinge, an elementwise function with breakpoints, cuts the polygon by
+each neuron that passes a breakpoint in its open interior and puts the columns through the linear piece taken. A maximum
+replaces the polygon, window by window, by the cells on which one entry is at least every other.
 
 The same code runs on float64 and on exact rationals (`fractions.Fraction`). On rationals there is no tolerance, and
 vertices and edges are counted by comparing coordinates exactly.
@@ -41,11 +42,15 @@ def numbers(array, exact: bool) -> np.ndarray:
 class Node:
     """One operation on flattened values: `inputs` are indices of earlier values, 0 is the network's input."""
 
-    kind: str  # affine | hinge | add | cat
+    kind: str  # affine | hinge | maximum | add | cat
     inputs: tuple[int, ...]
     matrix: np.ndarray | None = None
     offset: np.ndarray | None = None
-    slope: np.ndarray | None = None  # of the branch z <= 0, one per unit
+    breakpoints: tuple[float, ...] = ()
+    slopes: tuple[np.ndarray, ...] = ()  # of every piece from left to right, each a number or one per unit
+    values: tuple[float, ...] = ()  # at the breakpoints
+    windows: list[list[int]] | None = None  # per unit of a maximum the entries it is taken over
+    sign: int = 1  # -1: a minimum
     scale: tuple[float, ...] = ()  # of the summands of `add`
 
 
@@ -70,7 +75,16 @@ class Program:
         return self._append(Node("affine", (self.last if source is None else source,), matrix, offset))
 
     def hinge(self, slope=0.0, source: int | None = None) -> int:
-        return self._append(Node("hinge", (self.last if source is None else source,), slope=np.asarray(slope, float)))
+        return self.pieces((0.0,), (slope, 1.0), (0.0,), source)
+
+    def pieces(self, breakpoints, slopes, values, source: int | None = None) -> int:
+        slopes = tuple(np.asarray(slope, float) for slope in slopes)
+        where = (self.last if source is None else source,)
+        return self._append(Node("hinge", where, breakpoints=tuple(breakpoints), slopes=slopes, values=tuple(values)))
+
+    def maximum(self, windows, sign: int = 1, source: int | None = None) -> int:
+        where = (self.last if source is None else source,)
+        return self._append(Node("maximum", where, windows=[list(window) for window in windows], sign=sign))
 
     def add(self, *sources: int, scale: tuple[float, ...] | None = None) -> int:
         return self._append(Node("add", sources, scale=scale or (1.0,) * len(sources)))
@@ -137,6 +151,22 @@ def from_torch(model: nn.Module, input_shape) -> Program:
     return program
 
 
+POOLS = (
+    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
+)  # fmt: skip
+
+
+def pool_windows(module: nn.Module, shape: tuple[int, ...]) -> tuple[list[list[int]], tuple[int, ...]]:
+    """Which entries every unit of a pooling depends on, seen by raising one entry at a time, and the result's shape.
+
+    A maximum over a window returns a raised entry exactly where the window holds it.
+    """
+    size = math.prod(shape)
+    raised = module(torch.eye(size, dtype=torch.float64).reshape(size, *shape))
+    held = raised.reshape(size, -1) > 0
+    return [torch.nonzero(held[:, unit]).flatten().tolist() for unit in range(held.shape[1])], tuple(raised.shape[1:])
+
+
 def _append_module(program: Program, module: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Append one module, return the shape of its output."""
     if isinstance(module, nn.Sequential):
@@ -154,7 +184,7 @@ def _append_module(program: Program, module: nn.Module, shape: tuple[int, ...]) 
             settings = (module.stride, module.padding, module.output_padding, module.groups, module.dilation)
             matrix, shape = _dense(lambda x: F.conv_transpose2d(x, weight, None, *settings), shape)
         else:
-            convolve = F.conv2d if isinstance(module, nn.Conv2d) else F.conv1d
+            convolve = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}[type(module)]
             settings = (module.stride, module.padding, module.dilation, module.groups)
             matrix, shape = _dense(lambda x: convolve(x, weight, None, *settings), shape)
         program.affine(matrix, None if module.bias is None else _per_unit(module.bias, shape))
@@ -173,6 +203,18 @@ def _append_module(program: Program, module: nn.Module, shape: tuple[int, ...]) 
             nn.RReLU: lambda m: (m.lower + m.upper) / 2,
         }[type(module)](module)
         program.hinge(slope)
+    elif isinstance(module, nn.Hardtanh):  # ReLU6 is one
+        low, high = module.min_val, module.max_val
+        program.pieces((low, high), (0.0, 1.0, 0.0), (low, high))
+    elif isinstance(module, nn.Hardsigmoid):
+        program.pieces((-3.0, 3.0), (0.0, 1 / 6, 0.0), (0.0, 1.0))
+    elif isinstance(module, nn.Softshrink):
+        program.pieces((-module.lambd, module.lambd), (1.0, 0.0, 1.0), (0.0, 0.0))
+    elif isinstance(module, nn.Threshold):
+        program.pieces((module.threshold,), (0.0, 1.0), (module.value,))
+    elif isinstance(module, POOLS):
+        windows, shape = pool_windows(module, shape)
+        program.maximum(windows)
     elif not isinstance(module, (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)):
         raise ValueError(f"the twin does not know {type(module).__name__}")
     return shape
@@ -187,8 +229,9 @@ class Regions:
 
     polygons: list[list[tuple]]
     counts: list[int]
-    patterns: list[np.ndarray]  # per hinge (R, units) bool: True where z > 0
-    ancestors: list[np.ndarray]  # per hinge (R,): the region just after that hinge
+    # per op (R, units): of a hinge how many breakpoints z exceeds, of a maximum the place in its window of the winner
+    patterns: list[np.ndarray]
+    ancestors: list[np.ndarray]  # per op (R,): the region just after that op
     slopes: np.ndarray
     offsets: np.ndarray
     exact: bool
@@ -253,20 +296,66 @@ def _branches(pieces, columns, tolerances) -> np.ndarray:
     return result
 
 
-def _hinge(polygons, columns, relative):
-    """Refine every polygon by all neurons of `columns` (R, n, 3): pieces, their parents, their branches."""
+def _tolerances(polygon, columns, relative):
+    """Per neuron of `columns` (n, 3), below which a value at a corner counts as zero."""
+    if columns.dtype == object:
+        return np.full(len(columns), Fraction(0), dtype=object)
+    radius = max(math.hypot(*p) for p in polygon)
+    return relative * (np.linalg.norm(columns[:, :2], axis=1) * radius + np.abs(columns[:, 2]))
+
+
+def _hinge(node: Node, polygons, columns, relative):
+    """Refine every polygon by all breakpoints of all neurons of `columns` (R, n, 3): pieces, parents, branches."""
     pieces, parents, branches = [], [], []
+    exact = columns.dtype == object
+    shifts = np.zeros((len(node.breakpoints), 3), dtype=object if exact else float)
+    shifts[:, 2] = numbers(node.breakpoints, exact)
     for r, polygon in enumerate(polygons):
-        if columns.dtype == object:
-            tolerances = np.full(columns.shape[1], Fraction(0), dtype=object)
-        else:
-            radius = max(math.hypot(*p) for p in polygon)
-            tolerances = relative * (np.linalg.norm(columns[r, :, :2], axis=1) * radius + np.abs(columns[r, :, 2]))
-        found = _cut_region(polygon, columns[r], tolerances)
+        shifted = (columns[r][None] - shifts[:, None]).reshape(-1, 3)  # breakpoint by breakpoint
+        tolerances = _tolerances(polygon, shifted, relative)
+        found = _cut_region(polygon, shifted, tolerances)
         pieces += found
         parents += [r] * len(found)
-        branches.append(_branches(found, columns[r], tolerances))
+        above = _branches(found, shifted, tolerances).reshape(len(found), len(node.breakpoints), -1)
+        branches.append(above.sum(1))
     return pieces, np.array(parents), np.concatenate(branches)
+
+
+def _maximum(node: Node, polygons, columns, relative):
+    """As `_hinge`, for a maximum: window by window, the cells of the upper envelope of its entries."""
+    pieces, parents, branches = [], [], []
+    for r, polygon in enumerate(polygons):
+        found = [(polygon, [])]
+        for window in node.windows:
+            entries = columns[r][window] * node.sign
+            found = [
+                (cell, [*winners, winner])
+                for piece, winners in found
+                for cell, winner in _envelope_cells(piece, entries, relative)
+            ]
+        pieces += [piece for piece, _ in found]
+        parents += [r] * len(found)
+        branches += [winners for _, winners in found]
+    return pieces, np.array(parents), np.array(branches)
+
+
+def _envelope_cells(polygon, entries, relative):
+    """(cell, entry) for each entry that is at least every other on a cell of positive area; the first of equal ones."""
+    for i, entry in enumerate(entries):
+        cell = polygon
+        for j, other in enumerate(entries):
+            if j == i:
+                continue
+            tolerance = _tolerances(polygon, np.array([entry, other]), relative).sum()
+            ahead = [(p[0] * d[0] + p[1] * d[1] + d[2]) for d in [entry - other] for p in cell]
+            if max(ahead) > tolerance:
+                if min(ahead) < -tolerance:
+                    cell = split(cell, ahead, tolerance)[0]
+            elif min(ahead) < -tolerance or j < i:  # never ahead, or equal throughout
+                cell = None
+                break
+        if cell is not None:
+            yield cell, i
 
 
 def _apply(node: Node, values: list[np.ndarray], exact: bool) -> np.ndarray:
@@ -288,11 +377,18 @@ def _slice_columns(origin, u, v, exact: bool) -> np.ndarray:
     return np.stack([numbers(np.ravel(w), exact) for w in (u, v, origin)], axis=1)[None]
 
 
-def _slopes(node: Node, branches: np.ndarray, exact: bool) -> np.ndarray:
-    """(R, n, 1) factor of each unit: 1 where on, the node's slope elsewhere."""
-    slope = np.broadcast_to(numbers(node.slope, exact), branches.shape[1:])
-    one = numbers(1.0, exact)[()]
-    return np.where(branches, one, np.broadcast_to(slope, branches.shape))[:, :, None]
+def _through(node: Node, columns: np.ndarray, branches: np.ndarray, exact: bool) -> np.ndarray:
+    """(R, n, 3) columns of an op's result when every unit keeps the branch given (R, n)."""
+    if node.kind == "maximum":
+        entries = [[window[b] for window, b in zip(node.windows, row, strict=True)] for row in branches]
+        return np.stack([of_region[entry] for of_region, entry in zip(columns, entries, strict=True)])
+    slopes = np.stack([np.broadcast_to(numbers(s, exact), branches.shape[1:]) for s in node.slopes])
+    slope = np.take_along_axis(slopes, branches.astype(int), 0)
+    result = columns * slope[:, :, None]
+    # Each piece runs through the value at the breakpoint on its left, the first one through that on its right.
+    at = np.maximum(branches.astype(int) - 1, 0)
+    result[:, :, 2] += numbers(node.values, exact)[at] - slope * numbers(node.breakpoints, exact)[at]
+    return result
 
 
 def partition(program: Program, polygon, origin, u, v, *, exact: bool = False, tolerance: float = 1e-11) -> Regions:
@@ -304,26 +400,27 @@ def partition(program: Program, polygon, origin, u, v, *, exact: bool = False, t
     polygons = [corners if area(corners) > 0 else corners[::-1]]
     values, counts, patterns, parents_of = [_slice_columns(origin, u, v, exact)], [], [], []
     for node in program.nodes:
-        if node.kind != "hinge":
+        if node.kind not in ("hinge", "maximum"):
             values.append(_apply(node, values, exact))
             continue
-        polygons, parents, branches = _hinge(polygons, values[node.inputs[0]], tolerance)
+        refine = _hinge if node.kind == "hinge" else _maximum
+        polygons, parents, branches = refine(node, polygons, values[node.inputs[0]], tolerance)
         values = [value[parents] for value in values]
         patterns = [pattern[parents] for pattern in patterns] + [branches]
         parents_of = [ids[parents] for ids in parents_of] + [np.arange(len(polygons))]
         counts.append(len(polygons))
-        values.append(values[node.inputs[0]] * _slopes(node, branches, exact))
+        values.append(_through(node, values[node.inputs[0]], branches, exact))
     output = values[-1]
     return Regions(polygons, counts, patterns, parents_of, output[:, :, :2], output[:, :, 2], exact)
 
 
 def forced_map(program: Program, patterns: list[np.ndarray], origin, u, v, *, exact: bool = False) -> np.ndarray:
-    """Affine columns (C, 3) of the output when every hinge is forced to the given branches (list of (n,) bool)."""
+    """Affine columns (C, 3) of the output when every op is forced to the given branches (list of (n,) ints)."""
     values, remaining = [_slice_columns(origin, u, v, exact)], iter(patterns)
     for node in program.nodes:
-        if node.kind == "hinge":
-            branches = np.asarray(next(remaining)).astype(bool).reshape(1, -1)
-            values.append(values[node.inputs[0]] * _slopes(node, branches, exact))
+        if node.kind in ("hinge", "maximum"):
+            branches = np.asarray(next(remaining)).reshape(1, -1)
+            values.append(_through(node, values[node.inputs[0]], branches, exact))
         else:
             values.append(_apply(node, values, exact))
     return values[-1][0]

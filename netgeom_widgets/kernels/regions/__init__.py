@@ -7,6 +7,16 @@ from netgeom_widgets.kernels.regions.compute import compile_partition, partition
 from netgeom_widgets.kernels.regions.decision import Boundary
 from netgeom_widgets.kernels.regions.measures import Statistics
 from netgeom_widgets.kernels.regions.partition import Partition
+from netgeom_widgets.kernels.regions.registry import register_activation
 from netgeom_widgets.kernels.regions.slices import Slice
 
-__all__ = ["Boundary", "Certificate", "Partition", "Slice", "Statistics", "compile_partition", "partition"]
+__all__ = [
+    "Boundary",
+    "Certificate",
+    "Partition",
+    "Slice",
+    "Statistics",
+    "compile_partition",
+    "partition",
+    "register_activation",
+]

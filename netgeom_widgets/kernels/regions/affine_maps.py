@@ -74,7 +74,7 @@ def differentiate(
     domain, centroids = partition.domain, partition.centroids[regions]
     step = _WIDE * float(np.ptp(domain.polygon, axis=0).max())
     slopes, offsets = [], []
-    rows = max(1, _ROWS_AT_ONCE // max(domain.origin.size, sum(len(layer.on) for layer in partition.layers)))
+    rows = max(1, _ROWS_AT_ONCE // max(domain.origin.size, sum(layer.n_units for layer in partition.layers)))
     for at in range(0, len(regions), rows):
         part = slice(at, at + rows)
         x = torch.from_numpy(domain.to_input(centroids[part]))
@@ -99,9 +99,10 @@ def input_jacobian(partition: Partition, region: int) -> ndarray:
 
 
 def _on_branches(partition: Partition, regions: ndarray) -> Callable[[Tensor], Tensor]:
-    known = [torch.from_numpy(b) > 0 for b in partition.branches(regions)]
+    known = [torch.from_numpy(b) for b in partition.branches(regions)]
 
     def follow(activation: Activation, z: Tensor, _: Tensor | None) -> tuple[Tensor, None]:
-        return activation.on_branch(z, known[activation.index].reshape(z.shape)), None
+        shape = partition.layers[activation.index].shape
+        return activation.function.on_branch(z, known[activation.index].reshape(len(z), *shape)), None
 
     return lambda x: partition.program.run(x, follow)[0]

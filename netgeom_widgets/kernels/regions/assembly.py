@@ -62,7 +62,7 @@ def assemble(
     m, base = len(chords.p), len(cells.edges) + len(cuts.t)
     segment_edges = _segment_edges(chords, crossings)
     follow = _left_turns(touched, chords, crossings)
-    heads, order, lengths = _cycles(follow)
+    heads, order, lengths = cycles(follow)
     whole = torch.cat([touched.half_edges, 2 * base + torch.arange(2 * (m + 2 * crossings.n))])
     parent_of = torch.cat([torch.repeat_interleave(touched.starts.diff()), _segment_faces(chords, crossings)])
     parent = parent_of[heads]
@@ -142,7 +142,7 @@ def _left_turns(touched: Touched, chords: Chords, crossings: Crossings) -> Tenso
     return follow
 
 
-def _cycles(follow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def cycles(follow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Cycles of a permutation: (heads, members cycle by cycle in order, lengths)."""
     n = len(follow)
     label, jump = torch.arange(n), follow

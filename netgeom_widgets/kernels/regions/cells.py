@@ -55,32 +55,41 @@ class Complex:
 class Recipe:
     """How the new vertices come from old ones, and where a unit vanishes exactly, in the order in which it happened.
 
-    A step ``(a, b, t)`` appends the vertices ``(1-t) a + t b``; a step ``(vertices, units)`` sets those values to zero.
+    A step ``(a, b, t)`` appends the vertices ``(1-t) a + t b``; a step ``(vertices, columns)`` says where units vanish,
+    column ``unit * B + k`` at breakpoint k of B; a step ``(vertices,)`` keeps these vertices only.
     """
 
     steps: list[tuple[Tensor, ...]] = field(default_factory=list)
-    in_turn: bool = False  # whether units were inserted one after the other
+    in_turn: bool = False  # whether units were inserted one after the other, or some vertices dropped
 
     def add(self, a: Tensor, b: Tensor, t: Tensor) -> None:
         """Append the vertices ``(1-t) a + t b``."""
         self.steps.append((a, b, t))
 
-    def vanish(self, vertices: Tensor, units: Tensor) -> None:
-        """Record that a unit is exactly zero at a vertex."""
+    def vanish(self, vertices: Tensor, columns: Tensor) -> None:
+        """Record that a unit is exactly at a breakpoint at a vertex."""
         if len(vertices):
-            self.steps.append((vertices, units))
+            self.steps.append((vertices, columns))
 
-    def of_columns(self, units: Tensor) -> Recipe:
+    def keep(self, vertices: Tensor) -> None:
+        """Drop all other vertices."""
+        self.steps.append((vertices,))
+        self.in_turn = True
+
+    def of_units(self, units: Tensor, n_breakpoints: int) -> Recipe:
         """The same for values of which column i belongs to ``units[i]``, ascending."""
         steps = list(self.steps)
         for i, step in enumerate(steps):
             if len(step) == 2:
-                steps[i] = (step[0], torch.searchsorted(units, step[1].contiguous()))
+                unit, k = step[1] // n_breakpoints, step[1] % n_breakpoints
+                steps[i] = (step[0], torch.searchsorted(units, unit) * n_breakpoints + k)
         return Recipe(steps, self.in_turn)
 
     def n_after(self, n: int) -> int:
         """Number of vertices when there were ``n``."""
-        return n + sum(len(step[2]) for step in self.steps if len(step) == 3)
+        for step in self.steps:
+            n = {1: len(step[0]), 2: n, 3: n + len(step[-1])}[len(step)]
+        return n
 
     def mixture(self, n: int) -> Mixture | None:
         """The same, straight from the ``n`` old vertices: those on edges, then those where two chords cross.
@@ -99,10 +108,11 @@ class Recipe:
             parts.append((corners, weights))
         return Mixture(n, parts)
 
-    def extend(self, values: Tensor, *, hinged: bool = False) -> Tensor:
+    def extend(self, values: Tensor, *, hinged: tuple[float, ...] = ()) -> Tensor:
         """Values (V, ...) at the old vertices -> at all vertices; convex combinations, so errors do not grow.
 
-        ``hinged`` says that these are the refined pre-activations: where a unit vanishes they become exactly zero.
+        ``hinged`` holds the breakpoints where these are the refined pre-activations: where a unit vanishes it becomes
+        exactly that breakpoint.
         """
         added = sum(len(step[2]) for step in self.steps if len(step) == 3)
         if not added and not (hinged and self.steps):
@@ -115,9 +125,18 @@ class Recipe:
             if len(step) == 3:
                 _append_between(out, n, *step)
                 n += len(step[2])
+            elif len(step) == 1:
+                out, n = out.index_select(0, step[0]), len(step[0])
             elif hinged:
-                out[step[0], step[1]] = 0.0
+                vertices, columns = step
+                set_at_breakpoints(out, vertices, columns, hinged)
         return out.reshape(n, *values.shape[1:])
+
+
+def set_at_breakpoints(flat: Tensor, rows: Tensor, columns: Tensor, breakpoints: tuple[float, ...]) -> None:
+    """In place: values (V, N) at these rows and columns ``unit * B + k`` become breakpoint k of B."""
+    n = len(breakpoints)
+    flat[rows, columns // n] = flat.new_tensor(breakpoints)[columns % n]
 
 
 @dataclass(eq=False)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
@@ -150,33 +151,32 @@ def _compare_signs(
     wrong = undecided = 0
     for at in range(0, len(points), rows):
         part = slice(at, at + rows)
-        expected = partition.branches(regions[part])
-        bad = np.zeros(len(expected[0]) if expected else 0, dtype=bool)
-        for (z, floor), branch in zip(_pre_activations(partition, points[part]), expected, strict=True):
-            unclear = np.abs(z) <= floor
-            bad |= (((z > 0) != (branch > 0)) & ~unclear).any(1)
-            undecided += int(unclear.sum())
+        bad, unclear = _contradictions(partition, points[part], partition.branches(regions[part]))
         wrong += int(bad.sum())
+        undecided += unclear
         progress.update(min(at + rows, len(points)))
         cancel.checkpoint()
     return wrong, undecided
 
 
-def _pre_activations(partition: Partition, points: ndarray) -> list[tuple[ndarray, ndarray]]:
-    """The model's own pre-activations at slice points, with their rounding error."""
-    found: list[tuple[ndarray, ndarray]] = []
+def _contradictions(partition: Partition, points: ndarray, branches: list[ndarray]) -> tuple[Tensor, int]:
+    """Points at which the model's own pre-activations contradict the branches, and how many are too near to tell."""
+    wrong, unclear = torch.zeros(len(points), dtype=torch.bool), 0
 
     def look(activation: Activation, z: Tensor, magnitude: Tensor | None) -> tuple[Tensor, None]:
+        nonlocal unclear
         assert magnitude is not None  # noqa: S101 - asked for below
-        floor = ROUNDING_UNITS * magnitude
-        found.append((z.reshape(len(z), -1).numpy().copy(), floor.reshape(-1).numpy()))
-        # Rounding noise around zero goes no further, where it would look like a sign again.
-        return activation.apply(z.masked_fill(z.abs() <= floor, 0.0)), None
+        floor, function = ROUNDING_UNITS * magnitude, activation.function
+        bad, near = function.contradicted(z, floor, torch.from_numpy(branches[activation.index]))
+        wrong.logical_or_(bad.any(1))
+        unclear += int(near.sum())
+        # Rounding noise around a breakpoint goes no further, where it would look like a sign again.
+        return activation.apply(function.settle_(z.clone(), floor)), None
 
     x = torch.from_numpy(partition.domain.to_input(points))
     with torch.no_grad():
         partition.program.run(x, look, x.abs().amax(0, keepdim=True))
-    return found
+    return wrong, unclear
 
 
 def _distinct(partition: Partition) -> bool:
@@ -191,7 +191,7 @@ def _distinct(partition: Partition) -> bool:
 
 def _rows_at_once(partition: Partition) -> int:
     """Points that the model is run on together, so that its widest values stay within a few hundred MB."""
-    widest = max([partition.domain.origin.size, sum(len(layer.on) for layer in partition.layers)])
+    widest = max([partition.domain.origin.size, sum(layer.n_units for layer in partition.layers)])
     return max(1, _NUMBERS_AT_ONCE // widest)
 
 
@@ -231,13 +231,22 @@ def _autograd(partition: Partition, regions: Int[ndarray, " M"]) -> Float[ndarra
     """Slopes of the untraced model at the regions' centroids."""
     domain = partition.domain
     x = torch.from_numpy(domain.to_input(partition.centroids[regions])).requires_grad_(True)
-    with torch.enable_grad():
+    with torch.enable_grad(), _ExactDerivatives():
         outputs = partition.program.model(x).reshape(len(x), -1)
     found = np.empty((len(regions), outputs.shape[1], 2))
     for c in range(outputs.shape[1]):
         (gradient,) = torch.autograd.grad(outputs[:, c].sum(), x, retain_graph=True)
         found[:, c] = gradient.reshape(len(x), -1).numpy() @ domain.basis
     return found
+
+
+class _ExactDerivatives(TorchFunctionMode):
+    """torch differentiates hardsigmoid with 1/6 in single precision, also in float64: it is written out instead."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.hardsigmoid:
+            return torch.nn.functional.relu6(args[0] + 3) / 6
+        return func(*args, **(kwargs or {}))
 
 
 def _indistinct(partition: Partition) -> float:

@@ -14,12 +14,16 @@ from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._model import private_copy
 from netgeom_widgets.kernels.regions import arrangement
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe
-from netgeom_widgets.kernels.regions.partition import Layer, Partition
+from netgeom_widgets.kernels.regions.envelope import Entries, refine_by_maximum
+from netgeom_widgets.kernels.regions.hinges import Hinges, find_hinges
+from netgeom_widgets.kernels.regions.layers import Layer, branch_type, maximum_layer
+from netgeom_widgets.kernels.regions.partition import Partition
 from netgeom_widgets.kernels.regions.program import Program, Values
 from netgeom_widgets.kernels.regions.signs import words
 from netgeom_widgets.kernels.regions.slices import Slice
 from netgeom_widgets.kernels.regions.tracing import Activation
 from netgeom_widgets.kernels.regions.vertex_values import VertexValues
+from netgeom_widgets.kernels.regions.windows import Maximum
 
 # Units of the last place by which a dot product and the values it starts from may be off: the floor below which a
 # pre-activation is not told from zero. Sums of a few hundred terms stay below 4 in practice; 16 leaves room.
@@ -165,39 +169,60 @@ class _Refinement:
     def _refine_at(self, activation: Activation, magnitude: Tensor) -> Tensor:
         """Cut every face by the hinges of an activation, and go through it; the magnitude row of its output."""
         self.cancel.checkpoint()
-        low, high = self.values.low, self.values.high
+        low, high, function = self.values.low, self.values.high, activation.function
         floor = ROUNDING_UNITS * magnitude.reshape(-1)
-        threshold = torch.maximum(self.tolerance * torch.maximum(high, -low), floor)
-        cutting = (high > threshold) & (low < -threshold)
-        active = torch.nonzero(cutting).view(-1)
-        # Units that touch zero without crossing it, or are zero but for rounding, of either sign: no hinge, off
-        # where they are zero.
-        near = (low <= threshold) & (high >= -threshold) & ((low < 0) | (high > 0))
-        touching = torch.nonzero(~cutting & near).view(-1)
-        if len(touching):
-            self.values.settle(touching, threshold[touching], floor[touching])
-        recipe, parents = Recipe(), None
-        if len(active):
-            self.sharpness.append(floor[active] / (high[active] - low[active]))
-            recipe, parents = self._refine(activation, active, threshold[active], floor[active])
-        varying = torch.nonzero((low <= threshold) & (high > threshold)).view(-1)
-        bits = self.values.cross(recipe, floor, varying)
-        self.layers.append(self._layer(activation, magnitude.shape[1:], bits, varying, high > threshold, parents))
+        if isinstance(function, Maximum):
+            layer = self._cut_by_maximum(activation, function, magnitude.shape[1:], floor)
+        else:
+            hinges = find_hinges(function, low, high, floor, self.tolerance)
+            layer = self._cut_by_hinges(activation, hinges, magnitude.shape[1:], floor)
+        self.layers.append(layer)
         if self.on_layer is not None:
             self.on_layer(self._partition(None, None))
         self.progress.update(
             activation.index + 1, None, f"layer {activation.index + 1}: {self.cells.n_faces:,} regions"
         )
-        return activation.apply(torch.stack([low, high]).reshape(2, *magnitude.shape[1:])).abs().amax(0, keepdim=True)
+        return function.magnitude(low.reshape(magnitude.shape[1:]), high.reshape(magnitude.shape[1:]))
 
-    def _refine(
-        self, activation: Activation, active: Tensor, threshold: Tensor, floor: Tensor
-    ) -> tuple[Recipe, Tensor]:
-        chosen = self.values.columns(active)
+    def _cut_by_hinges(self, activation: Activation, hinges: Hinges, shape: torch.Size, floor: Tensor) -> Layer:
+        for k, point in enumerate(hinges.function.breakpoints):
+            touching = hinges.touching_at(k)
+            if len(touching):
+                units, threshold = hinges.units(touching), hinges.threshold[touching]
+                self.values.settle(units, threshold, hinges.rounding[touching], point)
+        recipe, parents, active = Recipe(), None, hinges.active
+        if len(active):
+            self.sharpness.append(hinges.rounding[active] / hinges.span[active])
+            recipe, parents = self._refine(activation, hinges)
+        above = 0.0 if hinges.function.at_zero else hinges.breakpoints(hinges.varying)
+        bits = self.values.cross(recipe, floor, hinges.units(hinges.varying), above)
+        return self._layer(activation, shape, bits, hinges, parents)
+
+    def _cut_by_maximum(self, activation: Activation, maximum: Maximum, shape: torch.Size, floor: Tensor) -> Layer:
+        windows = maximum.windows(tuple(shape))
+        found = refine_by_maximum(
+            self.cells,
+            Entries(self.values, maximum.sign),
+            windows,
+            floor,
+            op=activation.index,
+            tolerance=self.tolerance,
+            limit=self.max_regions,
+            checkpoint=self.cancel.checkpoint,
+        )
+        self.cells = found.complex
+        self.sharpness.append(found.sharpness)
+        self.values.cross(found.recipe, floor, torch.empty(0, dtype=torch.int64))
+        self.values.spoiled[found.snapped] = 1.0
+        return maximum_layer(activation.name, windows, found)
+
+    def _refine(self, activation: Activation, hinges: Hinges) -> tuple[Recipe, Tensor]:
+        active = hinges.active
+        chosen = hinges.distances(self.values.columns)
         refined = arrangement.refine(
             self.cells,
             chosen,
-            threshold,
+            hinges.threshold[active],
             op=activation.index,
             units=active,
             tolerance=self.tolerance,
@@ -205,9 +230,12 @@ class _Refinement:
             checkpoint=self.cancel.checkpoint,
         )
         self.cells = refined.complex
+        if hinges.function.n_breakpoints > 1:  # edges are labelled by columns until here
+            made = self.cells.edge_op == activation.index
+            self.cells.edge_unit[made] //= hinges.function.n_breakpoints
         # Vertices whose sign was snapped although rounding alone would not have hidden it.
         vertices, columns = refined.snapped_vertices, refined.snapped_columns
-        self.values.spoiled[vertices[chosen[vertices, columns].abs() > floor[columns]]] = 1.0
+        self.values.spoiled[vertices[chosen[vertices, columns].abs() > hinges.rounding[active[columns]]]] = 1.0
         return refined.recipe, refined.parents
 
     def _too_large(self, error: TooLargeError) -> TooLargeError:
@@ -223,17 +251,11 @@ class _Refinement:
         )
 
     def _layer(
-        self,
-        activation: Activation,
-        shape: torch.Size,
-        bits: Tensor,
-        varying: Tensor,
-        on: Tensor,
-        parents: Tensor | None,
+        self, activation: Activation, shape: torch.Size, bits: Tensor, hinges: Hinges, parents: Tensor | None
     ) -> Layer:
         """Branch of every unit in every face: constant for most units, else read off the face's ring."""
         cells = self.cells
-        if len(varying):
+        if len(hinges.varying):
             at_corners = words(bits)[cells.origins].numpy()
             rings = np.bitwise_or.reduceat(at_corners, cells.ring_offsets[:-1].numpy(), axis=0).view(np.uint8)
         else:
@@ -242,8 +264,9 @@ class _Refinement:
             activation.name,
             tuple(shape),
             cells.n_faces,
-            varying.numpy().astype(np.int32),
-            on.numpy(),
+            hinges.base.numpy().astype(branch_type(hinges.function.n_breakpoints)),
+            hinges.units(hinges.varying).numpy().astype(np.int32),
+            None,
             rings,
             None if parents is None else parents.numpy().astype(np.int32),
         )

@@ -16,6 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from netgeom_widgets.kernels.regions.calls import argument
+from netgeom_widgets.kernels.regions.windows import pair
+
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _POOLS = (
@@ -34,7 +37,7 @@ _STRUCTURAL = {
     torch.flatten, torch.unflatten, torch.reshape, torch.permute, torch.movedim, torch.transpose, torch.swapaxes,
     torch.squeeze, torch.unsqueeze, torch.cat, torch.concat, torch.concatenate, torch.stack, torch.mean, torch.sum,
     torch.chunk, torch.split, torch.clone, torch.narrow, operator.getitem, F.avg_pool1d, F.avg_pool2d, F.avg_pool3d,
-    F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d,
+    F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d, pair,
 }  # fmt: skip
 _STRUCTURAL_METHODS = {
     "flatten", "unflatten", "reshape", "view", "permute", "movedim", "transpose", "swapaxes", "t", "squeeze",
@@ -66,54 +69,18 @@ SHAPE_ARITHMETIC = {
     operator.neg, builtins.int,
 }  # fmt: skip
 
-ACTIVATION_NAMES = "ReLU, LeakyReLU, PReLU, RReLU (eval), abs"
+ACTIVATION_NAMES = (
+    "ReLU, LeakyReLU, PReLU, RReLU (eval), abs, ReLU6, Hardtanh, clamp, Hardsigmoid, Softshrink, Threshold (where "
+    "continuous), MaxPool, AdaptiveMaxPool, maximum, minimum, max and min over an axis, modules of register_activation"
+)
 SUPPORTED = (
     "Linear, Conv1d/2d/3d, ConvTranspose, BatchNorm (eval), AvgPool, AdaptiveAvgPool, Flatten, reshape, permute, mean, "
     f"Dropout (eval), Identity, Sequential, +, -, scaling, concatenation, {ACTIVATION_NAMES}"
 )
 
-Slopes = tuple[float | Tensor, float | Tensor]
-
-
-def activation_of_module(module: nn.Module) -> Slopes | None:
-    """Slopes (z <= 0, z > 0) of a one-hinge activation module, None for another module."""
-    match module:
-        case nn.ReLU():
-            return 0.0, 1.0
-        case nn.LeakyReLU():
-            return float(module.negative_slope), 1.0
-        case nn.PReLU():
-            return module.weight.detach(), 1.0
-        case nn.RReLU():
-            return (float(module.lower) + float(module.upper)) / 2, 1.0
-    return None
-
-
-def activation_of_call(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Slopes | None:
-    """Slopes of a functional or method form; ``args`` without the input, weights as tensors."""
-    if target in (F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"):
-        return 0.0, 1.0
-    if target in (torch.abs, torch.absolute, operator.abs, builtins.abs, "abs", "abs_", "absolute"):
-        return -1.0, 1.0
-    if target in (F.leaky_relu, F.leaky_relu_):
-        return float(_argument(args, kwargs, 0, "negative_slope", 0.01)), 1.0
-    if target in (F.prelu, torch.prelu, "prelu"):
-        weight = _argument(args, kwargs, 0, "weight", None)
-        return (weight.detach(), 1.0) if isinstance(weight, Tensor) else None
-    if target in (F.rrelu, torch.rrelu, F.rrelu_) and not _argument(args, kwargs, 2, "training", False):
-        lower, upper = _argument(args, kwargs, 0, "lower", 1 / 8), _argument(args, kwargs, 1, "upper", 1 / 3)
-        return (float(lower) + float(upper)) / 2, 1.0
-    return None
-
-
-def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], index: int, name: str, default: Any) -> Any:
-    return kwargs.get(name, args[index] if len(args) > index else default)
-
 
 def module_problem(module: nn.Module) -> str | None:
     """Why a leaf module is refused, or None."""
-    if activation_of_module(module) is not None:
-        return None
     if not isinstance(module, AFFINE_MODULES):
         return "is not piecewise linear, or not supported yet"
     if isinstance(module, _NORMS) and module.running_mean is None:
@@ -177,11 +144,11 @@ def affine_call(
     if target in _WEIGHTED:
         return "has weights that depend on the input" if rest else _method(target)
     if target is F.batch_norm:
-        if _argument(args, kwargs, 5, "training", False):
+        if argument(args, kwargs, 5, "training", False):
             return "normalises by its batch (training=True)"
         return _batch_norm_magnitude
     if target in _DROPOUTS:
-        if _argument(args, kwargs, 2, "training", True):
+        if argument(args, kwargs, 2, "training", True):
             return "drops units at random (training=True, its default): pass training=self.training"
         return lambda x, *_, **__: x
     return "is not piecewise linear, or not supported yet"

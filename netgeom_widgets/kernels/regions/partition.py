@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int8, Int32, UInt8
+from jaxtyping import Bool, Float, Int, Int32
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.regions import affine_maps, decision, locating, measures
+from netgeom_widgets.kernels.regions.layers import Layer
 from netgeom_widgets.kernels.regions.slices import Slice
 
 if TYPE_CHECKING:
@@ -25,28 +26,6 @@ if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.decision import Boundary
     from netgeom_widgets.kernels.regions.measures import Statistics
     from netgeom_widgets.kernels.regions.program import Program
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """One activation op: how it split the regions before it, and the branch of its units in every region after it."""
-
-    name: str
-    shape: tuple[int, ...]
-    n_regions: int
-    varying: Int32[ndarray, " A"]  # units that are neither on nor off everywhere, flat index
-    on: Bool[ndarray, " N"]  # branch of every other unit, on the whole domain
-    bits: UInt8[ndarray, "F B"]  # bit i of byte j: branch of varying unit 8j+i
-    parents: Int32[ndarray, " F"] | None  # region before this op; None where it split nothing
-
-    def branches(self, regions: ndarray) -> Int8[ndarray, "M N"]:
-        """(M, N) branch 0 or 1 of every unit in regions of this layer."""
-        found = np.repeat(self.on.astype(np.int8)[None], len(regions), 0)
-        if len(self.varying):
-            found[:, self.varying] = np.unpackbits(
-                self.bits[regions], axis=1, count=len(self.varying), bitorder="little"
-            )
-        return found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,15 +203,20 @@ class Partition:
         """Jacobian of the region's affine map in the full input space, (C, *input shape). Cost: C backward passes."""
         return affine_maps.input_jacobian(self, self._index(region))
 
-    def pattern(self, region: SupportsIndex) -> dict[str, Int8[ndarray, " ..."]]:
-        """Branch of every unit in a region, by activation op: 1 where the pre-activation is above zero."""
+    def pattern(self, region: SupportsIndex) -> dict[str, Int[ndarray, " ..."]]:
+        """Branch of every unit in a region, by activation op, int8 (int16 where an op has more than 128 branches).
+
+        Of an elementwise op the number of breakpoints that the pre-activation exceeds: for a ReLU 1 where it is above
+        zero. Of a maximum the position, among the entries of the unit's window, of the first that attains it: for
+        pooling row by row, padding not counted; for a maximum of two tensors 0 or 1.
+        """
         found = self.branches(np.array([self._index(region)]))
         return {layer.name: b[0].reshape(layer.shape) for layer, b in zip(self.layers, found, strict=True)}
 
-    def branches(self, regions: Int[ndarray, " M"]) -> list[Int8[ndarray, "M N"]]:
+    def branches(self, regions: Int[ndarray, " M"]) -> list[Int[ndarray, "M N"]]:
         """Branches of every unit in several regions, one (M, N) array for each activation op."""
         require_memory(
-            sum(len(layer.on) for layer in self.layers) * len(regions), "The activation patterns", "fewer regions"
+            sum(layer.n_units for layer in self.layers) * len(regions), "The activation patterns", "fewer regions"
         )
         return [layer.branches(self.ancestors(i)[regions]) for i, layer in enumerate(self.layers)]
 

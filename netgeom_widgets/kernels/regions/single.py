@@ -34,25 +34,27 @@ def split_one(
         recipe.vanish(n + torch.arange(len(cuts.t)), unit.expand(len(cuts.t)))
     sign = torch.cat([positive.long() - negative.long(), torch.zeros(len(cuts.t), dtype=torch.int64)])
     vertex = cut_edges(cells, cuts).view(-1)[touched.half_edges]
-    p, q = _sign_changes(sign, vertex, touched.starts)
+    p, q = sign_changes(sign[vertex], touched.starts)
     face = torch.arange(len(touched.faces))
     chords = Chords(face, torch.zeros_like(face), p, q, vertex[p], vertex[q])
     empty = face.new_empty(0)
     try:
         return assemble(cells, cuts, touched, chords, Crossings(0, empty, empty, empty, empty), op, unit)
     except Flagged:
-        raise _NOT_CONVEX from None
+        raise NOT_CONVEX from None
 
 
-_NOT_CONVEX = NetgeomError(
+NOT_CONVEX = NetgeomError(
     "A hinge crosses a convex cell more than once: rounding exceeds the tolerance",
     try_this="a larger tolerance, or a domain in which the network's values are of ordinary size",
 )
 
 
-def _sign_changes(sign: Tensor, vertex: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-    """The two positions per face where the strict sign changes: the first zero after each run of one sign."""
-    s = sign[vertex]
+def sign_changes(s: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+    """The two positions per ring where the strict sign changes: the first zero after each run of one sign.
+
+    ``s`` holds the sign (-1, 0, 1) at every position; ring i begins at ``starts[i]``.
+    """
     here = torch.arange(len(s))
     before = torch.cummax(torch.where(s != 0, here, -1), 0).values  # last strict sign at or before
     face = torch.repeat_interleave(starts.diff())
@@ -61,7 +63,7 @@ def _sign_changes(sign: Tensor, vertex: Tensor, starts: Tensor) -> tuple[Tensor,
     previous = torch.where(previous < starts[face], last[face], previous)
     changes = torch.nonzero((s != 0) & (s != s[previous])).view(-1)
     if len(changes) != 2 * (len(starts) - 1) or not torch.equal(face[changes[0::2]], face[changes[1::2]]):
-        raise _NOT_CONVEX
+        raise NOT_CONVEX
     end = previous[changes] + 1
     owner = face[changes]
     end = torch.where(end >= starts[owner + 1], starts[owner], end)

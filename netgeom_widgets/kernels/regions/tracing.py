@@ -11,33 +11,24 @@ import torch
 from torch import Tensor, fx, nn
 
 from netgeom_widgets.errors import UnsupportedModuleError
+from netgeom_widgets.kernels.regions import elementwise, registry, windows
 from netgeom_widgets.kernels.regions import operations as ops
+from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
+from netgeom_widgets.kernels.regions.lowering import lower_maxima
+from netgeom_widgets.kernels.regions.windows import Maximum
 
 
 @dataclass(eq=False)
 class Activation:
-    """One activation op of the graph: its name, the slopes left and right of its hinge at zero."""
+    """One activation op of the graph: its number, its name, and what it does."""
 
     index: int
     name: str
-    slopes: ops.Slopes
+    function: PiecewiseLinear | Maximum
 
     def apply(self, z: Tensor, *, in_place: bool = False) -> Tensor:
-        """The activation itself; z (rows, *unit shape)."""
-        if not any(isinstance(slope, Tensor) for slope in self.slopes) and self.slopes == (0.0, 1.0):
-            return z.clamp_(min=0) if in_place else z.clamp(min=0)
-        return self.on_branch(z, z > 0)
-
-    def on_branch(self, z: Tensor, positive: Tensor) -> Tensor:
-        """The affine branch named by ``positive``, whatever the sign of z."""
-        negative_slope, positive_slope = (self._shaped(s, z) for s in self.slopes)
-        return torch.where(positive, z * positive_slope, z * negative_slope)
-
-    @staticmethod
-    def _shaped(slope: float | Tensor, z: Tensor) -> float | Tensor:
-        if not isinstance(slope, Tensor):
-            return slope
-        return slope.reshape(-1, *[1] * (z.ndim - 2)) if slope.numel() > 1 else slope.reshape(())
+        """The activation itself; z (rows, *shape)."""
+        return self.function(z, in_place=in_place)
 
 
 # While it traces, torch.fx replaces nn.Module.__call__ for all threads: two traces at once would leave it replaced.
@@ -56,6 +47,9 @@ class _Tracer(fx.Tracer):
         if threading.get_ident() != self.thread:
             return attr_val
         return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return registry.is_registered(m) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if threading.get_ident() != self.thread:
@@ -123,6 +117,7 @@ class Traced:
         self.activations: list[Activation] = []
         self.activation_at: dict[fx.Node, Activation] = {}
         self._redirect_in_place()
+        lower_maxima(self.graph, self.refuse)
         with torch.no_grad():
             for node in self.graph.nodes:
                 self._classify(node)
@@ -194,23 +189,26 @@ class Traced:
 
     def _classify_module(self, node: fx.Node) -> None:
         module = self.modules[str(node.target)]
-        problem = ops.module_problem(module)
-        if problem:
+        function = registry.of_module(module) or elementwise.of_module(module) or windows.of_module(module)
+        problem = ops.module_problem(module) if function is None else function
+        if isinstance(problem, str):
             raise self.refuse(node, problem)
         self.batched.add(node)
-        slopes = ops.activation_of_module(module)
-        if slopes is None:
-            self.magnitude[node] = ops.magnitude_of_module(module)
+        if isinstance(function, PiecewiseLinear | Maximum):
+            self._add_activation(node, function)
         else:
-            self._add_activation(node, slopes)
+            self.magnitude[node] = ops.magnitude_of_module(module)
 
     def _classify_call(self, node: fx.Node) -> None:
         self.batched.add(node)
         plain = [self.constants.get(a, a) if isinstance(a, fx.Node) else a for a in node.args[1:]]
         kwargs = {k: self.constants.get(a, a) if isinstance(a, fx.Node) else a for k, a in node.kwargs.items()}
-        slopes = ops.activation_of_call(node.target, tuple(plain), kwargs)
-        if slopes is not None:
-            self._add_activation(node, slopes)
+        given = node.target, tuple(plain), kwargs
+        function = elementwise.of_call(*given) or windows.of_call(*given)
+        if isinstance(function, str):
+            raise self.refuse(node, function)
+        if function is not None:
+            self._add_activation(node, function)
             return
         batched = [self._carries_batch(a) for a in node.args]
         if any(self._carries_batch(a) for a in node.kwargs.values()) and node.args:
@@ -225,13 +223,13 @@ class Traced:
             return argument in self.batched
         return isinstance(argument, list | tuple) and any(self._carries_batch(a) for a in argument)
 
-    def _add_activation(self, node: fx.Node, slopes: ops.Slopes) -> None:
+    def _add_activation(self, node: fx.Node, function: PiecewiseLinear | Maximum) -> None:
         base = self._dotted(node)
         taken = {a.name for a in self.activations}
         name, again = base, 2
         while name in taken:
             name, again = f"{base}#{again}", again + 1
-        activation = Activation(len(self.activations), name, slopes)
+        activation = Activation(len(self.activations), name, function)
         self.activations.append(activation)
         self.activation_at[node] = activation
 

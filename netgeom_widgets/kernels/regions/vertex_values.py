@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from netgeom_widgets.kernels._memory import has_memory, require_memory
-from netgeom_widgets.kernels.regions.cells import Mixture, Recipe
+from netgeom_widgets.kernels.regions.cells import Mixture, Recipe, set_at_breakpoints
+from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
 from netgeom_widgets.kernels.regions.program import Program, Segment, Values, map_tensors
 from netgeom_widgets.kernels.regions.signs import ColumnBounds, bits_above, empty_bits, row_blocks
 from netgeom_widgets.kernels.regions.slices import Slice
@@ -56,7 +57,7 @@ class VertexValues:
         self._at = self._base = -1  # the place where the values are, and the last before it where they are stored
         self._stored: Values = {}
         self._floors: list[Tensor] = []  # of the activations before
-        self._settled: _Settled | None = None
+        self._settled: list[_Settled] = []
         self._chosen: tuple[Tensor, Tensor] | None = None  # the cutting units and their values, where not stored
         self._advance(len(self.points), None, lambda rows, values: None, keep=True)
 
@@ -65,8 +66,17 @@ class VertexValues:
         """The segment at whose end the values are."""
         return self._program.segments[self._at]
 
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Rows, and the values (rows, N) there, which are not to be changed."""
+        end, n = self.segment.end, len(self.points)
+        if self._base == self._at:
+            flat = _flat(self._stored[end])
+            yield from ((rows, flat[rows]) for rows in row_blocks(0, n, flat.shape[1]))
+        else:
+            yield from ((rows, _flat(values[end])) for rows, values in self._blocks(n, None))
+
     def columns(self, units: Tensor) -> Tensor:
-        """(V, n) the values of some units."""
+        """(V, n) the values of some units, ascending."""
         end, n = self.segment.end, len(self.points)
         if self._base == self._at:
             flat = _flat(self._stored[end])
@@ -78,16 +88,17 @@ class VertexValues:
         self._chosen = units, found
         return found
 
-    def settle(self, units: Tensor, thresholds: Tensor, floors: Tensor) -> None:
-        """Let values of these units within their threshold be zero, so that no later layer sees rounding noise."""
-        self._settled = _Settled(units, thresholds, floors)
+    def settle(self, units: Tensor, thresholds: Tensor, floors: Tensor, breakpoint: float) -> None:
+        """Let values of these units within their threshold of a breakpoint be there: no later layer sees the noise."""
+        settled = _Settled(units, thresholds, floors, breakpoint)
+        self._settled.append(settled)
         if self._base != self._at:
-            return  # they become zero on the way
+            return  # they go there on the way
         flat = self._own()
         for rows in row_blocks(0, len(flat), len(units)):
-            self._settled.apply(flat[rows], self.spoiled[rows])
+            settled.apply(flat[rows], self.spoiled[rows])
 
-    def cross(self, recipe: Recipe, floor: Tensor, varying: Tensor) -> Tensor:
+    def cross(self, recipe: Recipe, floor: Tensor, varying: Tensor, above: Tensor | float = 0.0) -> Tensor:
         """Go through the activation, at old and new vertices.
 
         Parameters
@@ -97,12 +108,14 @@ class VertexValues:
         floor : Tensor
             (N,) forward rounding error of the values before the activation.
         varying : Tensor
-            Units whose sign is asked for.
+            Units that are compared, some perhaps more than once.
+        above : Tensor or float
+            With what.
 
         Returns
         -------
         Tensor
-            (V_new, B) bits: which varying units are above zero at every vertex.
+            (V_new, B) bits: which varying units are above it at every vertex.
         """
         segment, n_old = self.segment, len(self.points)
         n = recipe.n_after(n_old)
@@ -113,10 +126,11 @@ class VertexValues:
         self.points = recipe.extend(self.points)
         stored, zeros = self._base == self._at, None
         if mixture is not None:
-            zeros = _Zeros(recipe)
+            zeros = _Zeros(recipe, _breakpoints(segment))
             zeros.set(self._own(), slice(0, n_old))  # before anything is interpolated from them
         hinged = None if stored else self._hinged(recipe)
         bits = empty_bits(n, len(varying))
+        chosen = None if torch.equal(varying, torch.arange(len(floor))) else varying
 
         def activate(rows: slice, values: Values) -> None:
             z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
@@ -127,13 +141,13 @@ class VertexValues:
                 self._clean(flat, rows, floor, n_old)
             if hinged is not None:
                 flat.index_copy_(1, hinged[0], hinged[1][rows])
-            bits[rows] = bits_above(flat, 0.0, varying if len(varying) < flat.shape[1] else None)
+            bits[rows] = bits_above(flat, above, chosen)
             assert segment.activation is not None  # noqa: S101 - there is one to cross
             values[segment.node] = segment.activation.apply(z, in_place=True)
 
         self._advance(n, mixture, activate, keep=keep)
         self._floors.append(floor)
-        self._settled = self._chosen = None
+        self._settled, self._chosen = [], None
         self.spoiled = recipe.extend(self.spoiled[:, None])[:, 0]
         return bits
 
@@ -193,9 +207,8 @@ class VertexValues:
         """Through an activation that was crossed before: rounding noise about zero does not grow into a value."""
         segment = self._program.segments[place]
         z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
-        flat = _flat(z)
-        flat[flat.abs() <= self._floors[place]] = 0.0
         assert segment.activation is not None  # noqa: S101 - it was crossed
+        segment.activation.function.settle_(_flat(z), self._floors[place])
         values[segment.node] = segment.activation.apply(z, in_place=True)
 
     def _own(self) -> Tensor:
@@ -211,14 +224,16 @@ class VertexValues:
             return None
         units, values = self._chosen
         require_memory(8 * len(units) * recipe.n_after(len(values)), f"{len(units):,} cutting units", MEMORY_ADVICE)
-        return units, recipe.of_columns(units).extend(values, hinged=True)
+        points = _breakpoints(self.segment)
+        return units, recipe.of_units(units, len(points)).extend(values, hinged=points)
 
     def _clean(self, flat: Tensor, rows: slice, floor: Tensor, n_old: int) -> None:
         """What `settle` and interpolation do to stored values, for values computed anew."""
-        flat[flat.abs() <= floor] = 0.0
+        assert self.segment.activation is not None  # noqa: S101 - it is being crossed
+        self.segment.activation.function.settle_(flat, floor)
         old = min(rows.stop, n_old) - rows.start
-        if self._settled is not None and old > 0:
-            self._settled.apply(flat[:old], self.spoiled[rows.start : rows.start + old])
+        for settled in self._settled if old > 0 else ():
+            settled.apply(flat[:old], self.spoiled[rows.start : rows.start + old])
 
     # ------------------------------------------------------------------------------------------------------- memory
 
@@ -238,44 +253,54 @@ class VertexValues:
         growth = recipe.n_after(n_old) / n_old
         if (1 + growth) * self._stored_bytes() > HELD_BYTES:
             self._base, self._stored = -1, {}
-        end, hinged = self.segment.end, self._base == self._at
+        end = self.segment.end if self._base == self._at else None
         for node, value in list(self._stored.items()):
-            self._stored[node] = map_tensors(partial(recipe.extend, hinged=hinged and node is end), value)
+            hinged = _breakpoints(self.segment) if node is end else ()
+            self._stored[node] = map_tensors(partial(recipe.extend, hinged=hinged), value)
 
 
 @dataclass(eq=False)
 class _Settled:
-    """Units whose values within a threshold count as zero."""
+    """Units whose values within a threshold of a breakpoint count as that breakpoint."""
 
     units: Tensor
     thresholds: Tensor
     floors: Tensor
+    breakpoint: float
 
     def apply(self, flat: Tensor, spoiled: Tensor) -> None:
         """Set them, and mark the rows where that was more than rounding."""
         values = flat.index_select(1, self.units)
-        size = values.abs()
+        size = (values - self.breakpoint if self.breakpoint else values).abs()
         within = size <= self.thresholds
         spoiled[(within & (size > self.floors)).any(1)] = 1.0
-        flat.index_copy_(1, self.units, values.masked_fill_(within, 0.0))
+        flat.index_copy_(1, self.units, values.masked_fill_(within, self.breakpoint))
 
 
 class _Zeros:
-    """Where units vanish at the vertices of a recipe, for blocks of rows."""
+    """Where units are at a breakpoint at the vertices of a recipe, for blocks of rows."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, breakpoints: tuple[float, ...]) -> None:
+        self._breakpoints = breakpoints
         steps = [step for step in recipe.steps if len(step) == 2]
         empty = torch.empty(0, dtype=torch.int64)
-        self._vertices, self._units = (torch.cat([empty, *(step[i] for step in steps)]) for i in (0, 1))
+        self._vertices, self._columns = (torch.cat([empty, *(step[i] for step in steps)]) for i in (0, 1))
         if bool((self._vertices[1:] < self._vertices[:-1]).any()):
             self._vertices, order = torch.sort(self._vertices, stable=True)
-            self._units = self._units[order]
+            self._columns = self._columns[order]
 
     def set(self, flat: Tensor, rows: slice) -> None:
-        """Make them exactly zero in a block."""
+        """Put them exactly there in a block."""
         first, last = torch.searchsorted(self._vertices, torch.tensor([rows.start, rows.stop])).tolist()
         if first < last:
-            flat[self._vertices[first:last] - rows.start, self._units[first:last]] = 0.0
+            here = self._vertices[first:last] - rows.start
+            set_at_breakpoints(flat, here, self._columns[first:last], self._breakpoints)
+
+
+def _breakpoints(segment: Segment) -> tuple[float, ...]:
+    """Of the activation that follows; a maximum has none."""
+    function = segment.activation.function if segment.activation is not None else None
+    return function.breakpoints if isinstance(function, PiecewiseLinear) else ()
 
 
 def _flat(value: Tensor) -> Tensor:

@@ -1,0 +1,234 @@
+"""Refinement by maxima over windows: every face is cut exactly where the winner of a window changes.
+
+Inside a face the entries of a window are affine, so their maximum is an upper envelope. By convexity a window splits a
+face only if no single entry attains the maximum at all corners of the face. Such faces are cut in rounds, each face by
+at most one line a round on which two winners tie, all faces at once; with one chord to a face chords never cross. A
+line of two entries may run on where a third one is larger: such pieces are removed in the end (`merging`), so the
+pattern, the winner of every window, changes across every edge that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Int16
+from numpy import ndarray
+from torch import Tensor
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels.regions.assembly import check_limit
+from netgeom_widgets.kernels.regions.cells import Complex, Recipe
+from netgeom_widgets.kernels.regions.merging import Winners, merge
+from netgeom_widgets.kernels.regions.rounds import Rounds
+from netgeom_widgets.kernels.regions.windows import Windows
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions.vertex_values import VertexValues
+
+_BYTES_AT_ONCE = 1 << 25
+
+
+@dataclass(eq=False)
+class Margins:
+    """Below which differences count as ties.
+
+    A window counts entries within ``window`` of its maximum as attaining it. The line on which two entries tie has a
+    margin of its own, no larger than that of any window with both, and the same for the faces on its two sides.
+    """
+
+    window: Tensor  # (W,)
+    spread: Tensor  # (W,) largest minus smallest value of the window's entries
+    entry: Tensor  # (N,) tolerance share of an entry's narrowest window
+    rounding: Tensor  # (N,) forward rounding error of an entry
+
+    def of_line(self, a: Tensor, b: Tensor) -> Tensor:
+        """Margin of the tie of entries a and b."""
+        return torch.maximum(torch.minimum(self.entry[a], self.entry[b]), self.noise(a, b))
+
+    def noise(self, a: Tensor, b: Tensor) -> Tensor:
+        """By how much rounding alone may change the difference of entries a and b."""
+        return self.rounding[a] + self.rounding[b]
+
+
+class Entries:
+    """The values at the vertices as a maximum sees them: of a minimum (``sign`` -1) the negative ones."""
+
+    def __init__(self, values: VertexValues, sign: int) -> None:
+        self._values, self._sign = values, sign
+        self.low, self.high = (values.low, values.high) if sign > 0 else (-values.high, -values.low)
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Rows, and all entries (rows, N) there."""
+        for rows, values in self._values.blocks():
+            yield rows, values if self._sign > 0 else -values
+
+    def columns(self, entries: Tensor) -> Tensor:
+        """(V, n) some of the entries, ascending."""
+        found = self._values.columns(entries)
+        return found if self._sign > 0 else -found
+
+
+@dataclass(eq=False)
+class Envelope:
+    """What a maximum made of a complex."""
+
+    complex: Complex
+    parents: Tensor | None  # (F_new,) old face of each new face; None where nothing was cut
+    recipe: Recipe  # of the new vertices
+    snapped: Tensor  # (V_new,) bool: a tie was decided by the tolerance rather than by rounding alone
+    winner: Tensor  # (W,) int64 position of the winner of every window that has one everywhere
+    varying: Tensor  # (A,) the other windows
+    winners: Callable[[int, int], Int16[ndarray, "f A"]]  # of the new faces from a first to before a last one
+    sharpness: Tensor  # (A,) rounding of each varying window relative to its spread
+
+
+def refine_by_maximum(
+    cells: Complex,
+    entries: Entries,
+    windows: Windows,
+    rounding: Tensor,
+    *,
+    op: int,
+    tolerance: float,
+    limit: int,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Envelope:
+    """Cut every face where the winner of a window changes.
+
+    Parameters
+    ----------
+    cells : Complex
+    entries : Entries
+        What the maxima are taken of, at the vertices.
+    windows : Windows
+        Which entries each maximum is taken over.
+    rounding : Tensor
+        (N,) forward rounding error of every entry.
+    op : int
+        Label of the new edges; their unit is the first window whose winner changes across them.
+    tolerance : float
+        A tie is a difference below this share of the window's spread.
+    limit : int
+        Most faces allowed.
+    checkpoint : callable
+        Called between rounds and parts of long loops; may raise to cancel.
+
+    Raises
+    ------
+    TooLargeError
+        More than ``limit`` faces.
+
+    Notes
+    -----
+    O(V W m) for windows of m entries, plus O(V + F) a round; about log2 of the number of lines in a face rounds.
+    """
+    margins = _margins(entries, windows, rounding, tolerance)
+    winner = _winners_everywhere(entries, windows, margins, checkpoint)
+    varying = torch.nonzero(winner < 0).view(-1)
+    sharpness = 2 * rounding[windows.safe[varying]].amax(1) / margins.spread[varying]
+    masks, snapped = _attained(entries, cells.n_vertices, windows, margins, varying, checkpoint)
+    dense = _winners_of_faces(cells, masks, checkpoint)
+    del masks
+    face, column = np.nonzero(dense < 0)
+    rounds = Rounds(
+        cells, entries.columns, windows, margins, varying, snapped, face, column, op=op, checkpoint=checkpoint
+    )
+    rounds.run(limit)
+    winners = Winners(dense, face, column, rounds.root, rounds.first, rounds.winners)
+    kept_as_is = Envelope(cells, None, rounds.recipe, snapped, winner, varying, winners.of_faces, sharpness)
+    if rounds.cells is cells:
+        return kept_as_is
+    merged = merge(rounds.cells, winners, varying, op, cells.n_vertices)
+    check_limit(merged.complex.n_faces, limit)
+    rounds.recipe.keep(merged.kept)
+    return replace(
+        kept_as_is,
+        complex=merged.complex,
+        parents=merged.winners.root,
+        snapped=rounds.snapped[merged.kept],
+        winners=merged.winners.of_faces,
+    )
+
+
+def _margins(entries: Entries, windows: Windows, rounding: Tensor, tolerance: float) -> Margins:
+    low, high = entries.low, entries.high
+    spread = windows.gather(high[None])[0].amax(1) + windows.gather(-low[None])[0].amax(1)
+    if not bool(torch.isfinite(spread).all()):
+        raise NetgeomError("The entries of a maximum are not finite inside the domain", expected="finite values")
+    noise = 2 * windows.gather(rounding[None])[0].amax(1)
+    narrowest = torch.full_like(low, torch.inf)
+    present = ~windows.absent
+    of_entry = (tolerance * spread)[:, None].expand_as(windows.entries)[present]
+    narrowest.scatter_reduce_(0, windows.entries[present], of_entry, "amin")
+    return Margins(torch.maximum(tolerance * spread, noise), spread, narrowest, rounding)
+
+
+def _winners_everywhere(entries: Entries, windows: Windows, margins: Margins, checkpoint: Callable[[], None]) -> Tensor:
+    """(W,) the first position that attains the maximum at every vertex, -1 where none does."""
+    low, high = entries.low, entries.high
+    lowest, highest = windows.gather(low[None])[0], windows.gather(high[None])[0]
+    best = lowest.argmax(1, keepdim=True)
+    others = highest.scatter(1, best, -torch.inf).amax(1)
+    # An entry that the others never reach needs no look at the vertices.
+    winner = torch.where(others < lowest.gather(1, best)[:, 0] - margins.window, best[:, 0], -1)
+    open_ = torch.nonzero(winner < 0).view(-1)
+    attained = torch.ones((len(open_), windows.entries.shape[1]), dtype=torch.bool)
+    for _, values in entries.blocks() if len(open_) else ():
+        checkpoint()
+        found = windows.gather(values, open_)
+        attained &= (found >= found.amax(2, keepdim=True) - margins.window[open_, None]).all(0)
+    winner[open_] = torch.where(attained.any(1), attained.byte().argmax(1), -1)
+    return winner
+
+
+def _attained(
+    entries: Entries, n: int, windows: Windows, margins: Margins, varying: Tensor, checkpoint: Callable[[], None]
+) -> tuple[ndarray, Tensor]:
+    """Which entries attain each varying window's maximum at each vertex, as bits (V, A, bytes); vertices near a tie.
+
+    Near means within the margin but not within rounding.
+    """
+    m = windows.entries.shape[1]
+    masks = np.empty((n, len(varying), -(-m // 8)), dtype=np.uint8)
+    near = torch.zeros(n, dtype=torch.bool)
+    if not len(varying):
+        return masks, near
+    noise = 2 * margins.rounding[windows.safe[varying]].amax(1)[:, None]
+    for rows, values in entries.blocks():
+        checkpoint()
+        found = windows.gather(values, varying)
+        behind = found.amax(2, keepdim=True) - found
+        attained = behind <= margins.window[varying, None]
+        masks[rows] = np.packbits(attained.numpy(), axis=2, bitorder="little")
+        near[rows] = (attained & (behind > noise)).flatten(1).any(1)
+    return masks, near
+
+
+def _winners_of_faces(cells: Complex, masks: ndarray, checkpoint: Callable[[], None]) -> Int16[ndarray, "F A"]:
+    """(F, A) first position that attains the maximum at every corner, -1 where none does."""
+    n_windows, n_bytes = masks.shape[1:]
+    winners = np.empty((cells.n_faces, n_windows), dtype=np.int16)
+    if not n_windows:
+        return winners
+    origins, offsets = cells.origins.numpy(), cells.ring_offsets.numpy()
+    flat = masks.reshape(len(masks), -1)
+    step = max(1, _BYTES_AT_ONCE // (6 * flat.shape[1]))
+    for at in range(0, cells.n_faces, step):
+        checkpoint()
+        stop = min(at + step, cells.n_faces)
+        corners = flat[origins[offsets[at] : offsets[stop]]]
+        common = np.bitwise_and.reduceat(corners, offsets[at:stop] - offsets[at], axis=0)
+        common = common.reshape(stop - at, n_windows, n_bytes)
+        found = _LOWEST_BIT[common[:, :, -1]]
+        for byte in range(n_bytes - 2, -1, -1):
+            here, found = _LOWEST_BIT[common[:, :, byte]], np.where(found < 0, found, found + 8)
+            found = np.where(here >= 0, here, found)
+        winners[at:stop] = found
+    return winners
+
+
+_LOWEST_BIT = np.array([-1, *((n & -n).bit_length() - 1 for n in range(1, 256))], dtype=np.int16)
