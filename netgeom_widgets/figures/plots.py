@@ -30,11 +30,12 @@ LEGEND_ENTRIES = 12
 
 def make_plot(height: int, *, tools: Sequence[Any] = ("pan", "wheel_zoom", "reset"), **options: Any) -> figure:
     """An empty plot that stretches to its container, readable on light and dark ground."""
-    options = {"sizing_mode": "stretch_width", "height": height, "output_backend": "canvas"} | options
+    options = {
+        "sizing_mode": "stretch_width", "height": height, "output_backend": "canvas", "toolbar_location": "above",
+    } | options  # fmt: skip
     plot = figure(
         tools=list(tools),
         active_scroll="wheel_zoom" if "wheel_zoom" in tools else None,
-        toolbar_location="above",
         lod_threshold=None,  # decimated marks while dragging would tell another story
         min_border_right=8,
         **options,

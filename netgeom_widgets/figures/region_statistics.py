@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +11,9 @@ from bokeh.models import Column, InlineStyleSheet, LayoutDOM, Row
 from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.figures.plots import number
+from netgeom_widgets.figures.region_quantities import QUANTITIES, Quantity, in_words, summary
 from netgeom_widgets.figures.region_text import count
-from netgeom_widgets.figures.stairs import StairsPlot, check_names
+from netgeom_widgets.figures.stairs import StairsPlot, bin_edges, check_names, whole_bins
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Statistics
@@ -23,65 +21,10 @@ if TYPE_CHECKING:
     #: What is drawn as one distribution: the regions of a partition, or those of several together.
     Regions = Statistics | Sequence[Statistics]
 
-#: Bins of a histogram: the root of the number of values, within these.
-_FEWEST, _MOST = 8, 40
 _PER_ROW = 3
 #: More layers than this do not get a tick each.
 _TICKS = 12
 _WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """Something that every region has.
-
-    Attributes
-    ----------
-    key : str
-        Its name in :class:`netgeom_widgets.kernels.regions.Statistics`.
-    name : str
-        Its name on screen.
-    units : (str, str)
-        With an orthonormal plane, and with another one; empty without a unit.
-    log, whole : bool
-        Whether its axis is logarithmic; whether it takes whole numbers only.
-    definition : str
-        What exactly it is, where the name does not say.
-    """
-
-    key: str
-    name: str
-    units: tuple[str, str] = ("", "")
-    log: bool = False
-    whole: bool = False
-    definition: str = ""
-
-    def unit(self, *, metric: bool) -> str:
-        """Its unit in words."""
-        return self.units[0 if metric else 1]
-
-    def label(self, *, metric: bool) -> str:
-        """Name and unit, for an axis."""
-        return ", ".join(filter(None, [self.name, self.unit(metric=metric)]))
-
-
-QUANTITIES = (
-    Quantity("area", "area", ("input units²", "(s, t) units²"), log=True),
-    Quantity(
-        "slope_norm", "slope norm", ("per input unit", "per (s, t) unit"), log=True,
-        definition="Largest singular value of the output's slopes in the slice.",
-    ),
-    Quantity("sides", "sides", whole=True),
-    Quantity(
-        "eccentricity", "eccentricity", log=True,
-        definition="Longer over shorter axis of the ellipse with the region's inertia: 1 for a disc or a square.",
-    ),
-    Quantity(
-        "vertex_eccentricity", "vertex eccentricity", log=True,
-        definition="Largest over smallest distance between two corners, as SplineCam has it.",
-    ),
-)  # fmt: skip
-"""What `histograms` shows."""
 
 
 class Histogram:
@@ -130,18 +73,18 @@ class Histogram:
             labels=(f"{label} (log scale)" if quantity.log else label, noun),
             noun=noun,
             caption=[
-                *_captions({name: _summary(column, quantity) for name, column in values.items()}),
+                *_captions({name: summary(column, quantity) for name, column in values.items()}),
                 quantity.definition,
             ],
-            ranges=_whole_bins(edges) if quantity.whole else None,
+            ranges=whole_bins(edges) if quantity.whole else None,
         )
 
-    def mark(self, region: int | None, value: float = math.nan) -> None:
-        """Mark the value of a region, or none."""
-        if region is None:
+    def mark(self, value: float | None) -> None:
+        """Mark the value of the picked region, or none."""
+        if value is None:
             self._plot.mark(None)
         else:
-            self._plot.mark(value, f" (region {region:,}: {_in_words(value)})")
+            self._plot.mark(value, f" (picked: {in_words(value)})")
 
 
 class LayerCounts:
@@ -218,8 +161,7 @@ class StatisticsFigure:
         """Mark where a region stands in each histogram."""
         for part in self.histograms:
             there = region is not None and statistics is not None
-            value = float(getattr(statistics, part.quantity.key)[region]) if there else math.nan
-            part.mark(region if there else None, value)
+            part.mark(float(getattr(statistics, part.quantity.key)[region]) if there else None)
 
 
 def histograms(
@@ -295,24 +237,6 @@ def layer_counts(
     return found.root
 
 
-def bin_edges(
-    values: Float[np.ndarray, " N"], *, log: bool = False, whole: bool = False, bins: int | None = None
-) -> Float[np.ndarray, " B+1"]:
-    """Ends of equal bins, on the axis as it is drawn, that cover finite values; shape (0,) where there is none."""
-    if not len(values):
-        return np.empty(0)
-    low, high = float(values.min()), float(values.max())
-    n = bins or int(np.clip(math.ceil(math.sqrt(len(values))), _FEWEST, _MOST))
-    if whole:
-        width = max(1, math.ceil((high - low + 1) / _MOST))
-        return np.arange(math.floor(low), high + width + 0.5, width) - 0.5
-    if not high > low * (1 + 1e-9):  # a single value: one bin around it
-        low, high, n = (low / 1.25, high * 1.25, 1) if log else (low - 0.5, high + 0.5, 1)
-    edges = np.geomspace(low, high, n + 1) if log else np.linspace(low, high, n + 1)
-    edges[[0, -1]] = low, high
-    return edges
-
-
 def _usable(values: Any, *, log: bool) -> np.ndarray:
     column = np.asarray(values, dtype=np.float64)
     return column[np.isfinite(column) & ((column > 0) | (not log))]
@@ -322,33 +246,9 @@ def _heights(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.histogram(values, edges)[0].astype(np.float64) if len(edges) else np.empty(0)
 
 
-def _whole_bins(edges: np.ndarray) -> list[str]:
-    ends = [(math.ceil(low), math.floor(high)) for low, high in pairwise(edges.tolist())]
-    return [f"{low}" if low == high else f"{low} to {high}" for low, high in ends]
-
-
-def _summary(values: Any, quantity: Quantity) -> str:
-    """Number and mean, and what the histogram leaves out."""
-    column = np.asarray(values, dtype=np.float64)
-    finite = column[np.isfinite(column)]
-    left_out = {
-        "infinite": int(np.isposinf(column).sum()),
-        "undefined": int(np.isnan(column).sum()),
-        "zero or below, which a log scale lacks": int((finite <= 0).sum()) if quantity.log else 0,
-    }
-    words = [count(len(column), "region"), *(f"{n:,} {what}" for what, n in left_out.items() if n)]
-    if not len(finite):
-        return ", ".join(words)
-    return f"{', '.join(words)};\nmean {number(float(finite.mean()))}, median {number(float(np.median(finite)))}"
-
-
 def _captions(said: Mapping[str, str]) -> list[str]:
     """A sentence for each series, with its name where there are several."""
     return [f"{f'{name}: ' if len(said) > 1 else ''}{words}." for name, words in said.items()]
-
-
-def _in_words(value: float) -> str:
-    return number(value) if math.isfinite(value) else "undefined" if math.isnan(value) else "infinite"
 
 
 def _series(statistics: Any) -> dict[str, list[Statistics]]:

@@ -77,7 +77,8 @@ class _MeasurePlot:
             height,
             x_range=axis.range,
             y_range=self._y,
-            tools=["xpan", "xwheel_zoom", "reset"],
+            tools=[],
+            toolbar_location=None,
             visible=False,
         )
         self.root.update(**_BORDERS)

@@ -38,6 +38,8 @@ from netgeom_widgets.figures.theme import PICKED
 
 #: Dashes of the outlines, in turn: none is told by its colour alone.
 _DASHES: tuple[list[int], ...] = ([], [6, 3], [2, 2], [9, 3, 2, 3])
+#: Bins of a histogram: the root of the number of values, within these.
+_FEWEST, _MOST = 8, 40
 #: Characters of a caption's line in a plot that is a third of a cell wide, and pixels of a line.
 _CAPTION, _LINE = 38, 15
 #: Pixels of the legend of such a plot, of a sign in it, and of a letter.
@@ -63,8 +65,15 @@ class StairsPlot:
         self._y = Range1d(0, 1, reset_start=0, reset_end=1)
         axis = "log" if log else "linear"
         self.root = make_plot(
-            height, x_range=self._x, y_range=self._y, x_axis_type=axis, min_width=230, toolbar_sticky=False
-        )
+            height,
+            x_range=self._x,
+            y_range=self._y,
+            x_axis_type=axis,
+            width=280,
+            min_width=230,
+            tools=[],
+            toolbar_location=None,
+        )  # fmt: skip
         least = 1 if whole else 0
         ticker = LogTicker(num_minor_ticks=0) if log else BasicTicker(num_minor_ticks=0, min_interval=least)
         ticker.desired_num_ticks = 5
@@ -87,6 +96,7 @@ class StairsPlot:
             label_standoff=3, visible=False,
         )  # fmt: skip
         self.root.add_layout(self._legend, "above")
+        self.root.title.text_font_size = "12px"
         self._mark = Span(location=1, dimension="height", line_color=PICKED, line_width=2.5, visible=False)
         self.root.add_layout(self._mark)
         self._caption = add_caption(self.root)
@@ -225,3 +235,27 @@ def _said(columns: Mapping[str, np.ndarray], n: int, noun: str) -> list[str]:
 
     pairs = (zip(columns, row, strict=True) for row in rows)
     return ["\n".join(words(name, value) for name, value in pair if math.isfinite(value)) for pair in pairs]
+
+
+def bin_edges(
+    values: Float[np.ndarray, " N"], *, log: bool = False, whole: bool = False, bins: int | None = None
+) -> Float[np.ndarray, " B+1"]:
+    """Ends of equal bins, on the axis as it is drawn, that cover finite values; shape (0,) where there is none."""
+    if not len(values):
+        return np.empty(0)
+    low, high = float(values.min()), float(values.max())
+    n = bins or int(np.clip(math.ceil(math.sqrt(len(values))), _FEWEST, _MOST))
+    if whole:
+        width = max(1, math.ceil((high - low + 1) / _MOST))
+        return np.arange(math.floor(low), high + width + 0.5, width) - 0.5
+    if not high > low * (1 + 1e-9):  # a single value: one bin around it
+        low, high, n = (low / 1.25, high * 1.25, 1) if log else (low - 0.5, high + 0.5, 1)
+    edges = np.geomspace(low, high, n + 1) if log else np.linspace(low, high, n + 1)
+    edges[[0, -1]] = low, high
+    return edges
+
+
+def whole_bins(edges: np.ndarray) -> list[str]:
+    """Names of bins of whole numbers."""
+    ends = [(math.ceil(low), math.floor(high)) for low, high in pairwise(edges.tolist())]
+    return [f"{low}" if low == high else f"{low} to {high}" for low, high in ends]

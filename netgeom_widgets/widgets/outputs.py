@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from bokeh.models import Column, LayoutDOM
+
 import netgeom_widgets
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.widgets import exports
@@ -39,15 +41,15 @@ class Outputs:
 
         The page contains the data of the figure in readable form: mind what you publish.
         """
-        self._export(lambda: exports.save_html(self.pane.root, path, self._title()))
+        self._export(lambda: exports.save_html(self._exported(), path, self._title()))
 
     def export_png(self, path: str | Path) -> None:
         """Write the figure as a picture with white ground."""
-        self._export(lambda: exports.save_picture(self.pane.root, path, suffixes=(".png",)))
+        self._export(lambda: exports.save_picture(self._exported(), path, suffixes=(".png",)))
 
     def export_svg(self, path: str | Path) -> None:
         """Write the figure as a scalable picture."""
-        self._export(lambda: exports.save_picture(self.pane.root, path, suffixes=(".svg", ".pdf")))
+        self._export(lambda: exports.save_picture(self._exported(), path, suffixes=(".svg", ".pdf")))
 
     def export_data(self, path: str | Path) -> None:
         """Write the numbers of the result: .npz takes all arrays, .csv a table of columns of equal length.
@@ -56,6 +58,15 @@ class Outputs:
         """
         arrays = self._export_table if str(path).lower().endswith(".csv") else self._export_arrays
         self._export(lambda: exports.save_data(arrays(), path, self.state()))
+
+    def _exported_parts(self) -> list[LayoutDOM]:
+        """What exported pages and pictures show, from top to bottom."""
+        return [self.pane.root]
+
+    def _exported(self) -> LayoutDOM:
+        parts = self._exported_parts()
+        # Parts keep their documents: the column is only read.
+        return parts[0] if len(parts) == 1 else Column(*parts, sizing_mode="stretch_width")
 
     def _title(self) -> str:
         return self.title or type(self).__name__

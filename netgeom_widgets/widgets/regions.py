@@ -18,9 +18,12 @@ from netgeom_widgets.figures.region_text import count, detail_html, hint_html
 from netgeom_widgets.figures.regions import RegionFigure, RegionStyle
 from netgeom_widgets.kernels.regions import Partition, Slice, compile_partition
 from netgeom_widgets.widgets.base import AnalysisWidget
+from netgeom_widgets.widgets.region_boundary import BoundarySamples
+from netgeom_widgets.widgets.region_curves import Curves
 from netgeom_widgets.widgets.region_panel import RegionPanel
 from netgeom_widgets.widgets.region_picking import Picking
 from netgeom_widgets.widgets.region_settings import RegionSettings, no_such_output
+from netgeom_widgets.widgets.region_statistics import StatisticsPanel
 from netgeom_widgets.widgets.region_training import Training
 from netgeom_widgets.widgets.region_view import Kernel, Prepared, pixels
 from netgeom_widgets.widgets.region_zoom import Zooming
@@ -29,7 +32,9 @@ _STYLE = ("color_by", "output", "scale", "layer", "hinges", "boundary", "samples
 _STYLE += ("step", "common_scale")
 
 
-class RegionExplorer(Training, RegionSettings, Picking, Zooming, AnalysisWidget):
+class RegionExplorer(
+    Curves, Training, StatisticsPanel, BoundarySamples, RegionSettings, Picking, Zooming, AnalysisWidget
+):
     """The partition of a two-dimensional slice of input space into the regions on which a network is affine.
 
     Click a region for its affine map and activation pattern; zoom, and the view is computed anew, exactly. What a
@@ -122,7 +127,7 @@ class RegionExplorer(Training, RegionSettings, Picking, Zooming, AnalysisWidget)
 
     def _panels(self) -> list[ipywidgets.Widget]:
         self._panel = RegionPanel(step=self._step, go=self._go, zoom=self.zoom_to_region)
-        return [self._panel]
+        return [self._panel, *super()._panels()]
 
     def run(self) -> None:
         """Start a run on a copy of the model as it is now; one that is running is cancelled. Returns at once."""
@@ -209,7 +214,7 @@ class RegionExplorer(Training, RegionSettings, Picking, Zooming, AnalysisWidget)
                 "sample_distance": self._points.distance,
                 "sample_region": self._prepared.sample_regions,
             }
-        return arrays
+        return arrays | self._boundary_arrays()
 
     def _export_table(self) -> dict[str, Any]:
         """A row per region: area, centroid, map, class, birth."""

@@ -13,14 +13,14 @@ from bokeh.models import Legend, Plot
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.html import to_html
+from netgeom_widgets.figures.region_quantities import QUANTITIES
 from netgeom_widgets.figures.region_statistics import (
-    QUANTITIES,
     Histogram,
     StatisticsFigure,
-    bin_edges,
     histograms,
     layer_counts,
 )
+from netgeom_widgets.figures.stairs import bin_edges
 from netgeom_widgets.figures.static import render
 from netgeom_widgets.kernels.regions import Slice, partition
 from tests.networks import mlp
@@ -117,10 +117,10 @@ def test_a_region_is_marked_where_it_stands():
     for part in figure.histograms:
         value = float(getattr(statistics, part.quantity.key)[7])
         mark = part.root.center[-1]
-        assert mark.visible and mark.location == value and f"region 7: {value:.4g}" in part.root.title.text
+        assert mark.visible and mark.location == value and f"(picked: {value:.4g})" in part.root.title.text
     figure.mark(None)
     assert not any(part.root.center[-1].visible for part in figure.histograms)
-    figure.histograms[0].mark(2, math.inf)
+    figure.histograms[0].mark(math.inf)
     assert not figure.histograms[0].root.center[-1].visible and "infinite" in figure.histograms[0].root.title.text
 
 

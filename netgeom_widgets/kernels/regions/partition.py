@@ -264,7 +264,11 @@ class Partition:
         return decision.sample(self._boundary, n, seed)
 
     def statistics(self) -> Statistics:
-        """Area, eccentricity, sides and slope norm of every region, and their summary."""
+        """Area, eccentricity, sides and slope norm of every region, and their summary; computed once."""
+        return self._statistics
+
+    @cached_property
+    def _statistics(self) -> Statistics:
         return measures.statistics(self)
 
     def certify(

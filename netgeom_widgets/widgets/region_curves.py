@@ -1,0 +1,229 @@
+"""Mixin of the region explorer: curves over training, computed in the background step by step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import traitlets
+from bokeh.models import LayoutDOM
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress, Worker
+from netgeom_widgets.figures.region_training import TrainingFigure, progress_line, training_row
+from netgeom_widgets.widgets.controls import ROW
+from netgeom_widgets.widgets.folds import Fold
+from netgeom_widgets.widgets.pane import BokehPane
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions import Slice
+
+_PAUSE = 0.05  # seconds between looks at whether a run is finished, which goes first
+_REDRAW = 0.3  # seconds between two pictures while steps come in
+
+
+class Curves(traitlets.HasTraits):
+    """Region count, mean area and boundary length at every recorded step.
+
+    Steps that were shown count at once. While ``curves`` is on, the others are computed on a thread of their own, which
+    gives way to runs: first the ends, then what lies between, so that the shape is there early.
+    """
+
+    curves = traitlets.Bool(
+        False, help="Whether the curves over the training steps are shown, and computed for the steps not seen yet."
+    ).tag(setting="mark")
+
+    _curves_fold: Fold | None = None
+    _curves_of: tuple[Any, ...] = ()  # slice and limits that the rows belong to
+
+    def _setup_runs(self, **options: Any) -> None:
+        super()._setup_runs(**options)  # type: ignore[misc]  # of AnalysisWidget
+        self._rows: dict[int, dict[str, float]] = {}
+        self._failed_steps: dict[int, str] = {}
+        self._curve_worker = Worker(name="netgeom-curves")
+        self._workers = (*self._workers, self._curve_worker)  # wait() waits for it too, close() ends it
+
+    # ---- the panel
+
+    def _panels(self) -> list[ipywidgets.Widget]:
+        self._curves_fold = Fold(
+            "Training curves", "Show how the partition changes over the training steps", self._open_curves
+        )
+        if not self._steps:
+            self._curves_fold.layout.display = "none"
+        return [*super()._panels(), self._curves_fold]  # type: ignore[misc]
+
+    def _open_curves(self, wanted: bool) -> None:
+        self.curves = wanted
+
+    def _fill_curves(self, fold: Fold) -> None:
+        """Make the parts, once."""
+        self._curve_figure = TrainingFigure()
+        self._curve_figure.on_step(lambda step: self._paint(lambda: self._go_to_step(step), "pick"))
+        self._curve_pane = BokehPane(
+            self._curve_figure.root, lock=self._lock, on_error=self._fail, label="Curves over training"
+        )
+        self._curve_button = ipywidgets.Button(icon="stop", layout={"width": "36px"})
+        self._curve_button.on_click(lambda _: self._stop_or_go_on())
+        self._curve_bar = ipywidgets.FloatProgress(
+            min=0.0, max=1.0, tooltip="How many steps are computed", layout={"width": "160px", "margin": "2px 8px"}
+        )
+        self._curve_words = ipywidgets.Label(tooltip="What is computed for the curves")
+        self._curve_words.add_class("netgeom-status")
+        row = ipywidgets.Box([self._curve_button, self._curve_bar, self._curve_words], layout=ROW)
+        fold.fill([row, self._curve_pane])
+
+    def _exported_parts(self) -> list[LayoutDOM]:
+        parts = super()._exported_parts()  # type: ignore[misc]
+        if self.curves and self._curves_fold is not None and self._curves_fold.is_filled:
+            parts.append(self._curve_figure.root)
+        return parts
+
+    def _go_to_step(self, step: int) -> None:
+        """Answer a click on a curve; a user who goes somewhere by hand wants to stay there."""
+        self.pause()
+        self.step = step
+
+    def _stop_or_go_on(self) -> None:
+        if self._curve_worker.is_busy():
+            self._curve_worker.cancel()
+        else:
+            self._start_curves()
+
+    @traitlets.observe("curves")
+    def _curves_wanted(self, _: Any = None) -> None:
+        fold = self._curves_fold
+        if fold is None or self._closed:
+            return
+        fold.show(self.curves)
+        if not self.curves:
+            self._curve_worker.cancel()
+            return
+        self._paint(self._draw_curves, "curves")
+        if self._rows and self._missing_step() is not None and not self._curve_worker.is_busy():
+            self._start_curves()  # before the first result the run goes first
+
+    @traitlets.validate("curves")
+    def _check_curves(self, proposal: Any) -> bool:
+        if proposal["value"] and not self._steps:
+            raise NetgeomError("There are no training steps.", expected="False, or checkpoints", got="True")
+        return bool(proposal["value"])
+
+    @traitlets.observe("step")
+    def _mark_step(self, _: Any = None) -> None:
+        if self.curves and self._curves_fold is not None:
+            self._paint(self._draw_curves, "curves")
+
+    def _draw_curves(self) -> None:
+        with self._lock:
+            fold = self._curves_fold
+            if self._closed or fold is None:
+                return
+            if not fold.is_filled:
+                self._fill_curves(fold)
+            rows = [self._rows.get(step) for step in self._steps]
+            with self._curve_pane.batch():
+                self._curve_figure.draw(self._steps, rows, metric=self._domain.metric, current=self.step)
+            self._curve_bar.value = sum(row is not None for row in rows) / max(1, len(rows))
+            self._say_curves(rows)
+
+    def _say_curves(self, rows: Sequence[Any]) -> None:
+        """How far it has come, and what the button does now."""
+        left = sum(row is None for row in rows) - len(self._failed_steps)
+        busy = left > 0 and self._curve_worker.is_busy()
+        words = [f"{progress_line(rows)} computed" + (" so far" if busy else ", stopped" if left > 0 else "")]
+        words += [f"step {step:,} failed: {why}" for step, why in list(self._failed_steps.items())[:1]]
+        self._curve_words.value = "; ".join(words)
+        self._curve_button.icon = "stop" if busy else "play"
+        self._curve_button.tooltip = "Stop computing the steps" if busy else "Compute the steps that are missing"
+        self._curve_button.disabled = left <= 0
+        self._curve_bar.layout.display = None if left > 0 else "none"
+
+    # ---- rows
+
+    @traitlets.observe("result")
+    def _take_row(self, change: Any) -> None:
+        """The step that a run has shown needs no more computing."""
+        found, shown = change["new"], self._last_good
+        if found is None or not self._steps or shown is None:
+            return
+        settings = shown[1]
+        changed = self._keep_rows_of(found.domain, settings["tolerance"], settings["max_regions"])
+        self._rows[settings["step"]] = training_row(found)
+        self._failed_steps.pop(settings["step"], None)
+        self._curves_wanted()
+        if changed and self.curves:
+            self._start_curves()
+
+    def _keep_rows_of(self, *belongs: Any) -> bool:
+        """Forget rows of another slice or of other limits; whether there was a change."""
+        same = self._curves_of == belongs
+        if not same:
+            self._curves_of = belongs
+            self._rows.clear()
+            self._failed_steps.clear()
+        return not same
+
+    def _set_steps(self, steps: Iterable[int], *, follow: bool = True) -> None:
+        before = len(self._steps)
+        super()._set_steps(steps, follow=follow)  # type: ignore[misc]  # of Stepping
+        if self.curves and len(self._steps) > before:
+            self._start_curves()
+
+    # ---- in the background
+
+    def cancel(self) -> None:
+        """Stop the run, play and the curves; what is finished stays. Returns at once."""
+        self._curve_worker.cancel()
+        super().cancel()  # type: ignore[misc]  # of Stepping
+
+    def _start_curves(self) -> None:
+        """Compute what is missing; returns at once."""
+        if not self._closed:
+            self._curve_worker.submit(self._compute_curves, key="curves").add_done_callback(self._curves_ended)
+
+    def _curves_ended(self, future: Future[Any]) -> None:
+        self._job_ended(future)
+        self._paint(self._draw_curves, "curves")
+
+    def _compute_curves(self, progress: Progress, cancel: Cancel) -> None:
+        belongs, drawn = self._curves_of, 0.0
+        while belongs is self._curves_of and (step := self._missing_step()) is not None:
+            while self._worker.is_busy():  # what the user looks at goes first
+                cancel.checkpoint()
+                time.sleep(_PAUSE)
+            try:
+                row = self._row_at(step, *belongs, cancel=cancel)
+            except NetgeomError as error:  # of this step; the others may be fine
+                self._failed_steps[step] = str(error)
+            else:
+                if belongs is self._curves_of:
+                    self._rows.setdefault(step, row)
+            if time.monotonic() - drawn > _REDRAW:
+                self._paint(self._draw_curves, "curves")
+                drawn = time.monotonic()
+
+    def _missing_step(self) -> int | None:
+        """A step without a row: the ends first, then always the middle of the widest gap."""
+        steps = self._steps
+        known = [at for at, step in enumerate(steps) if step in self._rows or step in self._failed_steps]
+        if len(known) == len(steps):
+            return None
+        for end in (0, len(steps) - 1):
+            if end not in known:
+                return steps[end]
+        gap, start = max((after - before, -before) for before, after in pairwise(known))
+        return steps[-start + gap // 2]
+
+    def _row_at(
+        self, step: int, domain: Slice, tolerance: float, max_regions: int, *, cancel: Cancel
+    ) -> dict[str, float]:
+        kept = self._recent.get((step, tolerance, max_regions))
+        if kept is not None and kept.result.domain is domain:
+            return training_row(kept.result)
+        kernel = self._kernel_at(step, domain, tolerance=tolerance, max_regions=max_regions)
+        return training_row(kernel(domain, cancel=cancel))

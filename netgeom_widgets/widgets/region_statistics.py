@@ -1,0 +1,120 @@
+"""Mixin of the region explorer: the regions in numbers, as a summary, histograms and a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import numpy as np
+import traitlets
+from bokeh.models import LayoutDOM
+
+from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.figures.region_statistics import StatisticsFigure
+from netgeom_widgets.figures.region_table import RegionTable, summary_html
+from netgeom_widgets.figures.region_text import DETAIL_STYLE
+from netgeom_widgets.widgets.folds import Fold
+from netgeom_widgets.widgets.pane import BokehPane
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions import Partition, Statistics
+
+_KEY = "statistics"  # of the jobs: the latest wins
+
+
+class StatisticsPanel(traitlets.HasTraits):
+    """What the statistics of the picked result show; computed in the background, and only while it is open.
+
+    The picked region is marked in the histograms and selected in the table; a click on a row picks its region.
+    """
+
+    statistics = traitlets.Bool(False, help="Whether histograms, summary and the table of regions are shown.").tag(
+        setting="mark"
+    )
+
+    _statistics_of: tuple[Partition, Statistics] | None = None  # what is drawn
+    _statistics_fold: Fold | None = None
+
+    def _panels(self) -> list[ipywidgets.Widget]:
+        self._statistics_fold = Fold(
+            "Statistics", "Show histograms, a summary and the table of regions", self._open_statistics
+        )
+        return [*super()._panels(), self._statistics_fold]  # type: ignore[misc]  # of AnalysisWidget
+
+    def _open_statistics(self, wanted: bool) -> None:
+        self.statistics = wanted
+
+    @traitlets.observe("statistics", "result")
+    def _update_statistics(self, _: Any = None) -> None:
+        """Show what the traits say; nothing is computed for a panel that is closed."""
+        fold = self._statistics_fold
+        if fold is None or self._closed:
+            return
+        fold.show(self.statistics)
+        if self.statistics and self.result is not None:
+            self._submit(self._draw_statistics, key=_KEY)
+
+    @traitlets.observe("region")
+    def _mark_statistics(self, _: Any = None) -> None:
+        if self._statistics_of is not None and self.statistics:
+            self._paint(self._mark_in_statistics, "statistics marks")
+
+    def _fill_statistics(self, fold: Fold) -> None:
+        """Make the parts, once."""
+        self._summary_text = ipywidgets.HTML()
+        self._histograms, self._table = StatisticsFigure(), RegionTable()
+        self._table.on_region(lambda region: self._paint(lambda: self._go(region), "pick"))
+        options = {"lock": self._lock, "on_error": self._fail}
+        self._histogram_pane = BokehPane(self._histograms.root, label="Histograms of the regions", **options)
+        self._table_pane = BokehPane(self._table.root, label="Table of the regions", **options)
+        hint = ipywidgets.Label("A click on a column's head sorts, a click on a row picks its region.")
+        hint.add_class("netgeom-status")
+        fold.fill([self._summary_text, self._histogram_pane, hint, self._table_pane])
+
+    def _draw_statistics(self, progress: Progress, cancel: Cancel) -> None:
+        prepared, fold = self._prepared, self._statistics_fold
+        if prepared is None or fold is None or not self.statistics:
+            return
+        found: Partition = prepared.result
+        if self._statistics_of is None or self._statistics_of[0] is not found:
+            statistics = found.statistics()
+            cancel.checkpoint()
+            summary = summary_html(found, statistics)
+            inside = prepared.sample_regions[prepared.sample_regions >= 0]
+            held = np.bincount(inside, minlength=found.n_regions) if len(self._points) else None
+            cancel.checkpoint()
+            with self._lock:
+                cancel.checkpoint()  # under the lock: nothing late is ever shown
+                if not fold.is_filled:
+                    self._fill_statistics(fold)
+                self._statistics_of = (found, statistics)
+                self._summary_text.value = DETAIL_STYLE + summary
+                with self._histogram_pane.batch():
+                    self._histograms.draw(statistics)
+                    if self._histograms.layers is not None:
+                        self._histograms.layers.draw({"regions": found.region_counts}, found.ops)
+                with self._table_pane.batch():
+                    self._table.draw(found, statistics, held)
+        self._mark_in_statistics()
+
+    def _mark_in_statistics(self) -> None:
+        with self._lock:
+            if self._statistics_of is None or self._closed or self._statistics_of[0] is not self.result:
+                return
+            found, statistics = self._statistics_of
+            region = self.region if self.region is not None and self.region < found.n_regions else None
+            with self._histogram_pane.batch():
+                self._histograms.mark(region, statistics)
+            with self._table_pane.batch():
+                self._table.mark(region)
+
+    def _exported_parts(self) -> list[LayoutDOM]:
+        parts = super()._exported_parts()  # type: ignore[misc]
+        if self.statistics and self._statistics_of is not None:
+            parts.append(self._histograms.root)
+        return parts
+
+    def close(self) -> None:
+        """Close the widget; see :meth:`AnalysisWidget.close`."""
+        super().close()  # type: ignore[misc]
+        self._statistics_of = None
