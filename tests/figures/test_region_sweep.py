@@ -39,7 +39,11 @@ def test_several_series_have_a_legend():
 
 @pytest.mark.parametrize(
     ("x", "series", "match"),
-    [([8, 4], {"a": DRAWS}, "positive numbers, increasing"), ([4], {"a": DRAWS}, "does not fit x"), ([4, 8], {}, "series")],
+    [
+        ([8, 4], {"a": DRAWS}, "positive numbers, increasing"),
+        ([4], {"a": DRAWS}, "does not fit x"),
+        ([4, 8], {}, "series"),
+    ],
 )
 def test_what_does_not_fit_is_refused(x, series, match):
     with pytest.raises(NetgeomError, match=match):
