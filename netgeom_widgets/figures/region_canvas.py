@@ -45,9 +45,9 @@ _SAMPLE_TIPS = [("sample", "@sample"), ("label", "@label"), ("distance to the pl
 class RegionCanvas:
     """Figure, sources and glyphs of the region picture, from the back to the front."""
 
-    def __init__(self, domain: Slice, with_samples: bool, height: int) -> None:
+    def __init__(self, domain: Slice, with_samples: bool, height: int, *, beside: RegionCanvas | None = None) -> None:
         box = Window.around(domain.polygon)
-        self.plot = make_plot(box, height)
+        self.plot = make_plot(box, height, None if beside is None else beside.plot)
         self._images = self._source("image", "x", "y", "dw", "dh")
         self.plot.image_rgba("image", "x", "y", "dw", "dh", source=self._images, level="image")
         self.regions = self._source("xs", "ys", "fill", "region", "value", "class", "area", "slope", "sides")
@@ -160,8 +160,9 @@ class RegionCanvas:
 
     def follow_pointer(self, wanted: bool) -> None:
         """Have the browser report the pointer, or not: each report is a message to Python."""
-        events = set(self.plot.subscribed_events) - {"mousemove"}
-        events = events | {"mousemove"} if wanted else events
+        reports = {"mousemove", "mouseleave"}
+        events = set(self.plot.subscribed_events) - reports
+        events = events | reports if wanted else events
         if events != set(self.plot.subscribed_events):
             self.plot.subscribed_events = events
 

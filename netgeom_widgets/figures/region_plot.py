@@ -49,16 +49,23 @@ if (home) {
 """
 
 
-def make_plot(box: Window, height: int) -> figure:
-    """An empty figure that shows a box of slice coordinates and stretches to its container."""
+def make_plot(box: Window, height: int, beside: figure | None = None) -> figure:
+    """An empty figure that shows a box of slice coordinates and stretches to its container.
+
+    One that stands ``beside`` another has its ranges: what moves one, moves both, in the browser.
+    """
     square = max(box.width, box.height) <= _MAX_ASPECT * min(box.width, box.height)
     start = box.grown(0.02)
     ends = ((start.xmin, start.xmax), (start.ymin, start.ymax))
     widths = [max(box.width, box.height)] * 2 if square else [box.width, box.height]
-    ranges = [
-        Range1d(a, b, reset_start=a, reset_end=b, max_interval=_MAX_WIDTHS * width)
-        for (a, b), width in zip(ends, widths, strict=True)
-    ]
+    ranges = (
+        [beside.x_range, beside.y_range]
+        if beside is not None
+        else [
+            Range1d(a, b, reset_start=a, reset_end=b, max_interval=_MAX_WIDTHS * width)
+            for (a, b), width in zip(ends, widths, strict=True)
+        ]
+    )
     plot = figure(
         sizing_mode="stretch_width",
         height=height,
@@ -77,7 +84,7 @@ def make_plot(box: Window, height: int) -> figure:
     plot.toolbar.logo = None
     plot.grid.visible = False
     plot.title.text_font_size = "14px"
-    if square:
+    if square and beside is None:  # a layout aligns the frames of both, so one of them keeps the ranges in shape
         keep = CustomJS(args={"plot": plot, "box": [box.xmin, box.xmax, box.ymin, box.ymax]}, code=_KEEP_ASPECT)
         plot.js_on_change("inner_width", keep)
         plot.js_on_change("inner_height", keep)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: More outputs than this are left out of the detail panel, which says so.
 _MAX_OUTPUTS = 10
+#: Letters of a network's name in a title, which canvas text does not wrap.
+_LONGEST_NAME = 32
 
 
 def number(value: float) -> str:
@@ -29,11 +31,13 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def title(partition: Partition, layer: int, step: int | None = None) -> str:
-    """How many regions there are, after which layer, and at which step of training."""
-    if step is not None:
+def title(partition: Partition, layer: int, step: int | None = None, name: str = "") -> str:
+    """How many regions there are, after which layer, at which step of training and of which network."""
+    if step is not None or name:
         words = title(partition, layer)
-        return f"Step {step:,}: {words[0].lower()}{words[1:]}"
+        where = "" if step is None else f"step {step:,}" if name else f"Step {step:,}"
+        called = textwrap.shorten(name, _LONGEST_NAME, placeholder=" \N{HORIZONTAL ELLIPSIS}")
+        return f"{', '.join(filter(None, [called, where]))}: {words[0].lower()}{words[1:]}"
     last = layer_count(partition)
     if not partition.complete:
         return f"{count(partition.n_regions, 'region')} after {layer_name(partition, last - 1)}, not finished"
@@ -51,9 +55,11 @@ def mode(n_polygons: int, raster: bool, *, all_layers: bool = True) -> str:
     return f"raster of {polygons}" if raster else polygons
 
 
-def common_scale(n_steps: int) -> str:
-    """Which steps of training share the colour scale."""
-    return f"One colour scale for the {n_steps:,} steps seen so far." if n_steps > 1 else ""
+def common_scale(n_steps: int, *, both: bool = False) -> str:
+    """Which networks and steps of training share the colour scale."""
+    steps = f"the {n_steps:,} steps seen so far" if n_steps > 1 else ""
+    shared = " and ".join(filter(None, ["both networks" if both else "", steps]))
+    return f"One colour scale for {shared}." if shared else ""
 
 
 def view(window: Window, domain: Window) -> str:
@@ -103,9 +109,14 @@ def axis_labels(domain: Slice) -> tuple[str, str]:
     return f"s, in lengths of u  ({oblique})", "t, in lengths of v"
 
 
+def place(point: tuple[float, float]) -> str:
+    """A point of the slice in words."""
+    return f"s {number(point[0])}, t {number(point[1])}"
+
+
 def hover_line(partition: Partition, region: int, point: tuple[float, float] | None = None) -> str:
     """One line about a region, plain text: what the raster shows under the pointer."""
-    at = "" if point is None else f"s {number(point[0])}, t {number(point[1])}: "
+    at = "" if point is None else f"{place(point)}: "
     if region < 0:
         return f"{at}outside the domain"
     words = [f"region {region:,}", f"area {number(partition.areas[region])}"]
@@ -145,7 +156,7 @@ def detail_html(
     facts = [
         ("class", f"{int(partition.classes[region])}"),
         ("area", f"{number(partition.areas[region])} {unit} ({share:.2g} %)"),
-        ("centre", f"s {number(centre[0])}, t {number(centre[1])}"),
+        ("centre", place((centre[0], centre[1]))),
         ("shape", f"{sides} sides, {count(len(neighbours(partition, region)), 'neighbour')}"),
         ("born", layer_name(partition, int(partition.births[region]))),
     ]

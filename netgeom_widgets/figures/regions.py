@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from netgeom_widgets.figures.region_paint import images_of
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scales import CommonScales
 from netgeom_widgets.figures.region_scene import RegionScene
+from netgeom_widgets.figures.region_style import RegionStyle
 from netgeom_widgets.figures.region_text import (
     ZOOM_LIMIT,
     axis_labels,
@@ -36,46 +37,6 @@ _LEGEND_LAYERS = 8
 _LEGEND_ENTRIES = 12
 
 
-@dataclass(frozen=True)
-class RegionStyle:
-    """How a partition is drawn.
-
-    Attributes
-    ----------
-    color_by, output, scale
-        As in :func:`netgeom_widgets.figures.region_values.region_values`.
-    layer : int or None
-        Activation operations shown; all by default.
-    hinges : tuple of int or None
-        Operations whose hinge lines are shown; all by default.
-    boundary, samples : bool
-        Whether the decision boundary and the samples are shown.
-    max_distance : float or None
-        Samples farther from the plane than this are hidden.
-    region : int or None
-        The region picked.
-    selection : tuple of int
-        Ids of the samples picked.
-    step : int or None
-        Step of training that the partition belongs to, for the title.
-    common_scale : bool
-        Whether the colours of a step follow the scale of all steps drawn so far.
-    """
-
-    color_by: str = "slope norm"
-    output: int = 0
-    scale: str = "auto"
-    layer: int | None = None
-    hinges: tuple[int, ...] | None = None
-    boundary: bool = True
-    samples: bool = True
-    max_distance: float | None = None
-    region: int | None = None
-    selection: tuple[int, ...] = ()
-    step: int | None = None
-    common_scale: bool = True
-
-
 class RegionFigure:
     """A Bokeh figure of a region partition; ``root`` is the model to show, save or put into a document.
 
@@ -87,6 +48,10 @@ class RegionFigure:
         Data points on it.
     height : int
         In pixels; the width stretches to its container.
+    name : str
+        What the title calls the network.
+    beside : RegionFigure, optional
+        The picture of another network on the same slice: the two share ranges and, while ``common_scale``, colours.
 
     Examples
     --------
@@ -95,9 +60,19 @@ class RegionFigure:
     >>> bokeh.io.save(figure.root)  # doctest: +SKIP
     """
 
-    def __init__(self, domain: Slice, samples: SliceSamples | None = None, *, height: int = 600) -> None:
+    def __init__(
+        self,
+        domain: Slice,
+        samples: SliceSamples | None = None,
+        *,
+        height: int = 600,
+        name: str = "",
+        beside: RegionFigure | None = None,
+    ) -> None:
+        self.name = name
         self.samples = samples or SliceSamples.none()
-        self.canvas = RegionCanvas(domain, bool(len(self.samples)), height)
+        other = None if beside is None else beside.canvas
+        self.canvas = RegionCanvas(domain, bool(len(self.samples)), height, beside=other)
         self.root = self.canvas.plot
         self.root.xaxis.axis_label, self.root.yaxis.axis_label = axis_labels(domain)
         self.domain = domain
@@ -105,9 +80,13 @@ class RegionFigure:
         self.scene: RegionScene | None = None
         self.style = RegionStyle()
         self.values: RegionValues | None = None
+        self._own: RegionValues | None = None  # by their own scale
         self._values_of: Partition | None = None
         self._values_key: tuple[Any, ...] = ()
-        self._scales = CommonScales()
+        self._scales = CommonScales() if beside is None else beside._scales
+        self._shares = beside is not None
+        if beside is not None:
+            beside._shares = True
         self._narrowest = 0.0
         self._setting_lines = False
         self._inside = int(_inside(domain, self.samples.points).sum())
@@ -143,6 +122,11 @@ class RegionFigure:
             self._outline(partition)
         self._legends(shown, values)
         self.write()
+
+    def expect(self, partition: Partition, step: int | None = None) -> None:
+        """Let a common colour scale span a partition that is drawn next, or after the other picture."""
+        if partition.complete:
+            self._scales.add((self.name, step), partition)
 
     def on_legend(self, act: Callable[[tuple[int, ...] | None], None]) -> None:
         """Call with the layers left when the user hides or shows the lines of one by its legend entry."""
@@ -204,14 +188,14 @@ class RegionFigure:
         if self.scene is None:
             return
         plot, scene = self.root, self.scene
-        plot.title.text = title(scene.full, self._layer, self.style.step)
+        plot.title.text = title(scene.full, self._layer, self.style.step, self.name)
         window = self.window
         at_limit = min(window.width, window.height) <= 1.01 * self._narrowest
         all_layers = self._layer >= layer_count(scene.full)
         words = [mode(scene.n_polygons, scene.is_raster, all_layers=all_layers), view(window, self.home)]
         lines = [wrapped("In view: " + "; ".join(word for word in words if word)), ZOOM_LIMIT if at_limit else ""]
         if self.values is not None and self.values.span is not None:
-            lines.append(common_scale(self._scales.count(self._values_key)))
+            lines.append(common_scale(self._scales.count(self._values_key), both=self._shares))
         self.canvas.caption.text = "\n".join(filter(None, lines))
         held = distances(self.samples.distance, self.samples.reach, self._inside) if self.style.samples else ""
         self.canvas.note.text = wrapped(held)
@@ -220,19 +204,22 @@ class RegionFigure:
     # -- colours --------------------------------------------------------------------------------------------------
 
     def _valued(self, partition: Partition) -> tuple[RegionValues, bool]:
-        """The values to colour by, and whether they are new."""
-        style = self.style
-        shared = style.common_scale and style.step is not None and partition.complete
+        """The values to colour by, and whether they or their scale are new."""
+        style, before = self.style, self.values
+        shared = style.common_scale and (self._shares or style.step is not None) and partition.complete
         key = (style.color_by, style.output, style.scale, style.layer, shared)
-        if self.values is not None and self._values_of is partition and key == self._values_key:
-            return self.values, False
 
         def valued(partition: Partition) -> RegionValues:
             return region_values(partition, style.color_by, output=style.output, layer=style.layer, scale=style.scale)
 
-        values = self._scales.shared(key, style.step, partition, valued) if shared else valued(partition)
+        same = self._own is not None and self._values_of is partition and key == self._values_key
+        own = self._own if same and self._own is not None else valued(partition)
+        self._own, self._values_of, self._values_key = own, partition, key
+        values = self._scales.shared(key, (self.name, style.step), partition, own, valued) if shared else own
+        if same and before is not None and values.span == before.span:
+            return before, False
         self.canvas.set_colour_bar(values, colour_mapper(values) if values.is_number else None)
-        self.values, self._values_of, self._values_key = values, partition, key
+        self.values = values
         return values, True
 
     def _fill(self, scene: RegionScene, values: RegionValues, new_scene: bool) -> None:

@@ -94,7 +94,7 @@ class SpriteSheet:
                 got=f"{pixels:,} ({len(array):,} images)",
                 try_this="a smaller tile, or thumbnails of fewer samples",
             )
-        black, white = _limits(array)
+        black, white = black_and_white(array)
         # Block by block: the float copy of all images at once would be many times the sheet.
         rows = max(1, 4_000_000 // array[0].size)
         parts = [_tiles(array[at : at + rows], factor, black, white) for at in range(0, len(array), rows)]
@@ -193,8 +193,8 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
     return array if array.shape[3] in _CHANNELS else np.moveaxis(array, 1, 3)
 
 
-def _limits(array: np.ndarray) -> tuple[float, float]:
-    """Values shown black and white."""
+def black_and_white(array: np.ndarray) -> tuple[float, float]:
+    """Values that :meth:`SpriteSheet.of` shows black and white, of an array (N, h, w, c)."""
     if array.dtype == np.uint8:
         return 0.0, 255.0
     colours = array[..., : min(array.shape[3], 3)]

@@ -1,4 +1,4 @@
-"""Mixin of the region explorer: which region and which samples are picked, and what the pointer is over."""
+"""Mixin of the region explorer: which region and which samples are picked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import traitlets
-from bokeh.events import MouseMove, Tap
+from bokeh.events import Tap
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_scene import RegionScene
-from netgeom_widgets.figures.region_text import hover_line
 from netgeom_widgets.kernels.regions import Partition
+from netgeom_widgets.widgets.region_side import Side
 from netgeom_widgets.widgets.region_view import Prepared
 
 
@@ -35,19 +35,24 @@ class Picking(traitlets.HasTraits):
         region = change["new"]
         if self._prepared is None:
             return
-        if region is not None:
-            found = self._prepared.result
-            if self._point is None or int(found.locate(self._point)[0]) != region:
-                self._point = found.centroids[region][None]
+        self._move_point()
         if len(self._points):
             self.selection = () if region is None else tuple(self._held(region).tolist())
 
-    def _carried(self, old: Partition | None, new: Partition) -> int | None:
-        """The picked region, an id in ``old``, as an id in ``new``; None where it means nothing there."""
-        if self.region is None or old is new:
-            return self.region
+    def _move_point(self) -> None:
+        """Have the point lie in the picked region: where the click was, otherwise in the middle."""
+        prepared, region = self._prepared, self.region
+        if prepared is None or region is None or region >= prepared.result.n_regions:
+            return
+        if self._point is None or int(prepared.result.locate(self._point)[0]) != region:
+            self._point = prepared.result.centroids[region][None]
+
+    def _carried(self, picked: int | None, old: Partition | None, new: Partition) -> int | None:
+        """A picked region, an id in ``old``, as an id in ``new``; None where it means nothing there."""
+        if picked is None or old is new:
+            return picked
         if old is None or _same_network(old, new):
-            return self.region if self.region < new.n_regions else None
+            return picked if picked < new.n_regions else None
         if not self._steps or self._point is None:
             return None  # an id means nothing in another network
         found = int(new.locate(self._point)[0])
@@ -58,13 +63,13 @@ class Picking(traitlets.HasTraits):
         old, new, picked = change["old"], change["new"], self.region
         if picked is None:
             return
-        self.region = self._carried(old, new)
+        self.region = self._carried(picked, old, new)
         if self.region == picked and (old is None or not _same_network(old, new)):
             self._pick_samples({"new": picked})  # the same number, and yet another region
 
-    def _held(self, region: int) -> np.ndarray:
-        """Ids of the samples whose projection lies in a region."""
-        prepared = self._prepared
+    def _held(self, region: int, side: Side | None = None) -> np.ndarray:
+        """Ids of the samples whose projection lies in a region, of the first network unless a side is given."""
+        prepared = self._prepared if side is None else side.prepared
         return (
             np.flatnonzero(prepared.sample_regions == region) if prepared is not None else np.empty(0, dtype=np.int64)
         )
@@ -100,25 +105,6 @@ class Picking(traitlets.HasTraits):
 
     def _on_lasso(self, ids: list[int]) -> None:
         self._paint(lambda: setattr(self, "selection", tuple(ids)), "lasso")
-
-    # ---- what the pointer is over, where the picture is a raster and knows no polygons
-
-    def _on_pointer(self, event: MouseMove) -> None:
-        if event.x is None or event.y is None or self._closed:
-            return
-        point = (float(event.x), float(event.y))
-
-        def read() -> None:
-            if self.result is not None and self._scene is not None and self._scene.is_raster:
-                self._panel.say(hover_line(self.result, int(self.result.locate(np.array([point]))[0]), point))
-
-        self._painter.submit(lambda progress, cancel: read(), key="pointer")
-
-    def _follow_pointer(self) -> None:
-        wanted = self._scene is not None and self._scene.is_raster
-        self._figure.canvas.follow_pointer(wanted)
-        if not wanted:
-            self._panel.say("")
 
 
 def _same_network(old: Partition, new: Partition) -> bool:

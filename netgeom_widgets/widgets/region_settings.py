@@ -9,6 +9,7 @@ import traitlets
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_values import COLOR_BY, SCALES, layer_count
+from netgeom_widgets.kernels.regions import Partition
 from netgeom_widgets.widgets.controls import OptionalNumber, narrow
 from netgeom_widgets.widgets.region_controls import LayerChecks, LayerSlider
 from netgeom_widgets.widgets.settings import bad_setting
@@ -63,10 +64,10 @@ class RegionSettings(traitlets.HasTraits):
     )
 
     def _validate(self, settings: dict[str, Any]) -> None:
-        result = self.result
-        if result is None:
+        results = self._results()
+        if not results:
             return
-        n_outputs, n_layers = result.outputs.shape[1], layer_count(result)
+        n_outputs, n_layers = min(found.outputs.shape[1] for found in results), max(map(layer_count, results))
         if settings["output"] >= n_outputs:
             raise no_such_output(settings["output"], n_outputs)
         layer, hinges = settings["layer"], settings["hinges"]
@@ -74,6 +75,10 @@ class RegionSettings(traitlets.HasTraits):
             raise bad_setting("layer", "There are not that many layers.", f"None or 0 to {n_layers}", layer)
         if hinges is not None and any(op >= n_layers for op in hinges):
             raise bad_setting("hinges", "There is no such layer.", f"None or indices from 0 to {n_layers - 1}", hinges)
+
+    def _results(self) -> list[Partition]:
+        """The partitions that the settings are checked against: an output all must have, a layer some."""
+        return [] if self.result is None else [self.result]
 
 
 def no_such_output(output: int, count: int) -> NetgeomError:

@@ -60,8 +60,9 @@ class Training(Stepping, Following):
         setting="run", control=False
     )
     common_scale = traitlets.Bool(
-        True, help="Colour all steps by one scale, which spans the steps seen so far; otherwise each by its own."
-    ).tag(setting="draw", label="One colour scale for all steps")
+        True,
+        help="Colour all steps seen so far, and two networks side by side, by one scale; otherwise each by its own.",
+    ).tag(setting="draw", label="One colour scale for all")
 
     _checkpoints: Checkpoints | None = None
 

@@ -12,6 +12,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_scene import RegionScene
+from netgeom_widgets.widgets.region_side import Side
 from netgeom_widgets.widgets.region_view import Prepared, is_drawn, view_scenes
 
 _PAN_PAUSE = 0.15  # seconds without a change of the ranges before the view is computed
@@ -43,13 +44,12 @@ class Zooming(traitlets.HasTraits):
     )
     viewport = traitlets.Any(None, read_only=True, help="The partition that is drawn: result, or that of the view.")
 
-    _prepared: Prepared | None = None
-    _scene: RegionScene | None = None
+    _sides: tuple[Side, ...] = ()
     _seen: tuple[float, ...] | None = None  # the view as it was read off the figure last
 
     def zoom_to_region(self) -> None:
         """Bring the picked region into view, as close as float64 allows."""
-        prepared, region = self._prepared, self.region
+        prepared, region = self._sides[0].prepared, self.region
         if prepared is None or region is None or region >= prepared.result.n_regions:
             return
         box = Window.around(prepared.result.polygon(region))
@@ -92,30 +92,32 @@ class Zooming(traitlets.HasTraits):
         self._submit(self._follow_view, key="view", debounce=_PAN_PAUSE)
 
     def _follow_view(self, progress: Progress, cancel: Cancel) -> None:
-        prepared = self._prepared
+        prepared = self._sides[0].prepared
         if prepared is None or self._shown is None or self._shown[0] is not prepared.result:
             return
         with self.pane.batch():
-            window, scene = self._figure.window, self._scene
-            self._figure.limit(prepared.narrowest)
-            self._figure.write()
+            window = self._figure.window
+            self._limit_zoom()
+            for side in self._sides:
+                side.figure.write()
         whole = window.contains(prepared.home)
         self._seen = None if whole else (window.xmin, window.xmax, window.ymin, window.ymax)
         self.view = self._seen
-        exact = scene is not None and scene.full is prepared.result and (whole or scene.shown is not prepared.result)
-        if exact and is_drawn(scene, window, prepared.home):
+        behind = [(side, side.prepared) for side in self._sides if side.prepared and not _shows(side, window)]
+        if not behind:
             return
         self._frame.cancel.disabled = False
         try:
-            view_scenes(
-                prepared,
-                window,
-                self._figure.frame,
-                shown=scene,
-                progress=Progress(self._throttled_progress()),
-                cancel=cancel,
-                show=partial(self._show_scene, prepared, cancel),
-            )
+            for side, held in behind:
+                view_scenes(
+                    held,
+                    window,
+                    side.figure.frame,
+                    shown=side.scene,
+                    progress=Progress(self._throttled_progress()),
+                    cancel=cancel,
+                    show=partial(self._show_scene, side, held, cancel),
+                )
         except NetgeomError as error:
             self._say(f"The view was not computed anew; it shows the polygons of the whole domain. {error}")
         else:
@@ -123,14 +125,37 @@ class Zooming(traitlets.HasTraits):
         finally:
             self._frame.cancel.disabled = self.status != "running"
 
-    def _show_scene(self, prepared: Prepared, cancel: Cancel, scene: RegionScene) -> None:
+    def _limit_zoom(self) -> None:
+        """Stop zooming where the partition with the coarser numbers ends to be trusted: the ranges are common."""
+        narrowest = max((side.prepared.narrowest for side in self._sides if side.prepared), default=0.0)
+        for side in self._sides:
+            side.figure.limit(narrowest)
+
+    def _show_scene(self, side: Side, prepared: Prepared, cancel: Cancel, scene: RegionScene) -> None:
         with self._lock:
             cancel.checkpoint()  # under the lock: a view that was left meanwhile is never shown
-            if self._shown is None or self._shown[0] is not prepared.result:
+            first = self._sides[0].prepared
+            if first is None or self._shown is None or self._shown[0] is not first.result:
                 return
-            self._scene = scene
+            if side.prepared is not prepared:
+                return
+            side.scene = scene
             with self.pane.batch():
-                self._figure.draw(scene)
+                side.figure.draw(scene)
                 self._follow_pointer()
-            self.set_trait("viewport", scene.shown)
+            self._say_viewports()
         self._keep_picture()
+
+    def _say_viewports(self) -> None:
+        """Let the traits name the partitions that are drawn."""
+        for name, side in zip(("viewport", "against_viewport"), self._sides, strict=False):
+            self.set_trait(name, side.scene.shown if side.scene is not None else None)
+
+
+def _shows(side: Side, window: Window) -> bool:
+    """Whether the picture of a side is exact and fine enough for a window."""
+    prepared, scene = side.prepared, side.scene
+    if prepared is None or scene is None or scene.full is not prepared.result:
+        return False
+    exact = window.contains(prepared.home) or scene.shown is not prepared.result
+    return exact and is_drawn(scene, window, prepared.home)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ipywidgets
 import numpy as np
-from bokeh.events import MouseMove, Tap
+from bokeh.events import Tap
 from bokeh.models import LayoutDOM
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window
+from netgeom_widgets.figures.region_input import InputPictures
+from netgeom_widgets.figures.region_pair import PAIR_HEIGHT, LinkedPointer, side_by_side
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import RegionScene
-from netgeom_widgets.figures.region_text import count, detail_html, hint_html
-from netgeom_widgets.figures.regions import RegionFigure, RegionStyle
-from netgeom_widgets.kernels.regions import Partition, Slice, compile_partition
+from netgeom_widgets.figures.region_style import RegionStyle
+from netgeom_widgets.figures.region_text import count
+from netgeom_widgets.figures.regions import RegionFigure
+from netgeom_widgets.kernels.regions import Partition, Slice
 from netgeom_widgets.widgets.base import AnalysisWidget
+from netgeom_widgets.widgets.region_beside import Beside
 from netgeom_widgets.widgets.region_boundary import BoundarySamples
 from netgeom_widgets.widgets.region_curves import Curves
+from netgeom_widgets.widgets.region_exports import arrays_of, region_table
 from netgeom_widgets.widgets.region_panel import RegionPanel
 from netgeom_widgets.widgets.region_picking import Picking
+from netgeom_widgets.widgets.region_pointing import Pointing
 from netgeom_widgets.widgets.region_settings import RegionSettings, no_such_output
+from netgeom_widgets.widgets.region_side import Side
 from netgeom_widgets.widgets.region_statistics import StatisticsPanel
 from netgeom_widgets.widgets.region_training import Training
 from netgeom_widgets.widgets.region_view import Kernel, Prepared, pixels
@@ -33,7 +43,16 @@ _STYLE += ("step", "common_scale")
 
 
 class RegionExplorer(
-    Curves, Training, StatisticsPanel, BoundarySamples, RegionSettings, Picking, Zooming, AnalysisWidget
+    Beside,
+    Curves,
+    Training,
+    StatisticsPanel,
+    BoundarySamples,
+    RegionSettings,
+    Picking,
+    Pointing,
+    Zooming,
+    AnalysisWidget,
 ):
     """The partition of a two-dimensional slice of input space into the regions on which a network is affine.
 
@@ -55,6 +74,12 @@ class RegionExplorer(
         the architecture. A recording needs ``parameters=True``; one that is being written is followed. View, colours
         and samples stay from step to step, and of the picked region the point. With ``common_scale`` colours mean the
         same at every step: the scale spans the steps seen so far. Recent steps are kept, so going back takes no time.
+    against : torch.nn.Module or int, optional
+        Another network, of the same input shape, or a step of ``checkpoints`` that stays: shown beside the first on the
+        same slice, with one view, one colour scale and the region under the pointer marked in both. A click picks in
+        both: ``region`` and ``against_region``, ids in ``result`` and ``against_result``.
+    names : (str, str), optional
+        What titles call the two.
     **kwargs
         Settings (see :attr:`settings`), ``step``, ``region``, ``view``, ``selection``, ``autorun``, ``static_picture``,
         ``layout``.
@@ -82,43 +107,71 @@ class RegionExplorer(
         labels: Any = None,
         *,
         checkpoints: Any = None,
+        against: Any = None,
+        names: Any = None,
         **kwargs: Any,
     ) -> None:
-        self._model, self._domain = model, domain
+        self._domain = domain
         self._setup_training(model, checkpoints)
+        self._setup_sides(model, against, names)
         # The model is refused or copied here; what is wrong with a setting the base says, so a bad one is left to it.
         limits = {name: kwargs[name] for name in ("tolerance", "max_regions") if _is_number(kwargs.get(name))}
         if self._steps:
             step = kwargs.get("step")
             self._kernel_at(step if step in self._steps else self._steps[-1], domain, **limits)
-            self._first_kernel: Any = None
-        else:
-            self._first_kernel = compile_partition(model, domain, **limits)
-        self._kernel = self._first_kernel
-        self._pending: Prepared | None = None
+        for side in self._copied_sides:
+            side.next_kernel = side.copy_model(domain, **limits)
+        self._pending: tuple[Prepared, ...] = ()
         self._points = _project(domain, data, labels)
+        self._data = data
         super().__init__(**kwargs)
         self._follow_training()
+
+    # ---- the first network, which most parts are about
+
+    @property
+    def _figure(self) -> RegionFigure:
+        return self._sides[0].figure
+
+    @property
+    def _prepared(self) -> Prepared | None:
+        return self._sides[0].prepared
+
+    @property
+    def _scene(self) -> RegionScene | None:
+        return self._sides[0].scene
 
     # ---- what the base asks for
 
     def _make_root(self) -> LayoutDOM:
-        self._figure = RegionFigure(self._domain, self._points)
-        plot = self._figure.root
-        plot.on_event(Tap, self._on_tap)
-        plot.on_event(MouseMove, self._on_pointer)
+        self._make_figures()
+        for side in self._sides:
+            plot = side.figure.root
+            plot.on_event(Tap, self._on_tap)
+            self._listen_to_pointer(plot)
+            side.figure.canvas.on_lasso(self._on_lasso)
+            side.figure.on_legend(partial(self._legend_clicked, side))
         self._watch_ranges()
-        self._figure.canvas.on_lasso(self._on_lasso)
-        self._figure.on_legend(lambda ops: self._paint(lambda: setattr(self, "hinges", ops), "legend"))
         self._hide_controls()
-        return plot
+        figures = [side.figure for side in self._sides]
+        self._inputs = InputPictures.of(self._domain, self._data, [figure.root for figure in figures])
+        return side_by_side(figures, [] if self._inputs is None else [self._inputs.root])
+
+    def _make_figures(self) -> None:
+        first, *others = self._sides
+        height = PAIR_HEIGHT if others else 600
+        first.figure = RegionFigure(self._domain, self._points, height=height, name=first.name)
+        for side in others:
+            side.figure = RegionFigure(self._domain, self._points, height=height, name=side.name, beside=first.figure)
+        if others:
+            self._linked = LinkedPointer([side.figure.canvas for side in self._sides])
 
     def _hide_controls(self) -> None:
         """Controls of what is not there are left out."""
         absent = {
             "samples": not len(self._points),
             "max_distance": not len(self._points),
-            "common_scale": not self._steps,
+            "common_scale": not self._steps and len(self._sides) == 1,
             "live": self._checkpoints is None,
         }
         for name, hidden in absent.items():
@@ -126,69 +179,72 @@ class RegionExplorer(
                 self._controls[name].box.layout.display = "none"
 
     def _panels(self) -> list[ipywidgets.Widget]:
+        if len(self._sides) > 1:  # two pictures take the whole width, and the panel goes under them
+            self.pane.layout.flex = "1 1 100%"
         self._panel = RegionPanel(step=self._step, go=self._go, zoom=self.zoom_to_region)
         return [self._panel, *super()._panels()]
 
     def run(self) -> None:
         """Start a run on a copy of the model as it is now; one that is running is cancelled. Returns at once."""
         self._check_open()
-        if self._steps:
-            super().run()
-            return
-        kernel, self._first_kernel = self._first_kernel, None
-        if kernel is None:
-            limits = {"tolerance": self.tolerance, "max_regions": self.max_regions}
-            kernel = compile_partition(self._model, self._domain, **limits)
-        self._kernel = kernel
+        for side in self._copied_sides:
+            side.copy_model(self._domain, tolerance=self.tolerance, max_regions=self.max_regions)
         super().run()
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Partition:
         if self._steps:
             prepared = self._prepare_step(settings, self._domain, progress=progress, cancel=cancel, publish=publish)
         else:
-            kernel = self._kernel
-            result = kernel(self._domain, on_layer=publish, progress=progress, cancel=cancel)
-            prepared = self._prepare(result, kernel, progress, cancel)
-        n_outputs = prepared.result.outputs.shape[1]
+            prepared = self._prepare_copy(self._sides[0], progress=progress, cancel=cancel, publish=publish)
+        finished = (prepared, *self._prepare_beside(prepared, progress=progress, cancel=cancel, publish=publish))
+        n_outputs = min(held.result.outputs.shape[1] for held in finished)
         if settings["output"] >= n_outputs:
             raise no_such_output(settings["output"], n_outputs)
-        self._pending = prepared
+        self._pending = finished
         return prepared.result
+
+    def _prepare_copy(self, side: Side, *, progress: Progress, cancel: Cancel, publish: Any) -> Prepared:
+        """The partition of a network that was copied when the run started."""
+        kernel = side.kernel
+        assert kernel is not None  # noqa: S101 - run() makes it
+        result = kernel(self._domain, on_layer=publish, progress=progress, cancel=cancel)
+        return self._prepare(result, kernel, progress, cancel)
 
     def _prepare(self, result: Partition, kernel: Kernel, progress: Progress, cancel: Cancel) -> Prepared:
         progress.update(text=f"{count(result.n_regions, 'region')}: maps and boundary")
         return Prepared.of(result, kernel, self._points.points, self._raster_size(), cancel)
 
     def _draw(self, result: Partition, settings: dict[str, Any], *, final: bool) -> None:
-        region = self._carried(self.result, result) if final else None
-        style = RegionStyle(**{n: settings[n] for n in _STYLE}, region=region, selection=self.selection)
+        style = RegionStyle(**{n: settings[n] for n in _STYLE}, selection=self.selection)
         if not final:
-            self._scene = RegionScene.of(result)
-            self._figure.draw(self._scene, style)
+            side = self._side_of_part(result)
+            side.draw_part(result, self._style_of(side, style))
             return
-        prepared = self._pending if self._pending is not None and self._pending.result is result else self._prepared
-        if prepared is None:
+        pending, self._pending = self._pending, ()
+        if not (pending and pending[0].result is result):
+            pending = tuple(side.prepared for side in self._sides if side.prepared is not None)
+        if not pending:
             return
-        self._prepared, self._pending = prepared, None
-        if self._scene is None or self._scene.full is not result:
-            self._scene = prepared.scene
-            self._figure.limit(prepared.narrowest)
-            self._fit_controls(result)
-            self.set_trait("viewport", result)
+        regions = self._carried_regions(pending)
+        steps = (settings["step"], None)
+        new = [side.take(held, step) for side, held, step in zip(self._sides, pending, steps, strict=False)]
+        if any(new):
+            self._limit_zoom()
+            self._fit_controls([held.result for held in pending])
+            self._say_viewports()
+            self._say_against(regions)
             self._recompute_view()
-        self._figure.draw(self._scene, style)
+        for side, region in zip(self._sides, regions, strict=True):
+            side.figure.draw(side.scene, replace(self._style_of(side, style), region=region))
         self._follow_pointer()
 
     def _draw_marks(self, result: Partition) -> None:
-        region = self._carried(self.result, result)
-        self._figure.mark(region, self.selection)
-        if region is None:
-            self._panel.show(None, hint_html(result, len(self.selection)), picked=bool(self.selection))
-            return
-        held = self._held(region)
-        nearest = float(self._points.distance[held].min()) if len(held) else None
-        samples = held if len(self._points) else None
-        self._panel.show(region, detail_html(result, region, result.pattern(region), samples, nearest))
+        regions = (self._carried(self.region, self.result, result), self.against_region)
+        for side, region in zip(self._sides, regions, strict=False):
+            side.figure.mark(region, self.selection)
+        if self._inputs is not None:
+            self._inputs.pick(None if regions[0] is None else self._point)
+        self._panel.show(regions[0], self._details(regions), picked=bool(self.selection))
 
     def _sample_ids(self) -> range:
         return range(len(self._points))
@@ -197,40 +253,25 @@ class RegionExplorer(
         if self.result is None or self._shown is None:
             return ""
         step = self._shown[1]["step"]
-        return f"{'' if step is None else f'step {step:,}: '}{count(self.result.n_regions, 'region')}"
+        return f"{'' if step is None else f'step {step:,}: '}{self._counts()}"
 
     def _export_arrays(self) -> dict[str, Any]:
-        if self._prepared is None:
-            raise NetgeomError("There is nothing to export yet.", try_this="run() and wait() first")
-        found = self._prepared.result
-        names = ("vertices", "edges", "edge_op", "edge_unit", "edge_regions", "ring_offsets", "ring_vertices")
-        names += ("areas", "centroids", "slopes", "offsets", "classes", "births")
-        arrays = {name: getattr(found, name) for name in names}
-        line = found.decision_boundary()
-        arrays |= {"boundary_segments": line.segments, "boundary_classes": line.classes}
-        if len(self._points):
-            arrays |= {
-                "sample_points": self._points.points,
-                "sample_distance": self._points.distance,
-                "sample_region": self._prepared.sample_regions,
-            }
+        first, *others = (arrays_of(side.prepared, self._points) for side in self._sides)
+        arrays = first | {f"against_{name}": array for arrays in others for name, array in arrays.items()}
         return arrays | self._boundary_arrays()
 
     def _export_table(self) -> dict[str, Any]:
         """A row per region: area, centroid, map, class, birth."""
-        arrays = self._export_arrays()
-        n = len(arrays["areas"])
-        rows = {name: arrays[name] for name in ("areas", "centroids", "offsets", "classes", "births")}
-        return {"region": np.arange(n), **rows, "slopes": arrays["slopes"].reshape(n, -1)}
+        return region_table({side.name: arrays_of(side.prepared, self._points) for side in self._sides})
 
     def _raster_size(self) -> tuple[int, int]:
         return pixels(self._figure.frame, self._figure.window, Window.around(self._domain.polygon))
 
-    def _fit_controls(self, result: Partition) -> None:
-        """Offer the layers and outputs that the network turned out to have."""
+    def _fit_controls(self, results: Sequence[Partition]) -> None:
+        """Offer the layers that some network turned out to have, and the outputs that all have."""
         for name in ("layer", "hinges"):
-            self._controls[name].widget.set_layers(result.ops)
-        n_outputs = result.outputs.shape[1]
+            self._controls[name].widget.set_layers(max((result.ops for result in results), key=len))
+        n_outputs = min(result.outputs.shape[1] for result in results)
         self._controls["output"].set_bounds(0, n_outputs - 1)
         self._controls["output"].box.layout.display = "none" if n_outputs == 1 else None
 

@@ -28,8 +28,9 @@ from netgeom_widgets.figures.region_geometry import (
 )
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import Raster, RegionScene
+from netgeom_widgets.figures.region_style import RegionStyle
 from netgeom_widgets.figures.region_values import COLOR_BY, SCALES, births_at, groups_at, layer_count, region_values
-from netgeom_widgets.figures.regions import RegionFigure, RegionStyle
+from netgeom_widgets.figures.regions import RegionFigure
 from netgeom_widgets.kernels.regions import Slice, partition
 from tests.networks import mlp
 

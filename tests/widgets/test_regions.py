@@ -159,7 +159,7 @@ def test_cancel_keeps_the_last_good_picture(explorer):
     good = explorer.result
     started = threading.Event()
     release = threading.Event()
-    kernel = explorer._kernel
+    kernel = explorer._sides[0].kernel
 
     def slow(domain, *, on_layer=None, progress=None, cancel=None):
         def layer(partial):
@@ -170,7 +170,7 @@ def test_cancel_keeps_the_last_good_picture(explorer):
 
         return kernel(domain, on_layer=layer, progress=progress, cancel=cancel)
 
-    explorer._first_kernel = slow
+    explorer._sides[0].next_kernel = slow
     explorer.run()
     assert started.wait(10)
     assert explorer.status == "running"
