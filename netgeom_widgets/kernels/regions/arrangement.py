@@ -44,6 +44,7 @@ def refine(
     cells: Complex,
     values: Tensor,
     thresholds: Tensor,
+    cutting: Tensor,
     *,
     op: int,
     units: Tensor,
@@ -57,11 +58,13 @@ def refine(
     ----------
     cells : Complex
     values : Tensor
-        (V, n) float64 pre-activations at the vertices, only units that take both signs beyond their threshold.
+        (V, n) float64 pre-activations at the vertices.
     thresholds : Tensor
         (n,) below it a value counts as zero.
+    cutting : Tensor
+        (n,) bool, the columns that take both signs beyond their threshold; the others are not looked at.
     op, units : int, Tensor
-        Label of the new edges: activation op, and (n,) unit numbers.
+        Label of the new edges: activation op, and (n,) unit numbers, ascending.
     tolerance : float
         Two crossings nearer than this share of their edge or chord are treated as concurrent.
     limit : int
@@ -75,34 +78,60 @@ def refine(
         More than ``limit`` faces would arise; nothing was allocated for them.
     """
     positive, negative = bits_above(values, thresholds), bits_below(values, -thresholds)
-    vertices, columns = set_bits(_neither(positive, negative, values.shape[1]))
+    mask = words(pack(cutting[None]))
+    words(positive).bitwise_and_(mask)
+    vertices, columns = set_bits((mask & ~(words(positive) | words(negative))).view(torch.uint8))
     recipe = Recipe()
+    if not len(columns):
+        try:
+            cells, parents = _split_together(
+                cells, values, thresholds, positive, recipe, op, units, tolerance, limit, checkpoint
+            )
+            return Refined(cells, recipe, parents, vertices, columns)
+        except Flagged:
+            pass
     recipe.vanish(vertices, units[columns])
-    general = _without(torch.arange(values.shape[1]), columns)
-    leader = leaders(values, thresholds) if len(columns) else None
+    chosen = torch.nonzero(cutting).view(-1)
+    snapped = torch.zeros(len(cutting), dtype=torch.bool).index_fill_(0, columns, True)[chosen]
+    cells, recipe, parents = _split_with_care(
+        cells, values[:, chosen], thresholds[chosen], snapped, recipe, op, units[chosen], tolerance, limit, checkpoint
+    )
+    return Refined(cells, recipe, parents, vertices, columns)
+
+
+def _split_with_care(
+    cells: Complex,
+    values: Tensor,
+    thresholds: Tensor,
+    snapped: Tensor,
+    recipe: Recipe,
+    op: int,
+    units: Tensor,
+    tolerance: float,
+    limit: int,
+    checkpoint: Callable[[], None],
+) -> tuple[Complex, Recipe, Tensor]:
+    """One of each group of coinciding units, those in general position together and the others in turn."""
+    leader = leaders(values, thresholds)  # most often hinges that meet coincide: then one of each is enough
     parents = torch.arange(cells.n_faces)
-    while leader is None or len(general := general[leader[general] == general]):
+    general = torch.nonzero(~snapped).view(-1)
+    while len(general := general[leader[general] == general]):
         checkpoint()
         try:
-            chosen = values if len(general) == values.shape[1] else values[:, general]
-            bits = positive if chosen is values else bits_above(chosen, 0.0)
+            part = values[:, general]
+            bits = bits_above(part, 0.0)
             cells, parents = _split_together(
-                cells, chosen, thresholds[general], bits, recipe, op, units[general], tolerance, limit, checkpoint
+                cells, part, thresholds[general], bits, recipe, op, units[general], tolerance, limit, checkpoint
             )
             break
         except Flagged as flagged:
-            if leader is None:  # most often hinges that coincide: then one of each is in general position
-                leader = leaders(values, thresholds)
-            else:
-                general = _without(general, flagged.columns)
-    if leader is not None:
-        withheld = _without(torch.arange(values.shape[1]), general)
-        withheld = withheld[leader[withheld] == withheld]
-        cells, parents = _split_in_turn(
-            cells, parents, values[:, withheld], thresholds[withheld], recipe, op, units[withheld], limit, checkpoint
-        )
-        recipe = follow(recipe, leader, units)
-    return Refined(cells, recipe, parents, vertices, columns)
+            general = _without(general, flagged.columns)
+    withheld = _without(torch.arange(values.shape[1]), general)
+    withheld = withheld[leader[withheld] == withheld]
+    cells, parents = _split_in_turn(
+        cells, parents, values[:, withheld], thresholds[withheld], recipe, op, units[withheld], limit, checkpoint
+    )
+    return cells, follow(recipe, leader, units), parents
 
 
 def _split_in_turn(
@@ -126,13 +155,6 @@ def _split_in_turn(
         recipe.steps += own.steps
         remaining = own.extend(remaining)
     return cells, parents
-
-
-def _neither(positive: Tensor, negative: Tensor, n_columns: int) -> Tensor:
-    """Bits of the values that are neither above nor below their threshold."""
-    known = words(positive) | words(negative)
-    known |= words(~pack(torch.ones((1, n_columns), dtype=torch.bool)))  # padding
-    return (~known).view(torch.uint8)
 
 
 def _without(columns: Tensor, positions: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -139,37 +139,33 @@ def set_at_breakpoints(flat: Tensor, rows: Tensor, columns: Tensor, breakpoints:
     flat[rows, columns // n] = flat.new_tensor(breakpoints)[columns % n]
 
 
-@dataclass(eq=False)
 class Mixture:
-    """New vertices as convex combinations of ``n`` old ones: of two on an edge, of four where two chords cross."""
+    """New vertices as convex combinations of ``n`` old ones: of two on an edge, of four where two chords cross.
 
-    n: int
-    parts: list[tuple[Tensor, Tensor]]  # (M, 2 or 4) old vertices and their weights
+    Attributes
+    ----------
+    groups : list of (int, int)
+        First row and end of the old vertices and of each kind of new ones.
+    """
 
-    @property
-    def groups(self) -> list[tuple[int, int]]:
-        """First row and end of the old vertices and of each part."""
-        ends = [0, self.n]
-        for corners, _ in self.parts:
-            ends.append(ends[-1] + len(corners))
-        return list(pairwise(ends))
+    def __init__(self, n: int, parts: list[tuple[Tensor, Tensor]]) -> None:
+        """``parts``: (M, 2 or 4) old vertices and their weights."""
+        self.groups = [(0, n), *pairwise(accumulate((len(corners) for corners, _ in parts), initial=n))]
+        # one contiguous row of vertices and one of weights for every corner
+        self._parts = [(corners.T.contiguous(), weights.T.contiguous()[:, :, None]) for corners, weights in parts]
 
     def rows(self, values: Tensor, rows: slice) -> Tensor:
         """Values at some rows of one group, from those (V, ...) at the old vertices."""
-        if rows.stop <= self.n:
+        group = next(i for i, (_, stop) in enumerate(self.groups) if rows.stop <= stop)
+        if group == 0:
             return values[rows].clone()
-        (start, _), (corners, weights) = next(
-            (group, part) for group, part in zip(self.groups[1:], self.parts, strict=True) if rows.stop <= group[1]
-        )
-        corners, weights = (
-            corners[rows.start - start : rows.stop - start],
-            weights[rows.start - start : rows.stop - start],
-        )
-        flat = values.reshape(len(values), -1)
-        found = flat.index_select(0, corners[:, 0]).mul_(weights[:, :1])
-        for k in range(1, corners.shape[1]):
-            found.addcmul_(flat.index_select(0, corners[:, k]), weights[:, k : k + 1])
-        return found.reshape(len(corners), *values.shape[1:])
+        corners, weights = self._parts[group - 1]
+        part = slice(rows.start - self.groups[group][0], rows.stop - self.groups[group][0])
+        flat = values.reshape(values.shape[0], -1)
+        found = flat.index_select(0, corners[0, part]).mul_(weights[0, part])
+        for corner, weight in zip(corners[1:], weights[1:], strict=True):
+            found.addcmul_(flat.index_select(0, corner[part]), weight[part])
+        return found.reshape(-1, *values.shape[1:])
 
 
 def _append_between(out: Tensor, n: int, a: Tensor, b: Tensor, t: Tensor) -> None:

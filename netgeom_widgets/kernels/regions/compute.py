@@ -190,7 +190,7 @@ class _Refinement:
             if len(touching):
                 units, threshold = hinges.units(touching), hinges.threshold[touching]
                 self.values.settle(units, threshold, hinges.rounding[touching], point)
-        recipe, parents, active = Recipe(), None, hinges.active
+        recipe, parents, active = Recipe(), None, hinges.compared[hinges.cutting]
         if len(active):
             self.sharpness.append(hinges.rounding[active] / hinges.span[active])
             recipe, parents = self._refine(activation, hinges)
@@ -217,14 +217,15 @@ class _Refinement:
         return maximum_layer(activation.name, windows, found)
 
     def _refine(self, activation: Activation, hinges: Hinges) -> tuple[Recipe, Tensor]:
-        active = hinges.active
+        columns = hinges.compared
         chosen = hinges.distances(self.values.columns)
         refined = arrangement.refine(
             self.cells,
             chosen,
-            hinges.threshold[active],
+            hinges.threshold[columns],
+            hinges.cutting,
             op=activation.index,
-            units=active,
+            units=columns,
             tolerance=self.tolerance,
             limit=self.max_regions,
             checkpoint=self.cancel.checkpoint,
@@ -234,8 +235,8 @@ class _Refinement:
             made = self.cells.edge_op == activation.index
             self.cells.edge_unit[made] //= hinges.function.n_breakpoints
         # Vertices whose sign was snapped although rounding alone would not have hidden it.
-        vertices, columns = refined.snapped_vertices, refined.snapped_columns
-        self.values.spoiled[vertices[chosen[vertices, columns].abs() > hinges.rounding[active[columns]]]] = 1.0
+        vertices, at = refined.snapped_vertices, refined.snapped_columns
+        self.values.spoiled[vertices[chosen[vertices, at].abs() > hinges.rounding[columns[at]]]] = 1.0
         return refined.recipe, refined.parents
 
     def _too_large(self, error: TooLargeError) -> TooLargeError:

@@ -50,21 +50,23 @@ def bits_below(values: Tensor, thresholds: Tensor) -> Tensor:
 
 
 def _bits(values: Tensor, thresholds: Tensor | float, columns: Tensor | None, compare: np.ufunc) -> Tensor:
-    # numpy compares and packs about twice as fast as torch does
     limits = thresholds.numpy() if isinstance(thresholds, Tensor) else thresholds
-    width = values.shape[1] if columns is None else len(columns)
-    found = empty_bits(len(values), width)
-    target = found.numpy()[:, : -(-width // 8)]
-    for rows in row_blocks(0, len(values), width):
+    found = empty_bits(len(values), values.shape[1] if columns is None else len(columns))
+    for rows in row_blocks(0, len(values), values.shape[1]):
         block = values[rows] if columns is None else values[rows].index_select(1, columns)
-        target[rows] = np.packbits(compare(block.numpy(), limits), axis=1, bitorder="little")
+        put_bits(found[rows], compare(block.numpy(), limits))
     return found
+
+
+def put_bits(bits: Tensor, flags: np.ndarray) -> None:
+    """Write (M, n) bool flags into (M, B) bits; numpy compares and packs several times as fast as torch."""
+    bits.numpy()[:, : -(-flags.shape[1] // 8)] = np.packbits(flags, axis=1, bitorder="little")
 
 
 def pack(flags: Tensor) -> Tensor:
     """(V, n) bool -> (V, B) uint8, B a multiple of eight."""
     found = empty_bits(*flags.shape)
-    found.numpy()[:, : -(-flags.shape[1] // 8)] = np.packbits(flags.numpy(), axis=1, bitorder="little")
+    put_bits(found, flags.numpy())
     return found
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from netgeom_widgets.kernels._memory import has_memory, require_memory
 from netgeom_widgets.kernels.regions.cells import Mixture, Recipe, set_at_breakpoints
 from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
 from netgeom_widgets.kernels.regions.program import Program, Segment, Values, map_tensors
-from netgeom_widgets.kernels.regions.signs import ColumnBounds, bits_above, empty_bits, row_blocks
+from netgeom_widgets.kernels.regions.signs import ColumnBounds, empty_bits, put_bits, row_blocks
 from netgeom_widgets.kernels.regions.slices import Slice
 
 # Bytes that the values before and after an activation may take together. A constant, not a share of the memory there
@@ -131,6 +132,7 @@ class VertexValues:
         hinged = None if stored else self._hinged(recipe)
         bits = empty_bits(n, len(varying))
         chosen = None if torch.equal(varying, torch.arange(len(floor))) else varying
+        limits = above.numpy() if isinstance(above, Tensor) else above
 
         def activate(rows: slice, values: Values) -> None:
             z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
@@ -141,7 +143,7 @@ class VertexValues:
                 self._clean(flat, rows, floor, n_old)
             if hinged is not None:
                 flat.index_copy_(1, hinged[0], hinged[1][rows])
-            bits[rows] = bits_above(flat, above, chosen)
+            put_bits(bits[rows], (flat if chosen is None else flat.index_select(1, chosen)).numpy() > limits)
             assert segment.activation is not None  # noqa: S101 - there is one to cross
             values[segment.node] = segment.activation.apply(z, in_place=True)
 
@@ -281,20 +283,22 @@ class _Zeros:
     """Where units are at a breakpoint at the vertices of a recipe, for blocks of rows."""
 
     def __init__(self, recipe: Recipe, breakpoints: tuple[float, ...]) -> None:
-        self._breakpoints = breakpoints
         steps = [step for step in recipe.steps if len(step) == 2]
         empty = torch.empty(0, dtype=torch.int64)
-        self._vertices, self._columns = (torch.cat([empty, *(step[i] for step in steps)]) for i in (0, 1))
-        if bool((self._vertices[1:] < self._vertices[:-1]).any()):
-            self._vertices, order = torch.sort(self._vertices, stable=True)
-            self._columns = self._columns[order]
+        vertices, columns = (torch.cat([empty, *(step[i] for step in steps)]).numpy() for i in (0, 1))
+        if (vertices[1:] < vertices[:-1]).any():
+            order = np.argsort(vertices, kind="stable")
+            vertices, columns = vertices[order], columns[order]
+        n = max(1, len(breakpoints))
+        self._vertices, self._units = vertices, columns // n if n > 1 else columns
+        self._values = np.array(breakpoints or [0.0])[columns % n] if breakpoints != (0.0,) else None
 
     def set(self, flat: Tensor, rows: slice) -> None:
         """Put them exactly there in a block."""
-        first, last = torch.searchsorted(self._vertices, torch.tensor([rows.start, rows.stop])).tolist()
-        if first < last:
-            here = self._vertices[first:last] - rows.start
-            set_at_breakpoints(flat, here, self._columns[first:last], self._breakpoints)
+        part = slice(*np.searchsorted(self._vertices, [rows.start, rows.stop]))
+        flat.numpy()[self._vertices[part] - rows.start, self._units[part]] = (
+            0.0 if self._values is None else self._values[part]
+        )
 
 
 def _breakpoints(segment: Segment) -> tuple[float, ...]:
