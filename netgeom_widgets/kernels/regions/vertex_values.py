@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from netgeom_widgets.kernels._memory import has_memory, require_memory
-from netgeom_widgets.kernels.regions.cells import Mixture, Recipe, set_at_breakpoints
+from netgeom_widgets.kernels.regions.cells import Mixture, Recipe
 from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
 from netgeom_widgets.kernels.regions.program import Program, Segment, Values, map_tensors
 from netgeom_widgets.kernels.regions.signs import ColumnBounds, empty_bits, put_bits, row_blocks
