@@ -6,18 +6,46 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "notebooks"
 LIVE = "application/vnd.jupyter.widget-view+json"  # means nothing without the kernel that made it
+
+
+def first_cell() -> str:
+    """The first code of every notebook: where the package is missing, as on Colab, it installs it, and it only.
+
+    From the repository that pyproject.toml names; while that names none, from a wheel that lies beside the notebook.
+    """
+    url = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {}).get("Repository")
+    source, hint = (
+        (f'"netgeom_widgets @ git+{url}"', "as on Colab")
+        if url
+        else ("./netgeom_widgets-*.whl", "as on Colab: put the wheel there first, see the README")
+    )
+    return (
+        "try:\n    import netgeom_widgets as ng\n"
+        f"except ModuleNotFoundError:  # {hint}\n    %pip install --quiet {source}\n    import netgeom_widgets as ng"
+    )
+
+
+def put_first_cell(notebook: nbformat.NotebookNode) -> None:
+    """Let a notebook begin with :func:`first_cell`."""
+    first = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    if not notebook.cells[first].source.startswith("try:\n    import netgeom_widgets"):
+        notebook.cells.insert(first, nbformat.v4.new_code_cell(id="first-cell"))
+    notebook.cells[first].source = first_cell()
 
 
 def store(path: Path) -> None:
     """Execute one notebook in place and strip what only its kernel understands, or what changes from run to run."""
     notebook = nbformat.read(path, as_version=4)
+    put_first_cell(notebook)
     client = NotebookClient(
         notebook, timeout=120, store_widget_state=False, resources={"metadata": {"path": str(FOLDER)}}
     )

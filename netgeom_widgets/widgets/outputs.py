@@ -21,13 +21,18 @@ class Outputs:
 
     def _ipython_display_(self) -> None:
         """Make two outputs: the widget, and under it the picture that the notebook keeps."""
-        bundle = self._repr_mimebundle_() if not self._closed else None
+        bundle = None if self._closed else self._bundle()
         if bundle is None or self._stored is None or not self._stored.display(bundle, repr(self)):
             from IPython.display import display
 
             display(bundle or {"text/plain": repr(self)}, raw=True)
         else:
             self._keep_picture()
+
+    def _bundle(self) -> dict[str, Any]:
+        """Mime bundle of the live widget, the same for ipywidgets 7 (Colab), which has no method for it, and 8."""
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
 
     def __repr__(self) -> str:
         picked = f" selection={len(self.selection)}" if self.selection else ""

@@ -15,7 +15,7 @@ from netgeom_widgets.widgets.region_controls import LayerChecks, LayerSlider
 from netgeom_widgets.widgets.settings import bad_setting
 
 
-class Layers(traitlets.TraitType[Any, Any]):
+class Layers(traitlets.TraitType):
     """Indices of layers as a tuple, or None for all."""
 
     info_text = "None or an iterable of layer indices from 0"

@@ -18,7 +18,7 @@ from netgeom_widgets.widgets.region_view import Prepared, is_drawn, view_scenes
 _PAN_PAUSE = 0.15  # seconds without a change of the ranges before the view is computed
 
 
-class ViewTrait(traitlets.TraitType[Any, Any]):
+class ViewTrait(traitlets.TraitType):
     """A window (s from, s to, t from, t to) as a tuple of floats, or None."""
 
     info_text = "None or four numbers: s from, s to, t from, t to"

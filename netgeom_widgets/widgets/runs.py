@@ -38,6 +38,7 @@ class Runs(traitlets.HasTraits):
         self._lock = threading.RLock()
         self._book = threading.Lock()  # guards the number of the current run
         self._run_number = 0
+        self._run_future: Future[Any]
         self._waiting = 0  # callers of wait(); nothing that was not asked for starts meanwhile
         self._shown: Shown | None = None
         self._last_good: Shown | None = None
@@ -132,8 +133,8 @@ class Runs(traitlets.HasTraits):
             self._run_number += 1
             number = self._run_number
             self._worker.cancel("view")
-            future = self._worker.submit(
-                partial(self._run_job, settings), key="run", debounce=debounce, progress=progress
+            future = self._run_future = self._worker.submit(
+                partial(self._run_job, number, settings), key="run", debounce=debounce, progress=progress
             )
         self._say("computing …", status="running", progress=0.0)
         future.add_done_callback(partial(self._run_ended, number))
@@ -151,7 +152,7 @@ class Runs(traitlets.HasTraits):
 
         return listen
 
-    def _run_job(self, settings: dict[str, Any], progress: Progress, cancel: Cancel) -> None:
+    def _run_job(self, number: int, settings: dict[str, Any], progress: Progress, cancel: Cancel) -> None:
         started = time.monotonic()
         last = 0.0
 
@@ -174,6 +175,10 @@ class Runs(traitlets.HasTraits):
             seconds = time.monotonic() - started
             self._frame.show_error(None)
             self._say(f"{self._summary() or 'done'} ({seconds:.1f} s)", status="done", progress=1.0)
+            with self._book:
+                follows = number != self._run_number and not self._run_future.done()
+            if follows:  # it has said already that it runs, and waits for this thread
+                self._say("computing …", status="running", progress=0.0)
         self._keep_picture()
 
     def _show(self, shown: tuple[Any, dict[str, Any], bool], cancel: Cancel | None = None) -> None:

@@ -12,7 +12,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.widgets.controls import KINDS, Control, expected_of, make_widget
 
 
-class SampleIds(traitlets.TraitType[tuple[int, ...], Any]):
+class SampleIds(traitlets.TraitType):
     """A tuple of sample ids; takes any iterable of whole numbers, numpy arrays included."""
 
     default_value: tuple[int, ...] = ()

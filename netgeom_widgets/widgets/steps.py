@@ -18,7 +18,7 @@ PACE = 0.5  # seconds that play shows a step at least
 _POLL = 0.04  # seconds between looks at whether the picture of a step is finished
 
 
-class StepNumber(traitlets.TraitType[Any, Any]):
+class StepNumber(traitlets.TraitType):
     """A step as the recording counts it, or None; takes numpy's whole numbers too."""
 
     info_text = "the number of a recorded step, or None"

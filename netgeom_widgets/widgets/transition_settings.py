@@ -25,7 +25,7 @@ PANELS = {
 }
 
 
-class CellTrait(traitlets.TraitType[Any, Any]):
+class CellTrait(traitlets.TraitType):
     """A cell of the matrix as (row, column), or None."""
 
     info_text = "None or two whole numbers from 0, (row, column)"

@@ -145,6 +145,31 @@ def test_run_while_running_takes_the_place_of_the_old_run(slow):
     assert (slow.status, len(slow.result)) == ("done", 7)
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_run_asked_for_while_the_last_one_ends_is_said_to_run(make, monkeypatch, cancelled):
+    widget = make(count=5)
+    widget.wait(10)
+    widget.delay = 5.0
+    summary = type(widget)._summary
+
+    def ending(self):  # asked for the status line at the very end of a run
+        monkeypatch.setattr(type(widget), "_summary", summary)
+        self.run()
+        if cancelled:
+            self.cancel()
+        return summary(self)
+
+    monkeypatch.setattr(type(widget), "_summary", ending)
+    widget.count = 4  # a run without the delay, which waits for Run
+    wait_for(lambda: widget.delay == 5.0 and widget._run_number == 3)
+    if cancelled:
+        widget.wait(10)
+        assert widget.status in {"done", "cancelled"}
+    else:
+        wait_for(lambda: widget.message.startswith("square"))
+        assert widget.status == "running" and not widget._frame.cancel.disabled
+
+
 def test_cancel_keeps_the_last_good_picture_and_result(slow):
     wait_for(lambda: slow.message != "")
     slow.cancel()
