@@ -50,6 +50,12 @@ def test_statistics_boundary_samples_and_curves(lab: Lab) -> None:
     kernel.wait_for("len(explorer._rows) == 9 and not explorer._is_busy()")
     notebook.page.wait_for_timeout(800)
     notebook.screenshot("statistics-light")
+    boundary_length = page.locator(".bk-Figure").filter(visible=True).last
+    boundary_length.scroll_into_view_if_needed()
+    notebook.screenshot("curves-light")
+    size = boundary_length.bounding_box()
+    boundary_length.click(position={"x": size["width"] / 2, "y": size["height"] / 2})
+    kernel.wait_for("explorer.step in (3, 4)")
     notebook.theme("Dark")
     notebook.page.wait_for_timeout(500)
     notebook.screenshot("statistics-dark")
