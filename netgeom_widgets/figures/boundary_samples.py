@@ -20,9 +20,10 @@ from bokeh.plotting import figure
 from jaxtyping import Float
 
 from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, make_plot, number, say
+from netgeom_widgets.figures.region_input import ImageShape
 from netgeom_widgets.figures.region_table import TABLE_STYLE, decimal_formatter
 from netgeom_widgets.figures.region_text import count
-from netgeom_widgets.figures.sprites import SpriteSheet
+from netgeom_widgets.figures.sprites import SpriteSheet, black_and_white
 from netgeom_widgets.figures.theme import GRID
 
 #: Samples marked with their number; shown as pictures; input values shown in a row.
@@ -69,12 +70,6 @@ class BoundaryMarks:
         self._legend.visible = bool(n)
 
 
-def is_image_input(shape: tuple[int, ...]) -> bool:
-    """Whether an input of this shape is an image: (H, W), (1, H, W) or (3, H, W), H and W from 4."""
-    sides = shape if len(shape) == 2 else shape[1:] if len(shape) == 3 and shape[0] in (1, 3) else ()
-    return len(sides) == 2 and min(sides) >= 4
-
-
 class BoundaryInputs:
     """The inputs of samples: as pictures where inputs are images, else as a table of their values.
 
@@ -92,7 +87,7 @@ class BoundaryInputs:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.is_image = is_image_input(shape)
+        self.is_image = ImageShape.of(shape) is not None
         self._part = _Pictures() if self.is_image else _Values(shape)
         self.root = self._part.root
         self.note = ""
@@ -186,9 +181,8 @@ def _note(n: int, shown: int, what: str) -> str:
 
 
 def _ends(images: np.ndarray) -> str:
-    """Which values are black and white, as `SpriteSheet.of` has it."""
+    """Which values are black and white in the sprites of images."""
     if not images.size:
         return ""
-    low, high = float(images.min()), float(images.max())
-    low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
-    return f"Black is {number(low)}, white {number(high)}."
+    black, white = black_and_white(images.reshape(len(images), -1, 1, 1))
+    return f"Black is {number(black)}, white {number(white)}."

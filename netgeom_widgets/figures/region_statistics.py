@@ -157,6 +157,11 @@ class StatisticsFigure:
             columns = {name: np.concatenate([getattr(one, key) for one in many]) for name, many in series.items()}
             part.draw(columns, metric=metric, bins=bins)
 
+    def draw_layers(self, counts: Mapping[str, Sequence[int]], ops: Sequence[str] | None = None) -> None:
+        """Show counts per layer; see `layer_counts`."""
+        if self.layers is not None:
+            self.layers.draw(counts, ops)
+
     def mark(self, region: int | None, statistics: Statistics | None = None) -> None:
         """Mark where a region stands in each histogram."""
         for part in self.histograms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,8 +136,11 @@ def region_columns(
     }
 
 
-def summary_html(partition: Partition, statistics: Statistics) -> str:
-    """Mean, standard deviation, least and greatest value of each quantity, and the numbers of the whole slice."""
+def summary_html(partition: Partition, statistics: Statistics, name: str = "") -> str:
+    """Mean, standard deviation, least and greatest value of each quantity, and the numbers of the whole slice.
+
+    ``name`` says which network it is, where there are several.
+    """
     summary, length = statistics.summary, "input units" if statistics.metric else "(s, t) units"
     heads = "".join(f"<th>{head}</th>" for head in ("", "mean", "std", "min", "max"))
     rows = "".join(_summary_row(q.label(metric=statistics.metric), q.key, summary) for q in QUANTITIES)
@@ -148,8 +152,9 @@ def summary_html(partition: Partition, statistics: Statistics) -> str:
         ("area of the slice", f"{number(float(np.sum(partition.areas)))} {length}²"),
     ]
     facts = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in whole)
+    title = f"<b>{escape(name)}</b>" if name else ""
     return (
-        f"<div class='netgeom-detail netgeom-summary'>{_SUMMARY_STYLE}<table>{facts}</table>"
+        f"<div class='netgeom-detail netgeom-summary'>{_SUMMARY_STYLE}{title}<table>{facts}</table>"
         f"<table class='netgeom-map'><tr>{heads}</tr>{rows}</table></div>"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -18,6 +19,7 @@ from netgeom_widgets.widgets.pane import BokehPane
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Partition, Statistics
+    from netgeom_widgets.widgets.region_view import Prepared
 
 _KEY = "statistics"  # of the jobs: the latest wins
 
@@ -25,14 +27,15 @@ _KEY = "statistics"  # of the jobs: the latest wins
 class StatisticsPanel(traitlets.HasTraits):
     """What the statistics of the picked result show; computed in the background, and only while it is open.
 
-    The picked region is marked in the histograms and selected in the table; a click on a row picks its region.
+    The picked region is marked in the histograms and selected in the table; a click on a row picks its region. Two
+    networks are outlined over each other; the table is that of the first.
     """
 
     statistics = traitlets.Bool(False, help="Whether histograms, summary and the table of regions are shown.").tag(
         setting="mark"
     )
 
-    _statistics_of: tuple[Partition, Statistics] | None = None  # what is drawn
+    _statistics_of: tuple[tuple[Partition, Statistics], ...] = ()  # what is drawn, of each network
     _statistics_fold: Fold | None = None
 
     def _panels(self) -> list[ipywidgets.Widget]:
@@ -44,7 +47,7 @@ class StatisticsPanel(traitlets.HasTraits):
     def _open_statistics(self, wanted: bool) -> None:
         self.statistics = wanted
 
-    @traitlets.observe("statistics", "result")
+    @traitlets.observe("statistics", "result", "against_result")
     def _update_statistics(self, _: Any = None) -> None:
         """Show what the traits say; nothing is computed for a panel that is closed."""
         fold = self._statistics_fold
@@ -56,10 +59,10 @@ class StatisticsPanel(traitlets.HasTraits):
 
     @traitlets.observe("region")
     def _mark_statistics(self, _: Any = None) -> None:
-        if self._statistics_of is not None and self.statistics:
+        if self._statistics_of and self.statistics:
             self._paint(self._mark_in_statistics, "statistics marks")
 
-    def _fill_statistics(self, fold: Fold) -> None:
+    def _fill_statistics(self, fold: Fold, names: Sequence[str]) -> None:
         """Make the parts, once."""
         self._summary_text = ipywidgets.HTML()
         self._histograms, self._table = StatisticsFigure(), RegionTable()
@@ -67,41 +70,49 @@ class StatisticsPanel(traitlets.HasTraits):
         options = {"lock": self._lock, "on_error": self._fail}
         self._histogram_pane = BokehPane(self._histograms.root, label="Histograms of the regions", **options)
         self._table_pane = BokehPane(self._table.root, label="Table of the regions", **options)
-        hint = ipywidgets.Label("A click on a column's head sorts, a click on a row picks its region.")
+        whose = f"Regions of the network named {names[0]}. " if len(names) > 1 else ""
+        hint = ipywidgets.Label(f"{whose}A click on a column's head sorts, a click on a row picks its region.")
         hint.add_class("netgeom-status")
         fold.fill([self._summary_text, self._histogram_pane, hint, self._table_pane])
 
     def _draw_statistics(self, progress: Progress, cancel: Cancel) -> None:
-        prepared, fold = self._prepared, self._statistics_fold
-        if prepared is None or fold is None or not self.statistics:
+        fold, finished = self._statistics_fold, [side for side in self._sides if side.prepared is not None]
+        if not finished or fold is None or not self.statistics:
             return
-        found: Partition = prepared.result
-        if self._statistics_of is None or self._statistics_of[0] is not found:
-            statistics = found.statistics()
+        found = [side.prepared.result for side in finished]
+        if [partition for partition, _ in self._statistics_of] != found:
+            names = [side.name or "regions" for side in finished]
+            measured = [(partition, partition.statistics()) for partition in found]
             cancel.checkpoint()
-            summary = summary_html(found, statistics)
-            inside = prepared.sample_regions[prepared.sample_regions >= 0]
-            held = np.bincount(inside, minlength=found.n_regions) if len(self._points) else None
+            summary = "".join(
+                summary_html(*one, name if len(found) > 1 else "") for name, one in zip(names, measured, strict=True)
+            )
+            held = self._samples_held(finished[0].prepared)
             cancel.checkpoint()
             with self._lock:
                 cancel.checkpoint()  # under the lock: nothing late is ever shown
                 if not fold.is_filled:
-                    self._fill_statistics(fold)
-                self._statistics_of = (found, statistics)
+                    self._fill_statistics(fold, names)
+                self._statistics_of = tuple(measured)
                 self._summary_text.value = DETAIL_STYLE + summary
                 with self._histogram_pane.batch():
-                    self._histograms.draw(statistics)
-                    if self._histograms.layers is not None:
-                        self._histograms.layers.draw({"regions": found.region_counts}, found.ops)
+                    self._histograms.draw(dict(zip(names, [statistics for _, statistics in measured], strict=True)))
+                    counts = [partition.region_counts for partition in found]
+                    self._histograms.draw_layers(dict(zip(names, counts, strict=True)), found[0].ops)
                 with self._table_pane.batch():
-                    self._table.draw(found, statistics, held)
+                    self._table.draw(*measured[0], held)
         self._mark_in_statistics()
+
+    def _samples_held(self, prepared: Prepared) -> np.ndarray | None:
+        """How many samples project into each region; None without data."""
+        regions = prepared.sample_regions
+        return np.bincount(regions[regions >= 0], minlength=prepared.result.n_regions) if len(self._points) else None
 
     def _mark_in_statistics(self) -> None:
         with self._lock:
-            if self._statistics_of is None or self._closed or self._statistics_of[0] is not self.result:
+            if not self._statistics_of or self._closed or self._statistics_of[0][0] is not self.result:
                 return
-            found, statistics = self._statistics_of
+            found, statistics = self._statistics_of[0]
             region = self.region if self.region is not None and self.region < found.n_regions else None
             with self._histogram_pane.batch():
                 self._histograms.mark(region, statistics)
@@ -110,11 +121,11 @@ class StatisticsPanel(traitlets.HasTraits):
 
     def _exported_parts(self) -> list[LayoutDOM]:
         parts = super()._exported_parts()  # type: ignore[misc]
-        if self.statistics and self._statistics_of is not None:
+        if self.statistics and self._statistics_of:
             parts.append(self._histograms.root)
         return parts
 
     def close(self) -> None:
         """Close the widget; see :meth:`AnalysisWidget.close`."""
         super().close()  # type: ignore[misc]
-        self._statistics_of = None
+        self._statistics_of = ()

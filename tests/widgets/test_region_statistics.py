@@ -51,7 +51,7 @@ def test_nothing_is_computed_for_a_closed_panel(make, monkeypatch):
     explorer.wait(30)
     assert explorer.statistics and explorer._statistics_fold._body.layout.display is None
     drawn = explorer._statistics_of
-    assert drawn[0] is explorer.result
+    assert drawn[0][0] is explorer.result
     explorer._statistics_fold._button.value = False
     monkeypatch.setattr("netgeom_widgets.widgets.region_statistics.summary_html", None)  # would fail
     explorer.run()
@@ -98,6 +98,20 @@ def test_a_new_result_is_shown_with_its_own_statistics(make):
         explorer.wait(30)
         assert len(table_rows(explorer).data["region"]) == explorer.result.n_regions
         assert table_rows(explorer).selected.indices == [explorer.region]
+
+
+def test_two_networks_are_outlined_over_each_other(make):
+    explorer = make(against=NETS[3], names=("mine", "<b>"), statistics=True)
+    plot = explorer._histograms.histograms[2].root
+    lines = [r.data_source.data for r in plot.renderers if type(r.glyph).__name__ == "Line" and r.visible]
+    sides = np.diff(explorer.against_result.ring_offsets)
+    at = np.flatnonzero(np.asarray(lines[1]["x"]) == 3.5)[-1]
+    assert len(lines) == 2 and np.isclose(lines[1]["y"][at], 100 * np.mean(sides == 4))
+    assert "<b>mine</b>" in explorer._summary_text.value and "<b>&lt;b&gt;</b>" in explorer._summary_text.value
+    assert len(table_rows(explorer).data["region"]) == explorer.result.n_regions
+    explorer.region = 2
+    explorer.wait(30)
+    assert table_rows(explorer).selected.indices == [2]
 
 
 # ---- boundary samples
@@ -239,6 +253,6 @@ def test_state_makes_the_same_panels_again(make):
     again.wait(30)
     assert (again.statistics, again.curves, again.n_boundary_samples) == (True, True, 4)
     assert np.array_equal(again.boundary_samples, explorer.boundary_samples)
-    assert again._rows == explorer._rows and again._statistics_of[0] is again.result
+    assert again._rows == explorer._rows and again._statistics_of[0][0] is again.result
     again.close()
-    assert again._statistics_of is None
+    assert not again._statistics_of
