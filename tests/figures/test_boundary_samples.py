@@ -60,8 +60,8 @@ def test_image_inputs_are_shown_as_they_are(shape):
 
 
 def test_other_inputs_are_rows_of_values():
-    inputs = np.random.default_rng(0).random((5, 3, 10))
-    part = BoundaryInputs((3, 10))
+    inputs = np.random.default_rng(0).random((5, 2, 3, 5))
+    part = BoundaryInputs((2, 3, 5))
     points = np.arange(10.0).reshape(5, 2)
     part.draw(points, inputs)
     assert part.note == "5 samples. The first 24 of 30 values."
