@@ -157,9 +157,13 @@ class Beside(traitlets.HasTraits):
         samples = held if len(self._points) else None
         return detail_html(found, region, found.pattern(region), samples, nearest)
 
+    def _named_results(self) -> dict[str, Partition]:
+        """Finished partitions by the name of their network; that of the only one is empty."""
+        return {side.name: side.prepared.result for side in self._sides if side.prepared is not None}
+
     def _counts(self) -> str:
         """Number of regions of each network."""
-        found = [(side.name, side.prepared.result) for side in self._sides if side.prepared is not None]
+        found = self._named_results().items()
         return ", ".join(f"{name}: " * bool(name) + count(result.n_regions, "region") for name, result in found)
 
 

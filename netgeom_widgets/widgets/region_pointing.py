@@ -58,10 +58,9 @@ class Pointing(traitlets.HasTraits):
         """The region under the pointer in each network, in words; nothing where the figure's own box says it."""
         if len(self._sides) == 1 and not any(side.scene is not None and side.scene.is_raster for side in self._sides):
             return ""
-        found = [(side.name, side.prepared.result) for side in self._sides if side.prepared is not None]
         lines = [
             f"{name}: " * bool(name) + hover_line(result, int(result.locate(np.array([point]))[0]))
-            for name, result in found
+            for name, result in self._named_results().items()
         ]
         return f"{place(point)}: {'; '.join(lines)}"
 
