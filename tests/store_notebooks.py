@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -18,7 +19,7 @@ LIVE = "application/vnd.jupyter.widget-view+json"  # means nothing without the k
 
 
 def first_cell() -> str:
-    """The first code of every notebook: where the package is missing, as on Colab, it installs it, and it only.
+    """The first lines of code of every notebook: they install the package where it is missing, as on Colab.
 
     From the repository that pyproject.toml names; while that names none, from a wheel that lies beside the notebook.
     """
@@ -35,11 +36,13 @@ def first_cell() -> str:
 
 
 def put_first_cell(notebook: nbformat.NotebookNode) -> None:
-    """Let a notebook begin with :func:`first_cell`."""
-    first = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
-    if not notebook.cells[first].source.startswith("try:\n    import netgeom_widgets"):
-        notebook.cells.insert(first, nbformat.v4.new_code_cell(id="first-cell"))
-    notebook.cells[first].source = first_cell()
+    """Let the first code of a notebook begin with :func:`first_cell`."""
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    begun = re.match(
+        r"try:\n    import netgeom_widgets as ng\nexcept .*\n    %pip .*\n    import netgeom_widgets as ng\n*",
+        cell.source,
+    )
+    cell.source = f"{first_cell()}\n\n{cell.source[begun.end() if begun else 0 :]}"
 
 
 def store(path: Path) -> None:
