@@ -20,7 +20,7 @@ from bokeh.models import (
 from jaxtyping import Float
 
 from netgeom_widgets.figures.region_geometry import Window
-from netgeom_widgets.figures.region_plot import SMALL, make_colour_bar, make_plot
+from netgeom_widgets.figures.region_plot import SMALL, make_colour_bar, make_plot, show_home
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_values import RegionValues
 from netgeom_widgets.figures.theme import PICKED
@@ -167,6 +167,10 @@ class RegionCanvas:
             self.plot.subscribed_events = events
 
     # -- setters --------------------------------------------------------------------------------------------------
+
+    def set_home(self, box: Window) -> None:
+        """Box of slice coordinates shown, and gone back to by reset."""
+        show_home(self.plot, box, self.frame)
 
     def set_border(self, polygon: Float[np.ndarray, "K 2"]) -> None:
         """Outline of the domain."""

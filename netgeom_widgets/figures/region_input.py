@@ -103,6 +103,7 @@ class InputPicture:
         self._middle = f"middle of the slice\n{scale}"
         self._images = ColumnDataSource({"image": [np.zeros((shape.height, shape.width), dtype=np.uint32)]})
         self.note = Title(text=self._legend, text_font_size=SMALL, text_font_style="normal")
+        self._plane: ColumnDataSource | None = None  # what the browser knows of the slice
         self.root = self._empty()
 
     def _empty(self) -> figure:
@@ -145,10 +146,19 @@ class InputPicture:
         lost = f"{clipped} of {values.size} values clipped" if clipped else ""
         self.note.text = "\n".join(filter(None, [legend, lost]))
 
+    def move(self, domain: Slice) -> None:
+        """Go to another slice of inputs of the same shape."""
+        self.domain = domain
+        if self._plane is not None:
+            self._plane.data = self._plane_columns()
+
+    def _plane_columns(self) -> dict[str, np.ndarray]:
+        return {name: getattr(self.domain, name).ravel() for name in ("origin", "u", "v")}
+
     def follow(self, plots: Iterable[figure]) -> None:
         """Have the browser show the input under the pointer in some pictures of the slice, by itself."""
-        plane = ColumnDataSource({name: getattr(self.domain, name).ravel() for name in ("origin", "u", "v")})
-        args = {"plane": plane, "source": self._images, "title": self.root.title, "note": self.note}
+        self._plane = ColumnDataSource(self._plane_columns())
+        args = {"plane": self._plane, "source": self._images, "title": self.root.title, "note": self.note}
         args |= {"range": self._legend, "black": self.limits[0], "white": self.limits[1], "slack": _SLACK}
         for plot in plots:
             ranges = {"s": plot.x_range, "t": plot.y_range}
@@ -185,6 +195,12 @@ class InputPictures:
         if ImageShape.of(domain.origin.shape) is None:
             return None
         return cls(domain, value_range(domain, data), plots)
+
+    def move(self, domain: Slice) -> None:
+        """Go to another slice of inputs of the same shape, to its middle until the pointer is over it."""
+        self.under.move(domain)
+        self.picked.move(domain)
+        self.under.show_middle()
 
     def point_at(self, point: tuple[float, float]) -> None:
         """Show the input under the pointer, where the browser does not do it."""

@@ -25,12 +25,16 @@ _MAX_ASPECT = 5.0
 #: Zooming out ends at this many widths of the domain, where it still is more than a dot.
 _MAX_WIDTHS = 20.0
 
-# Keeps one unit of s as long as one unit of t when the frame changes its shape; runs in the browser, so that a
-# standalone HTML page does it too.
+#: Room around the domain, as a share of its size.
+_ROOM = 0.02
+
+# Keeps one unit of s as long as one unit of t when the frame changes its shape, or the domain does (its box is kept in
+# the plot's tags); runs in the browser, so that a standalone HTML page does it too.
 _KEEP_ASPECT = """
 const [w, h] = [plot.inner_width, plot.inner_height]
-if (!(w > 1 && h > 1)) return
+if (!(w > 1 && h > 1) || !plot.match_aspect) return
 const [x, y] = [plot.x_range, plot.y_range]
+const box = plot.tags
 const unit = 1.04 * Math.max((box[1] - box[0]) / w, (box[3] - box[2]) / h)
 const [cx, cy] = [(box[0] + box[1]) / 2, (box[2] + box[3]) / 2]
 const home = x.start == x.reset_start && x.end == x.reset_end && y.start == y.reset_start && y.end == y.reset_end
@@ -54,25 +58,13 @@ def make_plot(box: Window, height: int, beside: figure | None = None) -> figure:
 
     One that stands ``beside`` another has its ranges: what moves one, moves both, in the browser.
     """
-    square = max(box.width, box.height) <= _MAX_ASPECT * min(box.width, box.height)
-    start = box.grown(0.02)
-    ends = ((start.xmin, start.xmax), (start.ymin, start.ymax))
-    widths = [max(box.width, box.height)] * 2 if square else [box.width, box.height]
-    ranges = (
-        [beside.x_range, beside.y_range]
-        if beside is not None
-        else [
-            Range1d(a, b, reset_start=a, reset_end=b, max_interval=_MAX_WIDTHS * width)
-            for (a, b), width in zip(ends, widths, strict=True)
-        ]
-    )
+    ranges = (Range1d(), Range1d()) if beside is None else (beside.x_range, beside.y_range)
     plot = figure(
         sizing_mode="stretch_width",
         height=height,
         x_range=ranges[0],
         y_range=ranges[1],
-        match_aspect=square,
-        tools=["pan", "wheel_zoom", BoxZoomTool(match_aspect=square), "reset"],
+        tools=["pan", "wheel_zoom", BoxZoomTool(), "reset"],
         active_scroll="wheel_zoom",
         toolbar_location="above",
         toolbar_sticky=False,  # a row of its own: beside the title it covers it in a narrow cell
@@ -84,11 +76,34 @@ def make_plot(box: Window, height: int, beside: figure | None = None) -> figure:
     plot.toolbar.logo = None
     plot.grid.visible = False
     plot.title.text_font_size = "14px"
-    if square and beside is None:  # a layout aligns the frames of both, so one of them keeps the ranges in shape
-        keep = CustomJS(args={"plot": plot, "box": [box.xmin, box.xmax, box.ymin, box.ymax]}, code=_KEEP_ASPECT)
-        plot.js_on_change("inner_width", keep)
-        plot.js_on_change("inner_height", keep)
+    show_home(plot, box, (None, None))
+    if beside is None:  # a layout aligns the frames of both, so one of them keeps the ranges in shape
+        keep = CustomJS(args={"plot": plot}, code=_KEEP_ASPECT)
+        for attr in ("inner_width", "inner_height", "tags"):
+            plot.js_on_change(attr, keep)
     return plot
+
+
+def show_home(plot: figure, box: Window, frame: tuple[int | None, int | None]) -> None:
+    """Make a box of slice coordinates what the figure shows and what reset goes back to.
+
+    ``frame`` is the size of the frame in pixels where a browser has told it: then its proportions are kept at once,
+    and the browser has nothing left to move.
+    """
+    square = max(box.width, box.height) <= _MAX_ASPECT * min(box.width, box.height)
+    start = box.grown(_ROOM)
+    width, height = frame
+    if square and width is not None and height is not None:
+        start = start.shaped(width, height)
+    for axis, low, high, length in (
+        (plot.x_range, start.xmin, start.xmax, box.width),
+        (plot.y_range, start.ymin, start.ymax, box.height),
+    ):
+        widest = _MAX_WIDTHS * (max(box.width, box.height) if square else length)
+        axis.update(start=low, end=high, reset_start=low, reset_end=high, max_interval=widest)
+    plot.match_aspect = square
+    plot.select_one({"type": BoxZoomTool}).match_aspect = square
+    plot.tags = [box.xmin, box.xmax, box.ymin, box.ymax]
 
 
 def make_colour_bar(*, log: bool) -> ColorBar:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +58,12 @@ class SliceSamples:
     def looks(self) -> SampleLabels:
         """Names, colours and shapes of the labels."""
         return SampleLabels(self.labels, len(self))
+
+    def moved(self, points: Float[np.ndarray, "N 2"], distance: Float[np.ndarray, " N"], reach: float) -> SliceSamples:
+        """The same samples on another plane; names and colours are not made anew."""
+        other = replace(self, points=points, distance=distance, reach=reach)
+        vars(other)["looks"] = self.looks
+        return other
 
     def columns(self, max_distance: float | None, selection: Iterable[int]) -> dict[str, Any]:
         """Columns of the scatter glyph: nearer samples stronger and larger, those of the selection outlined."""

@@ -28,6 +28,11 @@ class CommonScales:
         self._limits: dict[tuple[Any, ...], dict[Label, tuple[float, float]]] = defaultdict(dict)
         self._drawn: WeakValueDictionary[Label, Partition] = WeakValueDictionary()
 
+    def restart(self) -> None:
+        """Forget all: what comes next is drawn from another slice."""
+        self._limits.clear()
+        self._drawn.clear()
+
     def add(self, label: Label, partition: Partition) -> None:
         """Let the scale span a partition, complete, also before it is drawn."""
         if self._drawn.get(label) is not partition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from netgeom_widgets.figures.region_values import groups_at, layer_count, layer_
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Partition, Slice
+    from netgeom_widgets.kernels.regions.planes import Motion
 
 #: More outputs than this are left out of the detail panel, which says so.
 _MAX_OUTPUTS = 10
@@ -112,6 +114,39 @@ def axis_labels(domain: Slice) -> tuple[str, str]:
 def place(point: tuple[float, float]) -> str:
     """A point of the slice in words."""
     return f"s {number(point[0])}, t {number(point[1])}"
+
+
+def slice_words(
+    n_entries: int,
+    bounds: Sequence[float] | None,
+    anchors: Sequence[int] | None,
+    motion: Motion,
+    *,
+    chosen: bool = False,
+) -> str:
+    """Which slice is shown: where it started, and how it was moved from there.
+
+    ``n_entries`` numbers make an input; ``bounds`` are those of a box; ``chosen`` says that nobody gave the anchors.
+    """
+    if anchors is not None:
+        words = f"plane through samples {', '.join(map(str, anchors))}" + (
+            " (central ones, chosen here)" if chosen else ""
+        )
+    elif bounds is not None:
+        left, right, lower, upper = map(number, bounds)
+        words = f"box: x₁ from {left} to {right}, x₂ from {lower} to {upper}"
+    else:
+        words = f"the plane given, among inputs of {n_entries:,} numbers"
+    moves = {
+        "turned by {}°": motion.turn,
+        "tilted by {}°": motion.tilt,
+        "shifted by {} widths along s": motion.shift_s,
+        "shifted by {} heights along t": motion.shift_t,
+        "shifted by {} sides off the plane": motion.shift_w,
+    }
+    done = [text.format(number(amount)) for text, amount in moves.items() if amount]
+    done += [f"{number(motion.size)} times the size"] if motion.size != 1 else []
+    return "; ".join([words, *done])
 
 
 def hover_line(partition: Partition, region: int, point: tuple[float, float] | None = None) -> str:

@@ -74,9 +74,6 @@ class RegionFigure:
         other = None if beside is None else beside.canvas
         self.canvas = RegionCanvas(domain, bool(len(self.samples)), height, beside=other)
         self.root = self.canvas.plot
-        self.root.xaxis.axis_label, self.root.yaxis.axis_label = axis_labels(domain)
-        self.domain = domain
-        self.home = Window.around(domain.polygon)
         self.scene: RegionScene | None = None
         self.style = RegionStyle()
         self.values: RegionValues | None = None
@@ -89,9 +86,28 @@ class RegionFigure:
             beside._shares = True
         self._narrowest = 0.0
         self._setting_lines = False
-        self._inside = int(_inside(domain, self.samples.points).sum())
+        self._place(domain, self.samples)
+
+    def _place(self, domain: Slice, samples: SliceSamples) -> None:
+        self.domain, self.samples = domain, samples
+        self.home = Window.around(domain.polygon)
+        self.root.xaxis.axis_label, self.root.yaxis.axis_label = axis_labels(domain)
+        self._inside = int(_inside(domain, samples.points).sum())
         self._draw_samples()
         self.canvas.set_border(domain.polygon)
+
+    def move(self, domain: Slice, samples: SliceSamples) -> None:
+        """Go to another slice, before :meth:`expect` and :meth:`draw` of its partitions; all of it comes into view.
+
+        The scale that spanned partitions of the old slice starts anew. A figure beside must go there too.
+        """
+        before = self.home
+        self._scales.restart()
+        self._place(domain, samples)
+        if self.home == before:
+            self.look_at(None)
+        else:
+            self.canvas.set_home(self.home)
 
     def draw(self, scene: RegionScene | None = None, style: RegionStyle | None = None) -> None:
         """Show a scene in a style; what did not change since the last call is not sent again."""

@@ -27,7 +27,8 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
 
     A subclass sets what its computation needs, then calls ``super().__init__(**kwargs)`` last, and supplies the methods
     under "what subclasses say". Traits tagged ``setting="run"`` start a new run when they change, ``"draw"`` only draw
-    again, ``"costly"`` wait for Run, ``"mark"`` only call :meth:`_draw_marks`; they are constructor keywords too.
+    again, ``"costly"`` wait for Run, ``"mark"`` only call :meth:`_draw_marks`; they are constructor keywords too. The
+    control of a setting tagged ``bar=True`` is left to :meth:`_bars` to place.
 
     Parameters
     ----------
@@ -130,7 +131,8 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         for panel in panels:
             panel.layout.flex = panel.layout.flex or "1 1 260px"
             panel.layout.min_width = panel.layout.min_width or "0"
-        controls = ipywidgets.Box([control.box for control in self._controls.values()], layout=WRAP)
+        row = [control.box for name, control in self._controls.items() if not self.trait_metadata(name, "bar")]
+        controls = ipywidgets.Box(row, layout=WRAP)
         body = ipywidgets.Box([self.pane, *panels], layout={"flex_flow": "row wrap", "overflow": "visible"})
         body.add_class("netgeom-body")
         frame = self._frame

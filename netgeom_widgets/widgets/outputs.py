@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -149,5 +150,7 @@ class Outputs:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays and numpy numbers as what JSON knows."""
+    """Arrays, numpy numbers and dataclasses as what JSON knows."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return value.tolist() if hasattr(value, "tolist") else list(value)

@@ -65,9 +65,9 @@ class Beside(traitlets.HasTraits):
         finished = []
         for side in self._sides[1:]:
             held = side.prepared
-            if held is None or held.kernel is not side.kernel or held.result.domain is not first.result.domain:
+            if held is None or held.kernel is not side.kernel or held.result.domain != first.result.domain:
                 part_of = _publisher(side, publish) if self._last_good is None else None
-                held = self._prepare_copy(side, progress=progress, cancel=cancel, publish=part_of)
+                held = self._prepare_copy(side, first.result.domain, progress=progress, cancel=cancel, on_layer=part_of)
             finished.append(held)
         return tuple(finished)
 

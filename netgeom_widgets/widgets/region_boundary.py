@@ -28,7 +28,8 @@ class BoundarySamples(traitlets.HasTraits):
     @property
     def boundary_samples(self) -> np.ndarray:
         """The sampled inputs, (n, *input shape) float64; none before the first result and without a boundary."""
-        return self._domain.to_input(self._sampled_points())
+        domain = self.domain if self.result is None else self.result.domain
+        return domain.to_input(self._sampled_points())
 
     def _sampled_points(self) -> np.ndarray:
         """(n, 2) where they are in the slice."""

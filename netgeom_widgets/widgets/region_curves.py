@@ -127,7 +127,7 @@ class Curves(traitlets.HasTraits):
                 self._fill_curves(fold)
             rows = [self._rows.get(step) for step in self._steps]
             with self._curve_pane.batch():
-                self._curve_figure.draw(self._steps, rows, metric=self._domain.metric, current=self.step)
+                self._curve_figure.draw(self._steps, rows, metric=self.domain.metric, current=self.step)
             self._curve_bar.value = sum(row is not None for row in rows) / max(1, len(rows))
             self._say_curves(rows)
 

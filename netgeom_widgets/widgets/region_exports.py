@@ -30,6 +30,7 @@ def arrays_of(prepared: Prepared | None, points: SliceSamples) -> dict[str, Any]
     arrays = {name: getattr(found, name) for name in _ARRAYS}
     line = found.decision_boundary()
     arrays |= {"boundary_segments": line.segments, "boundary_classes": line.classes}
+    arrays |= {f"slice_{name}": getattr(found.domain, name) for name in ("origin", "u", "v", "polygon")}
     if len(points):
         arrays |= {
             "sample_points": points.points,

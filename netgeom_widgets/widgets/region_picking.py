@@ -10,9 +10,12 @@ from bokeh.events import Tap
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_scene import RegionScene
-from netgeom_widgets.kernels.regions import Partition
+from netgeom_widgets.kernels.regions import Partition, Slice
 from netgeom_widgets.widgets.region_side import Side
 from netgeom_widgets.widgets.region_view import Prepared
+
+#: A point off a plane by no more than this share of the inputs' size lies in it: what is left is rounding.
+_ON_PLANE = 1e-9
 
 
 class Picking(traitlets.HasTraits):
@@ -21,6 +24,7 @@ class Picking(traitlets.HasTraits):
     _prepared: Prepared | None = None
     _scene: RegionScene | None = None
     _point: np.ndarray | None = None  # where the region was picked, (1, 2): what stays when the network changes
+    _plane: Slice | None = None  # whose coordinates these are
 
     @traitlets.validate("region")
     def _check_region(self, proposal: Any) -> int | None:
@@ -44,18 +48,32 @@ class Picking(traitlets.HasTraits):
         prepared, region = self._prepared, self.region
         if prepared is None or region is None or region >= prepared.result.n_regions:
             return
-        if self._point is None or int(prepared.result.locate(self._point)[0]) != region:
-            self._point = prepared.result.centroids[region][None]
+        found = prepared.result
+        point = self._point_on(found.domain)
+        inside = point is not None and int(found.locate(point)[0]) == region
+        self._point, self._plane = point if inside else found.centroids[region][None], found.domain
+
+    def _point_on(self, domain: Slice) -> np.ndarray | None:
+        """Where the point lies on a slice; None where it lies off its plane."""
+        if self._point is None or self._plane is None or self._plane == domain:
+            return self._point
+        place = self._plane.to_input(self._point)
+        points, distance = domain.to_slice(place)
+        scale = max(np.abs(place).max(), np.abs(domain.to_input(domain.polygon)).max())
+        return points if distance[0] <= _ON_PLANE * scale else None
 
     def _carried(self, picked: int | None, old: Partition | None, new: Partition) -> int | None:
         """A picked region, an id in ``old``, as an id in ``new``; None where it means nothing there."""
         if picked is None or old is new:
             return picked
-        if old is None or _same_network(old, new):
+        if old is None or _same_partition(old, new):
             return picked if picked < new.n_regions else None
-        if not self._steps or self._point is None:
+        if not self._steps and old.digest != new.digest:
             return None  # an id means nothing in another network
-        found = int(new.locate(self._point)[0])
+        point = self._point_on(new.domain)
+        if point is None:
+            return None
+        found = int(new.locate(point)[0])
         return found if found >= 0 else None
 
     @traitlets.observe("result")
@@ -64,7 +82,7 @@ class Picking(traitlets.HasTraits):
         if picked is None:
             return
         self.region = self._carried(picked, old, new)
-        if self.region == picked and (old is None or not _same_network(old, new)):
+        if self.region == picked and (old is None or not _same_partition(old, new)):
             self._pick_samples({"new": picked})  # the same number, and yet another region
 
     def _held(self, region: int, side: Side | None = None) -> np.ndarray:
@@ -98,7 +116,7 @@ class Picking(traitlets.HasTraits):
         def pick() -> None:
             if self.result is not None and self._scene is not None and self._scene.full is self.result:
                 found = int(self.result.locate(point)[0])
-                self._point = point
+                self._point, self._plane = point, self.result.domain
                 self._go(found if found >= 0 else None)
 
         self._paint(pick, "pick")
@@ -107,5 +125,6 @@ class Picking(traitlets.HasTraits):
         self._paint(lambda: setattr(self, "selection", tuple(ids)), "lasso")
 
 
-def _same_network(old: Partition, new: Partition) -> bool:
-    return old.digest == new.digest and old.n_regions == new.n_regions
+def _same_partition(old: Partition, new: Partition) -> bool:
+    same = old.digest == new.digest and old.domain == new.domain
+    return same and old.n_regions == new.n_regions

@@ -17,7 +17,7 @@ from netgeom_widgets.widgets.steps import StepNumber, Stepping
 
 _KEPT_BYTES = 1 << 28  # partitions of recent steps; one of 10,000 regions takes about 30 MB with its picture
 
-Key = tuple[int, float, int]  # step, tolerance, max_regions
+Key = tuple[int, float, int, Slice]  # step, tolerance, max_regions, slice
 
 
 class RecentSteps:
@@ -65,6 +65,7 @@ class Training(Stepping, Following):
     ).tag(setting="draw", label="One colour scale for all")
 
     _checkpoints: Checkpoints | None = None
+    _compiled: tuple[Any, Kernel] | None = None  # of the step shown last: other slices of it need no new copy
 
     def _setup_training(self, model: Any, checkpoints: Any) -> None:
         """Take the checkpoints; called before ``super().__init__``."""
@@ -87,20 +88,24 @@ class Training(Stepping, Following):
         assert self._checkpoints is not None  # noqa: S101 - there is no step without checkpoints
         return compile_partition(self._checkpoints.model(self._steps.index(step)), domain, **limits)
 
+    def _kernel_for(self, step: int, domain: Slice, limits: dict[str, Any]) -> Kernel:
+        key = (step, limits)
+        if self._compiled is None or self._compiled[0] != key:
+            self._compiled = (key, self._kernel_at(step, domain, **limits))
+        return self._compiled[1]
+
     def _prepare_step(
-        self, settings: dict[str, Any], domain: Slice, *, progress: Progress, cancel: Cancel, publish: Any
+        self, settings: dict[str, Any], domain: Slice, *, progress: Progress, cancel: Cancel, on_layer: Any
     ) -> Prepared:
         """The partition of the network at ``settings["step"]``, at once if it is kept from before."""
         self._refresh_if_asked()
         if self._checkpoints is not None:
             self._set_steps(self._checkpoints.steps, follow=False)
         step, limits = settings["step"], {name: settings[name] for name in ("tolerance", "max_regions")}
-        key = (step, *limits.values())
+        key = (step, *limits.values(), domain)
         prepared = self._recent.get(key)
         if prepared is None:
-            kernel = self._kernel_at(step, domain, **limits)
-            # The picture of another step stays until this one is finished: parts of one would only flicker.
-            on_layer = publish if self._last_good is None else None
+            kernel = self._kernel_for(step, domain, limits)
             result = kernel(domain, on_layer=on_layer, progress=progress, cancel=cancel)
             prepared = self._prepare(result, kernel, progress, cancel)
             self._recent.put(key, prepared)

@@ -10,6 +10,7 @@ import numpy as np
 
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window, clip_polygon
+from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import Raster, RegionScene
 from netgeom_widgets.figures.region_values import slope_norms
 from netgeom_widgets.kernels.regions import Partition, Slice
@@ -36,11 +37,12 @@ class Prepared:
     kernel: Kernel
     scene: RegionScene
     backdrop: Raster
+    samples: SliceSamples
     sample_regions: np.ndarray
 
     @classmethod
     def of(
-        cls, result: Partition, kernel: Kernel, points: np.ndarray, size: tuple[int, int], cancel: Cancel
+        cls, result: Partition, kernel: Kernel, samples: SliceSamples, size: tuple[int, int], cancel: Cancel
     ) -> Prepared:
         """Prepare the whole domain; costly properties of the partition are computed here, not while drawing."""
         slope_norms(result)
@@ -50,8 +52,8 @@ class Prepared:
         cancel.checkpoint()
         _ = scene.segments, scene.boundary, result.classes
         cancel.checkpoint()
-        regions = np.asarray(result.locate(points)) if len(points) else np.empty(0, dtype=np.int32)
-        return cls(result, kernel, scene, backdrop, regions)
+        regions = np.asarray(result.locate(samples.points)) if len(samples) else np.empty(0, dtype=np.int32)
+        return cls(result, kernel, scene, backdrop, samples, regions)
 
     @property
     def n_bytes(self) -> int:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import ipywidgets
-import numpy as np
 from bokeh.events import Tap
 from bokeh.models import LayoutDOM
 
-from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_input import InputPictures
 from netgeom_widgets.figures.region_pair import PAIR_HEIGHT, LinkedPointer, side_by_side
-from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.figures.region_scene import RegionScene
 from netgeom_widgets.figures.region_style import RegionStyle
 from netgeom_widgets.figures.region_text import count
@@ -26,6 +24,7 @@ from netgeom_widgets.kernels.regions import Partition, Slice
 from netgeom_widgets.widgets.base import AnalysisWidget
 from netgeom_widgets.widgets.region_beside import Beside
 from netgeom_widgets.widgets.region_boundary import BoundarySamples
+from netgeom_widgets.widgets.region_by_hand import ByHand
 from netgeom_widgets.widgets.region_curves import Curves
 from netgeom_widgets.widgets.region_exports import arrays_of, region_table
 from netgeom_widgets.widgets.region_panel import RegionPanel
@@ -46,6 +45,7 @@ class RegionExplorer(
     Beside,
     Curves,
     Training,
+    ByHand,
     StatisticsPanel,
     BoundarySamples,
     RegionSettings,
@@ -63,8 +63,9 @@ class RegionExplorer(
     ----------
     model : torch.nn.Module
         Piecewise linear; takes one tensor, batch first. It is copied when a run starts, never touched.
-    domain : Slice
-        Where to look.
+    domain : Slice, optional
+        Where to look; may be assigned anew, moved by settings and chosen by hand. Without it, a box around the data for
+        two inputs, else the plane of three central samples.
     data : array (N, *input shape), optional
         Samples, shown where they project onto the plane; fainter the farther they are from it.
     labels : array (N,), optional
@@ -102,7 +103,7 @@ class RegionExplorer(
     def __init__(
         self,
         model: Any,
-        domain: Slice,
+        domain: Slice | None = None,
         data: Any = None,
         labels: Any = None,
         *,
@@ -111,7 +112,7 @@ class RegionExplorer(
         names: Any = None,
         **kwargs: Any,
     ) -> None:
-        self._domain = domain
+        domain = self._setup_slice(domain, data, labels, kwargs)
         self._setup_training(model, checkpoints)
         self._setup_sides(model, against, names)
         # The model is refused or copied here; what is wrong with a setting the base says, so a bad one is left to it.
@@ -122,8 +123,7 @@ class RegionExplorer(
         for side in self._copied_sides:
             side.next_kernel = side.copy_model(domain, **limits)
         self._pending: tuple[Prepared, ...] = ()
-        self._points = _project(domain, data, labels)
-        self._data = data
+        self._points = self._dataset.on(domain)
         super().__init__(**kwargs)
         self._follow_training()
 
@@ -154,15 +154,15 @@ class RegionExplorer(
         self._watch_ranges()
         self._hide_controls()
         figures = [side.figure for side in self._sides]
-        self._inputs = InputPictures.of(self._domain, self._data, [figure.root for figure in figures])
+        self._inputs = InputPictures.of(self.domain, self._dataset.inputs, [figure.root for figure in figures])
         return side_by_side(figures, [] if self._inputs is None else [self._inputs.root])
 
     def _make_figures(self) -> None:
         first, *others = self._sides
         height = PAIR_HEIGHT if others else 600
-        first.figure = RegionFigure(self._domain, self._points, height=height, name=first.name)
+        first.figure = RegionFigure(self.domain, self._points, height=height, name=first.name)
         for side in others:
-            side.figure = RegionFigure(self._domain, self._points, height=height, name=side.name, beside=first.figure)
+            side.figure = RegionFigure(self.domain, self._points, height=height, name=side.name, beside=first.figure)
         if others:
             self._linked = LinkedPointer([side.figure.canvas for side in self._sides])
 
@@ -188,35 +188,41 @@ class RegionExplorer(
         """Start a run on a copy of the model as it is now; one that is running is cancelled. Returns at once."""
         self._check_open()
         for side in self._copied_sides:
-            side.copy_model(self._domain, tolerance=self.tolerance, max_regions=self.max_regions)
+            side.copy_model(self.domain, tolerance=self.tolerance, max_regions=self.max_regions)
         super().run()
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Partition:
+        started, domain = time.monotonic(), self._slice_of(settings)
+        on_layer = self._layers_shown(publish, domain)
         if self._steps:
-            prepared = self._prepare_step(settings, self._domain, progress=progress, cancel=cancel, publish=publish)
+            prepared = self._prepare_step(settings, domain, progress=progress, cancel=cancel, on_layer=on_layer)
         else:
-            prepared = self._prepare_copy(self._sides[0], progress=progress, cancel=cancel, publish=publish)
+            prepared = self._prepare_copy(self._sides[0], domain, progress=progress, cancel=cancel, on_layer=on_layer)
         finished = (prepared, *self._prepare_beside(prepared, progress=progress, cancel=cancel, publish=publish))
+        self._took = time.monotonic() - started
         n_outputs = min(held.result.outputs.shape[1] for held in finished)
         if settings["output"] >= n_outputs:
             raise no_such_output(settings["output"], n_outputs)
         self._pending = finished
         return prepared.result
 
-    def _prepare_copy(self, side: Side, *, progress: Progress, cancel: Cancel, publish: Any) -> Prepared:
+    def _prepare_copy(
+        self, side: Side, domain: Slice, *, progress: Progress, cancel: Cancel, on_layer: Any
+    ) -> Prepared:
         """The partition of a network that was copied when the run started."""
         kernel = side.kernel
         assert kernel is not None  # noqa: S101 - run() makes it
-        result = kernel(self._domain, on_layer=publish, progress=progress, cancel=cancel)
+        result = kernel(domain, on_layer=on_layer, progress=progress, cancel=cancel)
         return self._prepare(result, kernel, progress, cancel)
 
     def _prepare(self, result: Partition, kernel: Kernel, progress: Progress, cancel: Cancel) -> Prepared:
         progress.update(text=f"{count(result.n_regions, 'region')}: maps and boundary")
-        return Prepared.of(result, kernel, self._points.points, self._raster_size(), cancel)
+        return Prepared.of(result, kernel, self._dataset.on(result.domain), self._raster_size(result.domain), cancel)
 
     def _draw(self, result: Partition, settings: dict[str, Any], *, final: bool) -> None:
         style = RegionStyle(**{n: settings[n] for n in _STYLE}, selection=self.selection)
         if not final:
+            self._follow_slice(result.domain, self._dataset.on(result.domain))
             side = self._side_of_part(result)
             side.draw_part(result, self._style_of(side, style))
             return
@@ -226,6 +232,7 @@ class RegionExplorer(
         if not pending:
             return
         regions = self._carried_regions(pending)
+        self._follow_slice(result.domain, pending[0].samples)
         steps = (settings["step"], None)
         new = [side.take(held, step) for side, held, step in zip(self._sides, pending, steps, strict=False)]
         if any(new):
@@ -243,7 +250,7 @@ class RegionExplorer(
         for side, region in zip(self._sides, regions, strict=False):
             side.figure.mark(region, self.selection)
         if self._inputs is not None:
-            self._inputs.pick(None if regions[0] is None else self._point)
+            self._inputs.pick(None if regions[0] is None else self._point_on(result.domain))
         self._panel.show(regions[0], self._details(regions), picked=bool(self.selection))
 
     def _sample_ids(self) -> range:
@@ -264,8 +271,10 @@ class RegionExplorer(
         """A row per region: area, centroid, map, class, birth."""
         return region_table({side.name: arrays_of(side.prepared, self._points) for side in self._sides})
 
-    def _raster_size(self) -> tuple[int, int]:
-        return pixels(self._figure.frame, self._figure.window, Window.around(self._domain.polygon))
+    def _raster_size(self, domain: Slice) -> tuple[int, int]:
+        whole = Window.around(domain.polygon)
+        seen = self._figure.window if self._figure.domain == domain else whole
+        return pixels(self._figure.frame, seen, whole)
 
     def _fit_controls(self, results: Sequence[Partition]) -> None:
         """Offer the layers that some network turned out to have, and the outputs that all have."""
@@ -278,23 +287,3 @@ class RegionExplorer(
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _project(domain: Slice, data: Any, labels: Any) -> SliceSamples:
-    """The data points on the plane; labels are checked against them."""
-    if data is None:
-        if labels is not None:
-            raise NetgeomError("There are labels without data.", expected="data", got="data=None")
-        return SliceSamples.none()
-    points, distance = domain.to_slice(data)
-    if labels is not None:
-        labels = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
-        if labels.shape != (len(points),):
-            raise NetgeomError(
-                "The labels do not fit the data.",
-                expected=f"one label each, shape ({len(points)},)",
-                got=f"{labels.shape}",
-            )
-    box = Window.around(domain.polygon)
-    unit = float(np.linalg.norm(domain.u))  # lengths of the box are in u, distances in input units
-    return SliceSamples(points, distance, SliceSamples.natural_reach(unit * max(box.width, box.height)), labels)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,72 @@ class Slice:
         """Another polygon in the same plane."""
         return Slice(self.origin, self.u, self.v, polygon)
 
+    def turned(self, degrees: float) -> Slice:
+        """The same plane, u turned towards v about the centre, and the polygon along with it; for orthonormal u, v."""
+        cos, sin = _cos_sin(degrees)
+        return self._with_frame(cos * self.u + sin * self.v, cos * self.v - sin * self.u)
+
+    def tilted(self, degrees: float, direction: Any) -> Slice:
+        """The plane rotated about the line through the centre along u: v turns towards ``direction``, |v| stays.
+
+        Of ``direction``, shaped like one input, the part orthogonal to u and v counts; 90 degrees put v along it.
+        """
+        cos, sin = _cos_sin(degrees)
+        return self._with_frame(self.u, cos * self.v + sin * np.linalg.norm(self.v) * self.normal(direction))
+
+    def shifted(self, s: float, t: float) -> Slice:
+        """The polygon moved within the plane, in slice coordinates."""
+        return self.with_polygon(self.polygon + np.array([float(s), float(t)]))
+
+    def lifted(self, distance: float, direction: Any) -> Slice:
+        """The plane moved off itself by a distance in input units, along the part of a direction orthogonal to it."""
+        return Slice(self.origin + float(distance) * self.normal(direction), self.u, self.v, self.polygon)
+
+    def scaled(self, factor: float) -> Slice:
+        """The polygon made larger (above 1) or smaller about the centre."""
+        if not factor > 0:
+            raise NetgeomError("The factor must be positive", got=f"{factor}")
+        return self.with_polygon(self.centre + float(factor) * (self.polygon - self.centre))
+
+    def normal(self, direction: Any) -> ndarray:
+        """The part of a direction that is orthogonal to u and v, at unit length.
+
+        Raises
+        ------
+        NetgeomError
+            When the direction lies in the plane, or does not have the shape of one input.
+        """
+        direction = _float64(direction, "direction")
+        if direction.shape != self.u.shape:
+            raise NetgeomError(
+                "The direction does not fit the slice", expected=f"{self.u.shape}", got=f"{direction.shape}"
+            )
+        frame = np.linalg.qr(self.basis)[0]
+        rest = direction.ravel()
+        for _ in range(2):  # twice: the first pass leaves rounding in the plane when little is orthogonal to it
+            rest = rest - frame @ (frame.T @ rest)
+        length = np.linalg.norm(rest)
+        if not length > np.sqrt(_NEGLIGIBLE) * np.linalg.norm(direction):
+            raise NetgeomError("The direction lies in the plane", expected="a direction that leads out of it")
+        return (rest / length).reshape(self.u.shape)
+
+    @property
+    def centre(self) -> Float[ndarray, " 2"]:
+        """Middle of the polygon's bounding box, in slice coordinates: what stays where the plane turns."""
+        return (self.polygon.min(0) + self.polygon.max(0)) / 2
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the four arrays; slices of equal numbers are equal."""
+        arrays = (self.origin, self.u, self.v, self.polygon)
+        shapes = repr([array.shape for array in arrays]).encode()
+        return sha256(shapes + b"".join(array.tobytes() for array in arrays)).hexdigest()
+
+    def _with_frame(self, u: ndarray, v: ndarray) -> Slice:
+        """Other directions, the polygon's numbers and the input at its centre as they are."""
+        s, t = self.centre
+        return Slice(self.origin + s * (self.u - u) + t * (self.v - v), u, v, self.polygon)
+
     @property
     def area(self) -> float:
         """Area of the polygon in slice coordinates."""
@@ -134,6 +202,12 @@ class Slice:
         offset = inputs.reshape(len(inputs), -1) - self.origin.ravel()
         points = np.linalg.lstsq(self.basis, offset.T, rcond=None)[0].T
         return points, np.linalg.norm(offset - points @ self.basis.T, axis=1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Slice) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     def __repr__(self) -> str:
         """One line."""
@@ -177,6 +251,17 @@ def _orthonormal(first: ndarray, second: ndarray) -> tuple[ndarray, ndarray]:
             "The three inputs or two directions do not span a plane", expected="linearly independent differences"
         )
     return a.reshape(first.shape), (b / np.linalg.norm(b)).reshape(first.shape)
+
+
+def _cos_sin(degrees: float) -> tuple[float, float]:
+    """Cosine and sine, exact at right angles."""
+    if not np.isfinite(degrees):
+        raise NetgeomError("The angle is not finite", expected="degrees", got=f"{degrees}")
+    quarters, rest = divmod(float(degrees), 90.0)
+    cos, sin = float(np.cos(np.deg2rad(rest))), float(np.sin(np.deg2rad(rest)))
+    for _ in range(int(quarters) % 4):
+        cos, sin = -sin, cos
+    return cos, sin
 
 
 def _square(centre: ndarray, half: float) -> ndarray:
