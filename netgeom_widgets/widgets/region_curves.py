@@ -222,8 +222,8 @@ class Curves(traitlets.HasTraits):
     def _row_at(
         self, step: int, domain: Slice, tolerance: float, max_regions: int, *, cancel: Cancel
     ) -> dict[str, float]:
-        kept = self._recent.get((step, tolerance, max_regions))
-        if kept is not None and kept.result.domain is domain:
+        kept = self._recent.get((step, tolerance, max_regions, domain))
+        if kept is not None:
             return training_row(kept.result)
         kernel = self._kernel_at(step, domain, tolerance=tolerance, max_regions=max_regions)
         return training_row(kernel(domain, cancel=cancel))

@@ -253,6 +253,7 @@ def test_first_layers_of_another_slice_appear_only_where_the_whole_takes_long(ma
     explorer = make(WIDE, data=DATA)
     titles = []
     explorer._figure.root.title.on_change("text", lambda attr, old, new: titles.append(new))
+    monkeypatch.setattr(region_slicing, "_PATIENCE", 1e9)
     explorer.turn = 30
     explorer.wait(30)
     assert not any("not finished" in text for text in titles)

@@ -144,7 +144,7 @@ def test_image_inputs_without_a_boundary_and_exports(make, tmp_path):
     explorer.export_data(tmp_path / "all.npz")
     with np.load(tmp_path / "all.npz") as saved:
         assert saved["boundary_samples"].shape == (len(explorer.boundary_samples), 1, 8, 8)
-        assert np.array_equal(explorer._domain.to_input(saved["boundary_sample_points"]), saved["boundary_samples"])
+        assert np.array_equal(explorer.domain.to_input(saved["boundary_sample_points"]), saved["boundary_samples"])
     for suffix in ("html", "png"):
         getattr(explorer, f"export_{suffix}")(tmp_path / f"all.{suffix}")
     assert "Vertex eccentricity" in (tmp_path / "all.html").read_text()
