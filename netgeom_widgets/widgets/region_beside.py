@@ -121,8 +121,10 @@ class Beside(traitlets.HasTraits):
             self.against_region = found if found >= 0 else None
 
     @traitlets.observe("result")
-    def _carry_against(self, _: Any) -> None:
-        if self.region is not None and self.against_region is None:
+    def _carry_against(self, change: Any) -> None:
+        """Pick in the second network what is picked in the first; an id that is about to change is left to that."""
+        stays = self.region is not None and self._carried(self.region, change["old"], change["new"]) == self.region
+        if stays and self.against_region is None:
             self._follow_region()
 
     def _carried_regions(self, finished: Sequence[Prepared]) -> list[int | None]:
