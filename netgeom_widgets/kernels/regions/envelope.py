@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Int16
+from jaxtyping import Int16, UInt8
 from numpy import ndarray
 from torch import Tensor
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.regions.assembly import check_limit
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe
 from netgeom_widgets.kernels.regions.merging import Winners, merge
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.vertex_values import VertexValues
 
 _BYTES_AT_ONCE = 1 << 25
+MEMORY_ADVICE = "a smaller domain, or a narrower network"
 
 
 @dataclass(eq=False)
@@ -127,10 +129,13 @@ def refine_by_maximum(
     O(V W m) for windows of m entries, plus O(V + F) a round; about log2 of the number of lines in a face rounds.
     """
     margins = _margins(entries, windows, rounding, tolerance)
-    winner = _winners_everywhere(entries, windows, margins, checkpoint)
+    winner = _winners_by_bounds(entries, windows, margins)
     varying = torch.nonzero(winner < 0).view(-1)
-    sharpness = 2 * rounding[windows.safe[varying]].amax(1) / margins.spread[varying]
     masks, snapped = _attained(entries, cells.n_vertices, windows, margins, varying, checkpoint)
+    everywhere = torch.from_numpy(_lowest_bit(np.bitwise_and.reduce(masks, 0))).long()
+    winner[varying] = everywhere
+    masks, varying = masks[:, everywhere.numpy() < 0], varying[everywhere < 0]
+    sharpness = 2 * rounding[windows.safe[varying]].amax(1) / margins.spread[varying]
     dense = _winners_of_faces(cells, masks, checkpoint)
     del masks
     face, column = np.nonzero(dense < 0)
@@ -167,22 +172,12 @@ def _margins(entries: Entries, windows: Windows, rounding: Tensor, tolerance: fl
     return Margins(torch.maximum(tolerance * spread, noise), spread, narrowest, rounding)
 
 
-def _winners_everywhere(entries: Entries, windows: Windows, margins: Margins, checkpoint: Callable[[], None]) -> Tensor:
-    """(W,) the first position that attains the maximum at every vertex, -1 where none does."""
-    low, high = entries.low, entries.high
-    lowest, highest = windows.gather(low[None])[0], windows.gather(high[None])[0]
+def _winners_by_bounds(entries: Entries, windows: Windows, margins: Margins) -> Tensor:
+    """(W,) position of the entry that the others cannot reach by their ranges alone, -1 where there is none."""
+    lowest, highest = windows.gather(entries.low[None])[0], windows.gather(entries.high[None])[0]
     best = lowest.argmax(1, keepdim=True)
     others = highest.scatter(1, best, -torch.inf).amax(1)
-    # An entry that the others never reach needs no look at the vertices.
-    winner = torch.where(others < lowest.gather(1, best)[:, 0] - margins.window, best[:, 0], -1)
-    open_ = torch.nonzero(winner < 0).view(-1)
-    attained = torch.ones((len(open_), windows.entries.shape[1]), dtype=torch.bool)
-    for _, values in entries.blocks() if len(open_) else ():
-        checkpoint()
-        found = windows.gather(values, open_)
-        attained &= (found >= found.amax(2, keepdim=True) - margins.window[open_, None]).all(0)
-    winner[open_] = torch.where(attained.any(1), attained.byte().argmax(1), -1)
-    return winner
+    return torch.where(others < lowest.gather(1, best)[:, 0] - margins.window, best[:, 0], -1)
 
 
 def _attained(
@@ -193,7 +188,9 @@ def _attained(
     Near means within the margin but not within rounding.
     """
     m = windows.entries.shape[1]
-    masks = np.empty((n, len(varying), -(-m // 8)), dtype=np.uint8)
+    n_bytes = -(-m // 8)
+    require_memory(n * len(varying) * n_bytes, f"The ties of {len(varying):,} maxima at {n:,} vertices", MEMORY_ADVICE)
+    masks = np.empty((n, len(varying), n_bytes), dtype=np.uint8)
     near = torch.zeros(n, dtype=torch.bool)
     if not len(varying):
         return masks, near
@@ -222,6 +219,16 @@ def _winners_of_faces(cells: Complex, masks: ndarray, checkpoint: Callable[[], N
         stop = min(at + step, cells.n_faces)
         corners = flat[origins[offsets[at] : offsets[stop]]]
         common = np.bitwise_and.reduceat(corners, offsets[at:stop] - offsets[at], axis=0)
+        winners[at:stop] = _lowest_bit(common.reshape(stop - at, n_windows, n_bytes))
+    return winners
+    origins, offsets = cells.origins.numpy(), cells.ring_offsets.numpy()
+    flat = masks.reshape(len(masks), -1)
+    step = max(1, _BYTES_AT_ONCE // (6 * flat.shape[1]))
+    for at in range(0, cells.n_faces, step):
+        checkpoint()
+        stop = min(at + step, cells.n_faces)
+        corners = flat[origins[offsets[at] : offsets[stop]]]
+        common = np.bitwise_and.reduceat(corners, offsets[at:stop] - offsets[at], axis=0)
         common = common.reshape(stop - at, n_windows, n_bytes)
         found = _LOWEST_BIT[common[:, :, -1]]
         for byte in range(n_bytes - 2, -1, -1):
@@ -231,4 +238,13 @@ def _winners_of_faces(cells: Complex, masks: ndarray, checkpoint: Callable[[], N
     return winners
 
 
-_LOWEST_BIT = np.array([-1, *((n & -n).bit_length() - 1 for n in range(1, 256))], dtype=np.int16)
+def _lowest_bit(bits: UInt8[ndarray, "*rows B"]) -> Int16[ndarray, "*rows"]:
+    """Position of the first bit that is set, -1 where none is."""
+    found = _OF_BYTE[bits[..., -1]]
+    for byte in range(bits.shape[-1] - 2, -1, -1):
+        here = _OF_BYTE[bits[..., byte]]
+        found = np.where(here >= 0, here, np.where(found < 0, found, found + 8)).astype(np.int16)
+    return found
+
+
+_OF_BYTE = np.array([-1, *((n & -n).bit_length() - 1 for n in range(1, 256))], dtype=np.int16)
