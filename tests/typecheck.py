@@ -10,7 +10,15 @@ from beartype import BeartypeConf, beartype
 # The numeric tower: an int is welcome where a float is asked for, as type checkers have it (PEP 484).
 _check = beartype(conf=BeartypeConf(is_pep484_tower=True))
 # Entry points refuse wrong types themselves, in words for users; the checker would answer before them.
-_NAMES = ("_model", "regions.compute", "regions.slices", "transitions.neighbours", "transitions.recurrence")
+_NAMES = (
+    "_model",
+    "regions.compute",
+    "regions.local_complexity",
+    "regions.registry",
+    "regions.slices",
+    "transitions.neighbours",
+    "transitions.recurrence",
+)
 _ENTRY_POINTS = tuple(f"netgeom_widgets.kernels.{name}" for name in _NAMES)
 
 

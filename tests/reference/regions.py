@@ -195,6 +195,8 @@ def _append_module(program: Program, module: nn.Module, shape: tuple[int, ...]) 
         program.affine(matrix)
     elif isinstance(module, nn.Flatten):
         shape = (math.prod(shape),)
+    elif isinstance(module, nn.Unflatten):
+        shape = (*shape[: module.dim - 1], *module.unflattened_size, *shape[module.dim :])
     elif isinstance(module, (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.RReLU)):
         slope = {
             nn.ReLU: lambda m: 0.0,
@@ -523,3 +525,38 @@ def boundary_length(regions: Regions) -> float:
                 (x0, y0), (x1, y1) = ends
                 total += math.hypot(float(x1 - x0), float(y1 - y0))
     return total
+
+
+# ------------------------------------------------------------------------------------------------- local complexity
+
+
+def local_complexity(program: Program, points, radius: float, directions) -> list[int]:
+    """Units whose branch is not the same at all x +- radius * direction, point by point and sample by sample."""
+    found = []
+    for x in points:
+        seen = [pattern_at(program, np.ravel(x) + s * radius * np.ravel(d)) for d in directions for s in (1, -1)]
+        found.append(sum(len({pattern[k] for pattern in seen}) > 1 for k in range(len(seen[0]))))
+    return found
+
+
+def pattern_at(program: Program, x) -> list[int]:
+    """The branch of every unit of every op at one input."""
+    values, pattern = [np.asarray(x, dtype=float)], []
+    for node in program.nodes:
+        source = [values[i] for i in node.inputs]
+        if node.kind == "affine":
+            values.append(node.matrix @ source[0] + node.offset)
+        elif node.kind == "add":
+            values.append(sum(s * v for s, v in zip(node.scale, source, strict=True)))
+        elif node.kind == "cat":
+            values.append(np.concatenate(source))
+        else:
+            if node.kind == "hinge":
+                branches = [sum(z > b for b in node.breakpoints) for z in source[0]]
+            else:
+                branches = [int(np.argmax(node.sign * source[0][window])) for window in node.windows]
+            pattern += branches
+            columns = np.zeros((1, len(source[0]), 3))
+            columns[0, :, 2] = source[0]
+            values.append(_through(node, columns, np.array([branches]), False)[0, :, 2])
+    return pattern

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netgeom_widgets.kernels.regions.certificate import Certificate
 from netgeom_widgets.kernels.regions.compute import compile_partition, partition
 from netgeom_widgets.kernels.regions.decision import Boundary
+from netgeom_widgets.kernels.regions.local_complexity import local_complexity
 from netgeom_widgets.kernels.regions.measures import Statistics
 from netgeom_widgets.kernels.regions.partition import Partition
 from netgeom_widgets.kernels.regions.registry import register_activation
@@ -17,6 +18,7 @@ __all__ = [
     "Slice",
     "Statistics",
     "compile_partition",
+    "local_complexity",
     "partition",
     "register_activation",
 ]

@@ -211,7 +211,8 @@ class _Refinement:
             checkpoint=self.cancel.checkpoint,
         )
         self.cells = found.complex
-        self.sharpness.append(found.sharpness)
+        if len(found.sharpness):
+            self.sharpness.append(found.sharpness)
         self.values.cross(found.recipe, floor, torch.empty(0, dtype=torch.int64))
         self.values.spoiled[found.snapped] = 1.0
         return maximum_layer(activation.name, windows, found)

@@ -132,7 +132,7 @@ def refine_by_maximum(
     winner = _winners_by_bounds(entries, windows, margins)
     varying = torch.nonzero(winner < 0).view(-1)
     masks, snapped = _attained(entries, cells.n_vertices, windows, margins, varying, checkpoint)
-    everywhere = torch.from_numpy(_lowest_bit(np.bitwise_and.reduce(masks, 0))).long()
+    everywhere = torch.from_numpy(_winners_at_all(masks)).long()
     winner[varying] = everywhere
     masks, varying = masks[:, everywhere.numpy() < 0], varying[everywhere < 0]
     sharpness = 2 * rounding[windows.safe[varying]].amax(1) / margins.spread[varying]
@@ -205,6 +205,15 @@ def _attained(
     return masks, near
 
 
+def _winners_at_all(masks: UInt8[ndarray, "V A B"]) -> Int16[ndarray, " A"]:
+    """(A,) first position that attains the maximum at every vertex, -1 where none does.
+
+    Also -1 where an earlier entry attains it somewhere: on a face where both tie throughout, the earlier one wins.
+    """
+    winner = _lowest_bit(np.bitwise_and.reduce(masks, 0))
+    return np.where(winner == _lowest_bit(np.bitwise_or.reduce(masks, 0)), winner, np.int16(-1))
+
+
 def _winners_of_faces(cells: Complex, masks: ndarray, checkpoint: Callable[[], None]) -> Int16[ndarray, "F A"]:
     """(F, A) first position that attains the maximum at every corner, -1 where none does."""
     n_windows, n_bytes = masks.shape[1:]
@@ -220,21 +229,6 @@ def _winners_of_faces(cells: Complex, masks: ndarray, checkpoint: Callable[[], N
         corners = flat[origins[offsets[at] : offsets[stop]]]
         common = np.bitwise_and.reduceat(corners, offsets[at:stop] - offsets[at], axis=0)
         winners[at:stop] = _lowest_bit(common.reshape(stop - at, n_windows, n_bytes))
-    return winners
-    origins, offsets = cells.origins.numpy(), cells.ring_offsets.numpy()
-    flat = masks.reshape(len(masks), -1)
-    step = max(1, _BYTES_AT_ONCE // (6 * flat.shape[1]))
-    for at in range(0, cells.n_faces, step):
-        checkpoint()
-        stop = min(at + step, cells.n_faces)
-        corners = flat[origins[offsets[at] : offsets[stop]]]
-        common = np.bitwise_and.reduceat(corners, offsets[at:stop] - offsets[at], axis=0)
-        common = common.reshape(stop - at, n_windows, n_bytes)
-        found = _LOWEST_BIT[common[:, :, -1]]
-        for byte in range(n_bytes - 2, -1, -1):
-            here, found = _LOWEST_BIT[common[:, :, byte]], np.where(found < 0, found, found + 8)
-            found = np.where(here >= 0, here, found)
-        winners[at:stop] = found
     return winners
 
 

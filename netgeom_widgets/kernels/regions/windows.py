@@ -111,6 +111,19 @@ class Maximum:
                 got=f"a result of shape {tuple(expected.shape)} for two samples",
             )
 
+    def branch(self, z: Tensor) -> Tensor:
+        """(rows, *result shape) int64 the position of the first entry that attains each maximum."""
+        found, flat = self.windows(tuple(z.shape[1:])), z.flatten(1)
+        winner = torch.empty((len(z), len(found.entries)), dtype=torch.int64)
+        for rows in self._blocks(len(z), found):
+            winner[rows] = found.gather(self.sign * flat[rows]).argmax(2)
+        return winner.view(len(z), *found.shape)
+
+    @staticmethod
+    def _blocks(n: int, windows: Windows) -> list[slice]:
+        rows = max(1, _NUMBERS_AT_ONCE // max(1, windows.entries.numel()))
+        return [slice(at, min(at + rows, n)) for at in range(0, n, rows)]
+
     def on_branch(self, z: Tensor, branch: Tensor) -> Tensor:
         """The entry that the branch names, whatever its value."""
         found = self.windows(tuple(z.shape[1:]))
@@ -131,10 +144,9 @@ class Maximum:
         found = self.windows(tuple(z.shape[1:]))
         noise = 2 * found.gather(floor.reshape(1, -1)).amax(2)
         wrong, unclear = [], []
-        rows = max(1, _NUMBERS_AT_ONCE // max(1, found.entries.numel()))
-        for at in range(0, len(z), rows):
-            values = found.gather(self.sign * z[at : at + rows].flatten(1))
-            named = values.gather(2, branch[at : at + rows, :, None].long())[:, :, 0]
+        for rows in self._blocks(len(z), found):
+            values = found.gather(self.sign * z[rows].flatten(1))
+            named = values.gather(2, branch[rows, :, None].long())[:, :, 0]
             behind = values.amax(2) - named
             wrong.append(behind > noise)
             unclear.append((behind > 0) & (behind <= noise))
