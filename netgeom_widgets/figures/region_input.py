@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ from bokeh.models import Column, ColumnDataSource, CustomJS, InlineStyleSheet, R
 from bokeh.plotting import figure
 from jaxtyping import Float, UInt32
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_plot import SMALL
 from netgeom_widgets.figures.region_text import number
 from netgeom_widgets.figures.sprites import black_and_white
@@ -66,6 +68,29 @@ class ImageShape(NamedTuple):
         return cls(*(int(n) for n in shape))
 
 
+def shape_read(shape: Sequence[int], image_shape: Any = None) -> tuple[int, ...]:
+    """How an input of this shape is read: as it is, or flat numbers as an image of another shape.
+
+    Raises
+    ------
+    NetgeomError
+        Where ``image_shape`` is not that of an image, or of one with another number of values.
+    """
+    if image_shape is None:
+        return tuple(shape)
+    try:
+        read = tuple(int(n.__index__()) for n in image_shape)
+    except (TypeError, AttributeError):
+        read = ()
+    if ImageShape.of(read) is None or math.prod(read) != math.prod(shape):
+        raise NetgeomError(
+            "The inputs cannot be read as images of this shape.",
+            expected=f"(H, W), (1, H, W) or (3, H, W) with {math.prod(shape):,} values",
+            got=f"{image_shape!r}",
+        )
+    return read
+
+
 def value_range(domain: Slice, data: Any = None) -> tuple[float, float]:
     """Values shown black and white: those of sprites for the data, or else for the corners of the slice.
 
@@ -81,7 +106,8 @@ class InputPicture:
     Parameters
     ----------
     domain : Slice
-        Of an input that `ImageShape` reads as an image.
+    shape : ImageShape
+        How its inputs are read.
     limits : (float, float)
         Values shown black and white; beyond them they are clipped, which the note says.
     which : str
@@ -93,9 +119,7 @@ class InputPicture:
         Title "input at (s, t)"; under it which point it is and what black and white stand for.
     """
 
-    def __init__(self, domain: Slice, limits: tuple[float, float], which: str) -> None:
-        shape = ImageShape.of(domain.origin.shape)
-        assert shape is not None  # noqa: S101 - InputPictures.of asks before
+    def __init__(self, domain: Slice, shape: ImageShape, limits: tuple[float, float], which: str) -> None:
         self.domain, self.shape, self.limits = domain, shape, limits
         black, white = (number(limit) for limit in limits)
         scale = f"black {black}, white {white}" if shape.channels == 1 else f"no colour {black}, full colour {white}"
@@ -171,15 +195,15 @@ class InputPictures:
 
     Parameters
     ----------
-    domain, limits
+    domain, shape, limits
         As for `InputPicture`.
     plots : sequence of bokeh.plotting.figure
         The pictures of the slice that the pointer moves over.
     """
 
-    def __init__(self, domain: Slice, limits: tuple[float, float], plots: Sequence[figure]) -> None:
-        self.under = InputPicture(domain, limits, "under the pointer")
-        self.picked = InputPicture(domain, limits, "at the picked point")
+    def __init__(self, domain: Slice, shape: ImageShape, limits: tuple[float, float], plots: Sequence[figure]) -> None:
+        self.under = InputPicture(domain, shape, limits, "under the pointer")
+        self.picked = InputPicture(domain, shape, limits, "at the picked point")
         self.by_browser = domain.origin.size <= MOST_IN_BROWSER
         if self.by_browser:
             self.under.follow(plots)
@@ -190,11 +214,12 @@ class InputPictures:
         self.root = Column(self.under.root, self.picked.root, width=_WIDTH, spacing=4, stylesheets=[sheet])
 
     @classmethod
-    def of(cls, domain: Slice, data: Any, plots: Sequence[figure]) -> InputPictures | None:
-        """The pictures for inputs that are images; None for others."""
-        if ImageShape.of(domain.origin.shape) is None:
-            return None
-        return cls(domain, value_range(domain, data), plots)
+    def of(
+        cls, domain: Slice, data: Any, plots: Sequence[figure], *, read_as: Sequence[int] | None = None
+    ) -> InputPictures | None:
+        """The pictures for inputs that are images, also when these are read as another shape; None for others."""
+        shape = ImageShape.of(domain.origin.shape if read_as is None else read_as)
+        return None if shape is None else cls(domain, shape, value_range(domain, data), plots)
 
     def move(self, domain: Slice) -> None:
         """Go to another slice of inputs of the same shape, to its middle until the pointer is over it."""

@@ -67,9 +67,22 @@ class Beside(traitlets.HasTraits):
             held = side.prepared
             if held is None or held.kernel is not side.kernel or held.result.domain != first.result.domain:
                 part_of = _publisher(side, publish) if self._last_good is None else None
-                held = self._prepare_copy(side, first.result.domain, progress=progress, cancel=cancel, on_layer=part_of)
+                held = self._prepare_copy(
+                    side,
+                    first.result.domain,
+                    progress=self._progress_of(side, progress),
+                    cancel=cancel,
+                    on_layer=part_of,
+                )
             finished.append(held)
         return tuple(finished)
+
+    def _progress_of(self, side: Side, progress: Progress) -> Progress:
+        """The share of a side in the progress of the run, which goes through all of them once."""
+        n, at = len(self._sides), self._sides.index(side)
+        if n == 1:
+            return progress
+        return Progress(lambda part: progress.update(at + part.fraction, n, f"{side.name}: {part.text}"))
 
     def _side_of_part(self, part: Partition) -> Side:
         """The network that a part of a run belongs to."""

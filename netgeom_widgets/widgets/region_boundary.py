@@ -60,7 +60,8 @@ class BoundarySamples(traitlets.HasTraits):
         if box is None or self._closed:
             return
         with self._lock:
-            points, inputs = self._sampled_points(), self.boundary_samples
+            points = self._sampled_points()
+            inputs = self.boundary_samples.reshape(len(points), *self._input_shape)
             if not box.children:
                 self._fill_boundary_box(box, inputs.shape[1:])
             with self.pane.batch():

@@ -8,6 +8,7 @@ import numpy as np
 import traitlets
 from bokeh.events import MouseLeave, MouseMove
 
+from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_input import InputPictures
 from netgeom_widgets.figures.region_pair import LinkedPointer
 from netgeom_widgets.figures.region_text import hover_line, place
@@ -45,6 +46,8 @@ class Pointing(traitlets.HasTraits):
     def _point_at(self, point: tuple[float, float] | None) -> None:
         if not self._follows_pointer():
             return
+        if point is not None and not self._figure.window.contains(Window(point[0], point[0], point[1], point[1])):
+            point = None  # over the axes
         self.set_trait("pointer", point)
         with self.pane.batch():
             if self._inputs is not None and point is not None:

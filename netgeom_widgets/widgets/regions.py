@@ -14,7 +14,7 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window
-from netgeom_widgets.figures.region_input import InputPictures
+from netgeom_widgets.figures.region_input import InputPictures, shape_read
 from netgeom_widgets.figures.region_pair import PAIR_HEIGHT, LinkedPointer, side_by_side
 from netgeom_widgets.figures.region_scene import RegionScene
 from netgeom_widgets.figures.region_style import RegionStyle
@@ -81,6 +81,9 @@ class RegionExplorer(
         both: ``region`` and ``against_region``, ids in ``result`` and ``against_result``.
     names : (str, str), optional
         What titles call the two.
+    image_shape : tuple of int, optional
+        (H, W), (1, H, W) or (3, H, W), to show flat inputs as the images they are. Inputs of such a shape are shown as
+        images without it: at the pointer, at the picked point, and on the decision boundary.
     **kwargs
         Settings (see :attr:`settings`), ``step``, ``region``, ``view``, ``selection``, ``autorun``, ``static_picture``,
         ``layout``.
@@ -110,9 +113,11 @@ class RegionExplorer(
         checkpoints: Any = None,
         against: Any = None,
         names: Any = None,
+        image_shape: Any = None,
         **kwargs: Any,
     ) -> None:
         domain = self._setup_slice(domain, data, labels, kwargs)
+        self._input_shape = shape_read(domain.origin.shape, image_shape)
         self._setup_training(model, checkpoints)
         self._setup_sides(model, against, names)
         # The model is refused or copied here; what is wrong with a setting the base says, so a bad one is left to it.
@@ -154,7 +159,8 @@ class RegionExplorer(
         self._watch_ranges()
         self._hide_controls()
         figures = [side.figure for side in self._sides]
-        self._inputs = InputPictures.of(self.domain, self._dataset.inputs, [figure.root for figure in figures])
+        plots, data = [figure.root for figure in figures], self._dataset.inputs
+        self._inputs = InputPictures.of(self.domain, data, plots, read_as=self._input_shape)
         return side_by_side(figures, [] if self._inputs is None else [self._inputs.root])
 
     def _make_figures(self) -> None:
@@ -193,11 +199,12 @@ class RegionExplorer(
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Partition:
         started, domain = time.monotonic(), self._slice_of(settings)
-        on_layer = self._layers_shown(publish, domain)
+        first, on_layer = self._sides[0], self._layers_shown(publish, domain)
+        part = self._progress_of(first, progress)
         if self._steps:
-            prepared = self._prepare_step(settings, domain, progress=progress, cancel=cancel, on_layer=on_layer)
+            prepared = self._prepare_step(settings, domain, progress=part, cancel=cancel, on_layer=on_layer)
         else:
-            prepared = self._prepare_copy(self._sides[0], domain, progress=progress, cancel=cancel, on_layer=on_layer)
+            prepared = self._prepare_copy(first, domain, progress=part, cancel=cancel, on_layer=on_layer)
         finished = (prepared, *self._prepare_beside(prepared, progress=progress, cancel=cancel, publish=publish))
         self._took = time.monotonic() - started
         n_outputs = min(held.result.outputs.shape[1] for held in finished)

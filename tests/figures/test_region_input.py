@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from bokeh.models import Plot
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import static
 from netgeom_widgets.figures.html import to_html
-from netgeom_widgets.figures.region_input import ImageShape, InputPictures, rgba, value_range
+from netgeom_widgets.figures.region_input import ImageShape, InputPictures, rgba, shape_read, value_range
 from netgeom_widgets.figures.region_pair import LinkedPointer, details_html, side_by_side
 from netgeom_widgets.figures.region_scene import RegionScene
 from netgeom_widgets.figures.region_style import RegionStyle
@@ -29,6 +30,18 @@ def test_which_inputs_are_images():
     assert ImageShape.of((3, 8, 6)) == (3, 8, 6)
     assert all(ImageShape.of(shape) is None for shape in [(2,), (10,), (1, 2), (2, 8, 8), (1, 1, 4), (1, 3, 8, 8)])
     assert InputPictures.of(BOX, None, []) is None
+
+
+def test_flat_inputs_are_read_as_images_of_as_many_values():
+    assert (
+        shape_read((12,)) == (12,) and shape_read((12,), (3, 4)) == (3, 4) and shape_read((12,), [3, 2, 2]) == (3, 2, 2)
+    )
+    for bad in ((3, 5), (12,), (1, 12), (2, 2, 3), "ab", 4, (3.0, 4)):
+        with pytest.raises(NetgeomError, match="cannot be read as images"):
+            shape_read((12,), bad)
+    domain = plane(12)
+    pictures = InputPictures.of(domain, None, [RegionFigure(domain).root], read_as=(3, 4))
+    assert pictures.under._images.data["image"][0].shape == (3, 4)
 
 
 def test_pixels_are_the_values_between_black_and_white_and_what_is_clipped_is_counted():

@@ -15,6 +15,7 @@ from bokeh.models import Plot
 
 import netgeom_widgets as ng
 from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
+from netgeom_widgets.execution import Progress
 from tests.networks import mlp
 
 BOX = ng.Slice.box(-2.0, 2.0, -1.5, 1.5)
@@ -161,9 +162,13 @@ def test_the_pointer_names_both_regions(pair):
     regions = located(pair.result, 0.3, 0.2), located(pair.against_result, 0.3, 0.2)
     for name, region in zip(NAMES, regions, strict=True):
         assert f"{name}: region {region}," in pair._panel.pointer.value
-    pair._on_pointer(at(pair, MouseLeave, 3.0, 3.0, side=1))
-    pair.wait(30)
-    assert pair.pointer is None
+    for event, place in ((MouseMove, 3.0), (MouseLeave, 0.0)):  # over the axes, and away
+        pair._on_pointer(at(pair, MouseMove, 0.3, 0.2))
+        pair.wait(30)
+        assert pair.pointer == (0.3, 0.2)
+        pair._on_pointer(at(pair, event, place, place, side=1))
+        pair.wait(30)
+        assert pair.pointer is None
 
 
 def test_parts_of_either_run_appear_and_cancel_keeps_both_pictures(make):
@@ -182,6 +187,11 @@ def test_parts_of_either_run_appear_and_cancel_keeps_both_pictures(make):
     explorer.run()
     explorer.wait(30)
     assert all("after layer 1" in seen[0] and "exact" in seen[-1] for seen in titles)
+    progress = Progress()
+    parts = [explorer._progress_of(side, progress) for side in explorer._sides]
+    for part, fraction, name in zip(parts, (0.25, 0.75), ("first", "second"), strict=True):
+        part.update(1, 2, "layer 1")
+        assert (progress.fraction, progress.text) == (fraction, f"{name}: layer 1")
     good, texts = (explorer.result, explorer.against_result), [seen[-1] for seen in titles]
     started, release, kernel = threading.Event(), threading.Event(), explorer._sides[1].kernel
 
@@ -280,6 +290,17 @@ def test_an_input_that_is_an_image_is_shown_at_the_pointer_and_at_the_picked_poi
     explorer.region = None
     explorer.wait(30)
     assert not explorer._inputs.picked.root.visible
+
+
+def test_flat_inputs_are_shown_as_the_images_they_are(make):
+    data = np.random.default_rng(0).normal(size=(5, 12))
+    with pytest.raises(NetgeomError, match="12 values"):
+        make(mlp(12, 6, 2), ng.Slice.through(*data[:3]), data, image_shape=(3, 5))
+    explorer = make(mlp(12, 6, 2), ng.Slice.through(*data[:3]), data, image_shape=(3, 4), n_boundary_samples=4)
+    explorer.wait(30)
+    assert explorer._inputs.under.shape == (1, 3, 4) and explorer._boundary_inputs.is_image
+    assert explorer.boundary_samples.shape[1:] == (12,)
+    assert make(mlp(12, 6, 2), ng.Slice.through(*data[:3])).pane.root is not None
 
 
 def test_an_image_too_large_for_the_browser_comes_from_python(make):
