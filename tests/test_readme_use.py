@@ -23,7 +23,7 @@ def test_an_explorer_with_data_and_another_network():
     explorer.wait(60)
     assert explorer.boundary_samples.shape == (8, 1, 8, 8)
     assert explorer.result.n_regions > 1 and explorer.against_result.n_regions > 1
-    points, distance = explorer.domain.to_slice(X[[3, 14, 15]])
+    _, distance = explorer.domain.to_slice(X[[3, 14, 15]])
     assert distance.max() > 1e-3 and np.isclose(explorer.domain.area, 4 * explorer.start.area)  # tilted, twice as large
     assert explorer.start.to_slice(X[[3, 14, 15]])[1].max() < 1e-12
     explorer.close()
