@@ -27,7 +27,7 @@ _LIVE = 0.15
 _PATIENCE = 0.25
 
 
-class SliceTrait(traitlets.TraitType[Any, Any]):
+class SliceTrait(traitlets.TraitType):
     """A Slice, or a dict with its four arrays as in ``state()``."""
 
     info_text = "a netgeom_widgets.Slice"
@@ -37,7 +37,7 @@ class SliceTrait(traitlets.TraitType[Any, Any]):
         return None if value is None else as_slice(value)
 
 
-class Anchors(traitlets.TraitType[Any, Any]):
+class Anchors(traitlets.TraitType):
     """Ids of three samples as a tuple, or None."""
 
     info_text = "None or the ids of three samples"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse.linalg
 from jaxtyping import Float, Int
 from numpy import ndarray
 
@@ -16,6 +17,8 @@ from netgeom_widgets.kernels.regions.slices import Slice
 
 # Share of the largest principal variance below which a further one is rounding of the sums that gave it.
 _NO_VARIANCE = 1e-13
+# Up to this many inputs or entries a dense decomposition is faster than Lanczos iterations.
+_DENSE = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,7 @@ class Motion:
 
 
 def principal_components(inputs: Any, k: int) -> Components:
-    """The k directions of greatest variance of N inputs (Pearson 1901), by the smaller of the two Gram matrices.
+    """The k directions of greatest variance of N inputs (Pearson 1901).
 
     Parameters
     ----------
@@ -110,32 +113,46 @@ def principal_components(inputs: Any, k: int) -> Components:
     Raises
     ------
     NetgeomError
-        Too few inputs, entries that are not finite; `TooLargeError` when the Gram matrix would not fit.
+        Too few inputs, entries that are not finite; `TooLargeError` when they would not fit in float64.
 
     Notes
     -----
-    O(N D min(N, D)) time for D entries, plus O(min(N, D)^2 k). Exact to float64 rounding; variances below 1e-13 of the
-    largest count as zero.
+    Exact to float64 rounding; variances below 1e-13 of the largest count as zero. With n = min(N, D) for D entries up
+    to 2000 one symmetric eigenproblem, O(N D n + n^3); above, implicitly restarted Lanczos (ARPACK) to full precision
+    from a fixed start, O(N D) per iteration.
     """
     flat = _flat(inputs)
     n, d = flat.shape
     if not 1 <= k <= min(n, d):
         raise NetgeomError("There are not that many components.", expected=f"1 to {min(n, d)}", got=str(k))
-    require_memory(8 * (2 * n * d + 3 * min(n, d) ** 2), "The principal components", "fewer samples")
+    require_memory(8 * (2 * n * d + 3 * min(n, d, _DENSE) ** 2), "The principal components", "fewer samples")
     centred = flat - flat.mean(0)
-    small = centred @ centred.T if n < d else centred.T @ centred
-    m = len(small)
-    values, vectors = scipy.linalg.eigh(small, subset_by_index=[m - k, m - 1])
-    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
-    exists = values > _NO_VARIANCE * values[0]
-    directions = (centred.T @ vectors if n < d else vectors).T
+    total = float(np.einsum("ij,ij->", centred, centred))
+    values, directions = _dense_components(centred, k) if min(n, d) <= max(_DENSE, k) else _lanczos(centred, k)
+    exists = values > _NO_VARIANCE * max(values[0], np.finfo(float).tiny)
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)
     directions = np.where(exists[:, None], directions / np.where(lengths > 0, lengths, 1), 0.0)
     largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
     directions *= np.where(largest < 0, -1.0, 1.0)
-    total = float(np.trace(small))
     shares = np.where(exists, values, 0.0) / total if total > 0 else np.zeros(k)
     return Components(centred @ directions.T, directions.reshape(k, *np.shape(inputs)[1:]), shares)
+
+
+def _dense_components(centred: Float[ndarray, "N D"], k: int) -> tuple[Float[ndarray, " k"], Float[ndarray, "k D"]]:
+    """Greatest eigenvalues of the smaller Gram matrix, and the directions, not of unit length."""
+    n, d = centred.shape
+    small = centred @ centred.T if n < d else centred.T @ centred
+    values, vectors = scipy.linalg.eigh(small, subset_by_index=[len(small) - k, len(small) - 1])
+    directions = (centred.T @ vectors if n < d else vectors).T
+    return values[::-1].clip(0), directions[::-1]
+
+
+def _lanczos(centred: Float[ndarray, "N D"], k: int) -> tuple[Float[ndarray, " k"], Float[ndarray, "k D"]]:
+    """The same for large matrices."""
+    start = np.random.default_rng(0).standard_normal(min(centred.shape))
+    _, lengths, directions = scipy.sparse.linalg.svds(centred, k, v0=start, tol=0, solver="arpack")
+    order = np.argsort(-lengths)
+    return lengths[order] ** 2, directions[order]
 
 
 def normal_direction(domain: Slice, inputs: Any = None, *, seed: int = 0) -> ndarray:
@@ -209,7 +226,8 @@ def central_samples(inputs: Any) -> tuple[int, int, int]:
     """
     flat = _flat(inputs)
     if len(flat) >= 3:
-        first = int(_distances(flat, flat.mean(0)).argmin())
+        flat = flat - flat.mean(0)
+        first = int(_distances(flat, np.zeros(flat.shape[1])).argmin())
         second = int(_distances(flat, flat[first]).argmax())
         third = int(_off_line(flat, flat[first], flat[second]).argmax())
         seeds = (first, second, third)
@@ -237,18 +255,16 @@ def _flat(inputs: Any) -> Float[ndarray, "N D"]:
 
 
 def _distances(flat: Float[ndarray, "N D"], point: Float[ndarray, " D"]) -> Float[ndarray, " N"]:
-    return np.linalg.norm(flat - point, axis=1)
+    """Squared distances to a point, by one pass over the rows; good to rounding of the rows' own lengths."""
+    return (np.einsum("ij,ij->i", flat, flat) - 2 * flat @ point + point @ point).clip(0)
 
 
 def _off_line(flat: Float[ndarray, "N D"], a: Float[ndarray, " D"], b: Float[ndarray, " D"]) -> Float[ndarray, " N"]:
-    """Distance of each row from the line through a and b; from a where they coincide."""
+    """Squared distance of each row from the line through a and b; from a where they coincide."""
     along = b - a
     length = np.linalg.norm(along)
-    offsets = flat - a
-    if length == 0:
-        return np.linalg.norm(offsets, axis=1)
-    along = along / length
-    return np.linalg.norm(offsets - np.outer(offsets @ along, along), axis=1)
+    along = along / length if length > 0 else along
+    return (_distances(flat, a) - ((flat - a) @ along) ** 2).clip(0)
 
 
 def _nearest_to_mean(flat: Float[ndarray, "N D"], rows: Int[ndarray, " M"]) -> int:

@@ -200,7 +200,7 @@ class Slice:
                 got=f"{inputs.shape}",
             )
         offset = inputs.reshape(len(inputs), -1) - self.origin.ravel()
-        points = np.linalg.lstsq(self.basis, offset.T, rcond=None)[0].T
+        points = offset @ np.linalg.pinv(self.basis).T
         return points, np.linalg.norm(offset - points @ self.basis.T, axis=1)
 
     def __eq__(self, other: object) -> bool:
@@ -220,7 +220,7 @@ def _float64(values: Any, name: str) -> ndarray:
         values = values.detach().to("cpu", torch.float64).numpy()
     try:
         array = np.array(values)
-        array = array.astype(np.float64, casting="unsafe" if array.dtype.kind in "biuf" else "safe")
+        array = array.astype(np.float64, casting="unsafe" if array.dtype.kind in "biuf" else "safe", copy=False)
     except (TypeError, ValueError) as error:
         raise NetgeomError(f"{name} is not an array of real numbers", got=type(values).__name__) from error
     if not np.isfinite(array).all():
