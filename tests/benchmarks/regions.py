@@ -1,16 +1,18 @@
-"""Speed and memory of the region partition: `python tests/benchmarks/regions.py [--quick] [--json FILE]`.
+"""Speed and memory of the region partition: `python tests/benchmarks/regions.py [--quick | --large] [--json FILE]`.
 
 In one process, on one thread, paired and interleaved: the kernel, the neuron-by-neuron numpy twin
 (`neuron_by_neuron.py`) as it is, and the same twin with arrays grown in place. Ratios are medians over the pairs, so
 that a busy machine disturbs both sides alike. The nets are 2-w^d-1 with torch's default initialisation, seed 0, the
 domain is the box [-1, 1]^2. The matmul column is the time of the float64 products that any vertex-based algorithm
 needs: the vertices known before a layer times that layer's weights. Peak memory is measured in a process of its own:
-peak resident memory minus that after import.
+peak resident memory minus that after import. `--large` runs single partitions that are large in one way or another,
+each in a process of its own: time and peak memory, and nothing to compare with.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -23,6 +25,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"  # before numpy and torch start their pools
 
 import neuron_by_neuron  # noqa: E402
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -31,16 +34,65 @@ from netgeom_widgets.kernels.regions import Slice, partition  # noqa: E402
 torch.set_num_threads(1)
 
 BOX = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]
-SIZES = {"2-64^4-1": (64, 4), "2-128^3-1": (128, 3), "2-256^2-1": (256, 2)}
+SIZES = {"2-64^4-1": (64, 4), "2-128^3-1": (128, 3), "2-256^2-1": (256, 2), "2-256^3-1": (256, 3)}
+IMAGE = (3, 64, 64)
 
 
 def network(width: int, depth: int) -> nn.Sequential:
     """ReLU net 2-width^depth-1, default initialisation, seed 0."""
     torch.manual_seed(0)
+    return fully_connected([2, *[width] * depth, 1])
+
+
+def fully_connected(sizes: list[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for k in range(depth):
-        layers += [nn.Linear(2 if k == 0 else width, width), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(width, 1))
+    for a, b in itertools.pairwise(sizes):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def many_regions() -> tuple[nn.Module, Slice]:
+    """About 690,000 regions: 2-512-128^5-1, weights doubled, on a wide box."""
+    torch.manual_seed(0)
+    model = fully_connected([2, 512, *[128] * 5, 1])
+    with torch.no_grad():
+        for linear in model[::2]:
+            linear.weight.mul_(2)
+    return model, Slice.box(-8, 8, -8, 8)
+
+
+def three_convolutions() -> tuple[nn.Module, Slice]:
+    """About 7,000 regions in a slice of 3x64x64 inputs; one vertex holds up to 65,536 numbers."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU()]
+    layers += [nn.Conv2d(32, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 256, 10)]
+    return nn.Sequential(*layers), random_slice(0.15)
+
+
+def vgg11() -> tuple[nn.Module, Slice]:
+    """VGG11 for 3x64x64 inputs, Kaiming initialisation, about 100 regions; one vertex holds up to 262,144 numbers."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0):
+        if width == 0:
+            layers.append(nn.MaxPool2d(2))
+            continue
+        convolution = nn.Conv2d(channels, width, 3, padding=1)
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(convolution.bias)
+        layers += [convolution, nn.ReLU()]
+        channels = width
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512 * 4, 200)), random_slice(0.003)
+
+
+def random_slice(radius: float) -> Slice:
+    """A random plane through a random image."""
+    center, u, v = np.random.default_rng(0).standard_normal((3, *IMAGE))
+    return Slice.around(center, u, v, radius)
+
+
+LARGE = {"2-512-128^5-1": many_regions, "3 convolutions": three_convolutions, "VGG11": vgg11}
 
 
 def seconds(function) -> tuple[float, object]:
@@ -66,21 +118,36 @@ def matmul_seconds(model: nn.Sequential, vertices: list[int], repetitions: int) 
     return min(seconds(lambda: [a @ b for a, b in pairs])[0] for _ in range(repetitions))
 
 
-def peak_megabytes(name: str) -> float:
-    """Peak resident memory of one partition above that after import, in a fresh process."""
-    done = subprocess.run([sys.executable, __file__, "--peak", name], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+def alone(name: str) -> dict:
+    """Regions, seconds, and peak resident memory above that after import, of one partition in a fresh process."""
+    done = subprocess.run([sys.executable, __file__, "--alone", name], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
-def print_peak(name: str) -> None:
-    def status(key: str) -> float:
-        line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith(key))
-        return int(line.split()[1]) / 1024
+def print_alone(name: str) -> None:
+    def megabytes(key: str) -> float:
+        status = Path("/proc/self/status")
+        if not status.exists():
+            return float("nan")
+        return int(next(row for row in status.read_text().splitlines() if row.startswith(key)).split()[1]) / 1024
 
-    model, domain = network(*SIZES[name]), Slice.box(-1, 1, -1, 1)
-    before = status("VmRSS")
-    complex_of(partition(model, domain))
-    print(status("VmHWM") - before)
+    model, domain = LARGE[name]() if name in LARGE else (network(*SIZES[name]), Slice.box(-1, 1, -1, 1))
+    before = megabytes("VmRSS")
+    elapsed, found = seconds(lambda: complex_of(partition(model, domain)))
+    peak = megabytes("VmHWM") - before
+    area_error = abs(found.areas.sum() / domain.area - 1)
+    print(json.dumps({"regions": found.n_regions, "s": elapsed, "peak_MB": peak, "area_error": area_error}))
+
+
+def print_large(names: list[str]) -> list[dict]:
+    print(f"{'net':>15} {'regions':>8} {'s':>7} {'us/region':>10} {'peak MB':>8} {'area error':>11}")
+    rows = []
+    for name in names:
+        row = {"net": name, **alone(name)}
+        rows.append(row)
+        print(f"{name:>15} {row['regions']:>8} {row['s']:>7.1f} {1e6 * row['s'] / row['regions']:>10.1f}"
+              f" {row['peak_MB']:>8.0f} {row['area_error']:>11.0e}")  # fmt: skip
+    return rows
 
 
 def measure(name: str, repetitions: int) -> dict:
@@ -120,7 +187,7 @@ def measure(name: str, repetitions: int) -> dict:
         "ratio_in_place": ratio("twin_in_place"),
         "us_per_region": 1e6 * median / kernel.n_regions,
         "over_matmul": median / matmul,
-        "peak_MB": peak_megabytes(name) if Path("/proc/self/status").exists() else float("nan"),
+        "peak_MB": alone(name)["peak_MB"],
     }
 
 
@@ -129,11 +196,19 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="2-64^4-1 only, two repetitions: does it run, same counts")
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--json", metavar="FILE", help="write the rows as JSON too")
-    parser.add_argument("--peak", metavar="NET", help=argparse.SUPPRESS)
+    parser.add_argument("--large", action="store_true", help="single large partitions: time and peak memory")
+    parser.add_argument("--alone", metavar="NET", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.peak:
-        print_peak(arguments.peak)
+    if arguments.alone:
+        print_alone(arguments.alone)
         return
+    rows = print_large(list(LARGE)) if arguments.large else compare(arguments)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(rows, indent=1))
+
+
+def compare(arguments: argparse.Namespace) -> list[dict]:
+    """The kernel against the twin, size by size."""
     names = ["2-64^4-1"] if arguments.quick else list(SIZES)
     print(f"{'net':>10} {'regions':>8} {'kernel ms':>10} {'twin ms':>9} {'ratio':>6} {'in place':>9} {'ratio':>6}"
           f" {'us/region':>10} {'/matmul':>8} {'peak MB':>8}")  # fmt: skip
@@ -144,8 +219,7 @@ def main() -> None:
         print(f"{name:>10} {row['regions']:>8} {1e3 * row['kernel_s']:>10.1f} {1e3 * row['twin_s']:>9.1f}"
               f" {row['ratio']:>6.2f} {1e3 * row['twin_in_place_s']:>9.1f} {row['ratio_in_place']:>6.2f}"
               f" {row['us_per_region']:>10.1f} {row['over_matmul']:>8.1f} {row['peak_MB']:>8.1f}")  # fmt: skip
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(rows, indent=1))
+    return rows
 
 
 if __name__ == "__main__":
