@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from netgeom_widgets.kernels.regions import Slice, partition, vertex_values
+from netgeom_widgets.kernels.regions import Slice, partition, polylines, vertex_values
+from netgeom_widgets.kernels.regions.polylines import Lines
 from tests.kernels.networks import MODULES, SEQUENTIAL, warmed
 
 SQUARE = np.array([[-2.0, -2.0], [2.0, -2.0], [2.0, 2.0], [-2.0, 2.0]])
@@ -68,3 +69,51 @@ def test_it_was_really_not_stored(monkeypatch):
     found = partition(model, Slice.box(-2, 2, -2, 2))
     assert 8 * max(held[:-1]) <= 40_000 < 8 * 40 * len(found.vertices)
     assert found.certify(grid=40, samples=100).holds
+
+
+class Skipping(nn.Module):
+    """The last activation's result meets its own input, an earlier one, and a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.out = nn.Linear(2, 24), nn.Linear(24, 24), nn.Linear(24, 3)
+
+    def forward(self, x):
+        early = torch.relu(self.a(x))
+        z = self.b(early)
+        return self.out(nn.functional.leaky_relu(z, -0.3) + early - 0.5 * z) + 1e3
+
+
+POLYLINES = {
+    "relu": (lambda: nn.Sequential(nn.Linear(2, 30), nn.ReLU(), nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 4)), (2,)),
+    "one layer": (lambda: nn.Sequential(nn.Linear(2, 20), nn.ReLU(), nn.Linear(20, 1)), (2,)),
+    "skipping": (Skipping, (2,)),
+    "prelu": (SEQUENTIAL["prelu per channel"][0], (2,)),
+    "convolution": (
+        lambda: nn.Sequential(nn.Conv2d(1, 6, 3), nn.PReLU(6), nn.Flatten(), nn.Linear(96, 3)),
+        (1, 6, 6),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POLYLINES)
+def test_outputs_along_lines_are_those_of_all_units(name, monkeypatch):
+    """The last activation's new vertices from polylines, and from the interpolated values of all units."""
+    build, shape = POLYLINES[name]
+    torch.manual_seed(11)
+    model, domain = warmed(build()), a_slice(shape)
+    filled = []
+    fill = Lines.fill
+    monkeypatch.setattr(Lines, "fill", lambda self, *args: (filled.append(len(self.t)), fill(self, *args))[1])
+    monkeypatch.setattr(polylines, "_PAIRS_AT_ONCE", 50)
+    # whether it is less work is another question
+    monkeypatch.setattr(vertex_values.VertexValues, "_polylines", lambda self, recipe, n_new: self._at_last(recipe))
+    found = partition(model, domain)
+    assert sum(filled) >= len(found.vertices) // 2
+    monkeypatch.setattr(vertex_values.VertexValues, "_polylines", lambda self, recipe, n_new: ())
+    expected = partition(model, domain)
+    assert np.array_equal(found.vertices, expected.vertices)
+    for ours, theirs in zip(found.layers, expected.layers, strict=True):
+        assert np.array_equal(ours.bits, theirs.bits)
+    assert (np.abs(found.outputs - expected.outputs) <= found.output_rounding).all()
+    assert found.certify(grid=50, samples=200).holds

@@ -22,6 +22,7 @@ from netgeom_widgets.kernels.regions.assembly import Chords, Crossings, Flagged,
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe, any_per_face, ranges
 from netgeom_widgets.kernels.regions.coincident import follow, leaders
 from netgeom_widgets.kernels.regions.cuts import Cuts, Touched, along_groups, expand_rings, find_cuts
+from netgeom_widgets.kernels.regions.polylines import Lines
 from netgeom_widgets.kernels.regions.signs import bits_above, bits_below, pack, set_bits, words
 from netgeom_widgets.kernels.regions.single import split_one
 
@@ -131,6 +132,7 @@ def _split_with_care(
     cells, parents = _split_in_turn(
         cells, parents, values[:, withheld], thresholds[withheld], recipe, op, units[withheld], limit, checkpoint
     )
+    recipe.lines = ()  # those that follow another bend there too
     return cells, follow(recipe, leader, units), parents
 
 
@@ -257,18 +259,30 @@ def _split_together(
     touched = expand_rings(cells, cuts, any_per_face(cut_entry, cells.ring_offsets))
     chords = _pair_chords(touched, cuts, n, values.shape[1])
     i, j = _find_crossings(chords, len(touched.faces), cells.n_faces + len(chords.p), limit, checkpoint)
-    crossings, s = _place_crossings(cells, values, thresholds, cuts, chords, i, j, tolerance)
+    crossings, crossed = _place_crossings(cells, values, thresholds, cuts, chords, i, j, tolerance)
     checkpoint()
     refined = assemble(cells, cuts, touched, chords, crossings, op, units)
     ends = cells.edges[cuts.edge]
     recipe.add(ends[:, 0], ends[:, 1], cuts.t)
-    recipe.vanish(n + torch.arange(len(cuts.t)), units[cuts.column])
+    vertices = n + torch.arange(len(cuts.t))
+    recipe.vanish(vertices, units[cuts.column])
+    recipe.lines = (_lines_of(cells, values, cuts, units[cuts.column], vertices),)
     if len(i):
-        recipe.add(chords.start[i], chords.end[i], s)
+        recipe.add(chords.start[i], chords.end[i], crossed.t[crossings.on_i])
         vertices = n + len(cuts.t) + torch.arange(len(i))
         both = torch.stack([chords.column[i], chords.column[j]], 1)
         recipe.vanish(vertices.repeat_interleave(2), units[both.view(-1)])
+        crossed.unit = units[crossed.unit]
+        recipe.lines += (crossed,)
     return refined
+
+
+def _lines_of(cells: Complex, values: Tensor, cuts: Cuts, units: Tensor, vertices: Tensor) -> Lines:
+    """The cut edges."""
+    start, end = cells.edges[cuts.edge].T
+    before, after = values[start, cuts.column], values[end, cuts.column]
+    own = torch.ones(len(vertices), dtype=torch.bool)
+    return Lines(cuts.edge, start, end, cuts.t, units, before, after, vertices, own)
 
 
 def _place_crossings(
@@ -280,7 +294,7 @@ def _place_crossings(
     i: Tensor,
     j: Tensor,
     tolerance: float,
-) -> tuple[Crossings, Tensor]:
+) -> tuple[Crossings, Lines]:
     """Order the crossings along both chords, from the other unit's value at a chord's two ends."""
     a, b = cells.edges[cuts.edge, 0], cells.edges[cuts.edge, 1]
     flat, width = values.reshape(-1), values.shape[1]
@@ -289,27 +303,24 @@ def _place_crossings(
         cut = vertex - cells.n_vertices
         return torch.lerp(flat[a[cut] * width + column], flat[b[cut] * width + column], cuts.t[cut])
 
-    def along(chord: Tensor, column: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        u, v = at_cut(chords.start[chord], column), at_cut(chords.end[chord], column)
-        change = u - v
-        s = u / change
-        margin = (thresholds[column] / change.abs_()).clamp_(min=tolerance)
-        return s, margin, ~((u * v < 0) & (s > margin) & (s < 1 - margin))
-
-    s_i, margin_i, bad_i = along(i, chords.column[j])
-    s_j, margin_j, bad_j = along(j, chords.column[i])
-    bad = torch.nonzero(bad_i | bad_j).view(-1)
+    chord, other = torch.cat([i, j]), torch.cat([j, i])
+    column = chords.column[other]
+    u, v = at_cut(chords.start[chord], column), at_cut(chords.end[chord], column)
+    change = u - v
+    s = u / change
+    margin = (thresholds[column] / change.abs_()).clamp_(min=tolerance)
+    bad = torch.nonzero(~((u * v < 0) & (s > margin) & (s < 1 - margin))).view(-1)
     if len(bad):
-        raise Flagged(torch.cat([chords.column[i[bad]], chords.column[j[bad]]]))
-    chord, s = torch.cat([i, j]), torch.cat([s_i, s_j])
+        raise Flagged(chords.column[torch.cat([chord[bad], other[bad]])])
     order = along_groups(chord, s)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order))
-    sorted_chord = chord[order]
-    close = _too_close(sorted_chord, s[order], torch.cat([margin_i, margin_j])[order], tolerance)
+    sorted_chord, t = chord[order], s[order]
+    close = _too_close(sorted_chord, t, margin[order], tolerance)
     if len(close):
         near = torch.cat([order[close], order[close + 1]])
-        raise Flagged(chords.column[torch.cat([chord[near], torch.cat([j, i])[near]])])
-    first_vertex = cells.n_vertices + len(cuts.t)
-    vertex = first_vertex + order % max(1, len(i))
-    return Crossings(len(i), sorted_chord, vertex, rank[: len(i)], rank[len(i) :]), s_i
+        raise Flagged(chords.column[torch.cat([chord[near], other[near]])])
+    vertex = cells.n_vertices + len(cuts.t) + order % max(1, len(i))
+    ends = chords.start[sorted_chord], chords.end[sorted_chord]
+    lines = Lines(sorted_chord, *ends, t, column[order], u[order], v[order], vertex, order < len(i))
+    return Crossings(len(i), sorted_chord, vertex, rank[: len(i)], rank[len(i) :]), lines

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from netgeom_widgets.kernels.regions.signs import row_blocks
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions.polylines import Lines
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.regions.polylines import Lines
 
 
 @dataclass(eq=False)
@@ -61,6 +68,7 @@ class Recipe:
 
     steps: list[tuple[Tensor, ...]] = field(default_factory=list)
     in_turn: bool = False  # whether units were inserted one after the other, or some vertices dropped
+    lines: tuple[Lines, ...] = ()  # on which the vertices were made, edges first; empty where that is not all
 
     def add(self, a: Tensor, b: Tensor, t: Tensor) -> None:
         """Append the vertices ``(1-t) a + t b``."""

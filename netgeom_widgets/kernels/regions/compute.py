@@ -14,6 +14,7 @@ from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._model import private_copy
 from netgeom_widgets.kernels.regions import arrangement
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe
+from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
 from netgeom_widgets.kernels.regions.envelope import Entries, refine_by_maximum
 from netgeom_widgets.kernels.regions.hinges import Hinges, find_hinges
 from netgeom_widgets.kernels.regions.layers import Layer, branch_type, maximum_layer
@@ -182,7 +183,12 @@ class _Refinement:
         self.progress.update(
             activation.index + 1, None, f"layer {activation.index + 1}: {self.cells.n_faces:,} regions"
         )
-        return function.magnitude(low.reshape(magnitude.shape[1:]), high.reshape(magnitude.shape[1:]))
+        bound = function.magnitude(low.reshape(magnitude.shape[1:]), high.reshape(magnitude.shape[1:]))
+        if activation.index + 1 == len(self.program.activations) and isinstance(function, PiecewiseLinear):
+            # outputs come from values on both sides of the hinges, see `polylines`
+            sizes = torch.maximum(low.abs(), high.abs()).reshape(bound.shape)
+            bound = torch.maximum(bound, function.steepest * sizes)
+        return bound
 
     def _cut_by_hinges(self, activation: Activation, hinges: Hinges, shape: torch.Size, floor: Tensor) -> Layer:
         for k, point in enumerate(hinges.function.breakpoints):

@@ -83,8 +83,18 @@ class PiecewiseLinear:
         bound = self(torch.stack([low, high, *inside])).abs().amax(0, keepdim=True)
         if self.at_zero:
             return bound
-        steepest = max(abs(float(s)) for s in self.slopes)
-        return torch.maximum(bound, steepest * torch.maximum(low.abs(), high.abs()))
+        return torch.maximum(bound, self.steepest * torch.maximum(low.abs(), high.abs()))
+
+    def jump(self, shape: tuple[int, ...]) -> Tensor:
+        """(N,) by how much the slope changes at the only breakpoint, for units of this shape."""
+        negative, positive = self.slopes
+        row = torch.ones((1, *shape), dtype=torch.float64)
+        return (row * _shaped(positive, row) - row * _shaped(negative, row)).view(-1)
+
+    @property
+    def steepest(self) -> float:
+        """The largest slope, as a size."""
+        return max(float(torch.as_tensor(s).abs().max()) for s in self.slopes)
 
     def contradicted(self, z: Tensor, floor: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
         """Where z lies outside the named branch, and where it is too near a breakpoint to tell; (rows, N).

@@ -21,6 +21,7 @@ from torch import Tensor
 from netgeom_widgets.kernels._memory import has_memory, require_memory
 from netgeom_widgets.kernels.regions.cells import Mixture, Recipe
 from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
+from netgeom_widgets.kernels.regions.polylines import Lines
 from netgeom_widgets.kernels.regions.program import Program, Segment, Values, map_tensors
 from netgeom_widgets.kernels.regions.signs import ColumnBounds, empty_bits, put_bits, row_blocks
 from netgeom_widgets.kernels.regions.slices import Slice
@@ -29,6 +30,7 @@ from netgeom_widgets.kernels.regions.slices import Slice
 # is: the bits of a result must not depend on the machine.
 HELD_BYTES = 5 << 28
 MEMORY_ADVICE = "a smaller domain, or a narrower network"
+_FAR = 2.0**40  # a step along a unit beside which the constant terms do not show
 
 
 class VertexValues:
@@ -131,6 +133,7 @@ class VertexValues:
             zeros.set(self._own(), slice(0, n_old))  # before anything is interpolated from them
         hinged = None if stored else self._hinged(recipe)
         bits = empty_bits(n, len(varying))
+        lines = self._polylines(recipe, n - n_old) if mixture is not None else ()
         chosen = None if torch.equal(varying, torch.arange(len(floor))) else varying
         limits = above.numpy() if isinstance(above, Tensor) else above
 
@@ -147,7 +150,13 @@ class VertexValues:
             assert segment.activation is not None  # noqa: S101 - there is one to cross
             values[segment.node] = segment.activation.apply(z, in_place=True)
 
-        self._advance(n, mixture, activate, keep=keep)
+        self._advance(n, mixture, activate, keep=keep, only_old=bool(lines))
+        if lines:
+            assert self.outputs is not None  # noqa: S101 - polylines end in them
+            kinks, bit_of = self._kinks(segment, lines), torch.zeros(len(floor), dtype=torch.int64)
+            bit_of[varying] = torch.arange(len(varying))
+            for line in lines:
+                line.fill(self.outputs, bits, kinks, bit_of)
         self._floors.append(floor)
         self._settled, self._chosen = [], None
         self.spoiled = recipe.extend(self.spoiled[:, None])[:, 0]
@@ -156,12 +165,18 @@ class VertexValues:
     # ------------------------------------------------------------------------------------------------------- passes
 
     def _advance(
-        self, n: int, mixture: Mixture | None, activate: Callable[[slice, Values], None], *, keep: bool
+        self,
+        n: int,
+        mixture: Mixture | None,
+        activate: Callable[[slice, Values], None],
+        *,
+        keep: bool,
+        only_old: bool = False,
     ) -> None:
         """Go on to the next place: the range of every unit there, and the values themselves if they are to be kept."""
         segment, bounds = self._program.segments[self._at + 1], ColumnBounds()
         whole: Values = {}
-        for rows, values in self._blocks(n, mixture):
+        for rows, values in self._blocks(n, mixture, only_old=only_old):
             activate(rows, values)
             values = self._program.advance(segment, values)
             bounds.see(_flat(values[segment.end]))
@@ -178,17 +193,57 @@ class VertexValues:
         if segment.activation is None:
             self.outputs = _flat(whole[segment.end])
 
-    def _blocks(self, n: int, mixture: Mixture | None) -> Iterator[tuple[slice, Values]]:
+    def _blocks(self, n: int, mixture: Mixture | None, *, only_old: bool = False) -> Iterator[tuple[slice, Values]]:
         """Rows, and the values at them where they are now, in tensors of their own."""
         shapes = self._program.row_shapes
         nodes = [
             node for s in self._program.segments[max(self._base, 0) : self._at + 2] for node in (*s.nodes, *s.kept)
         ]
         widest = max((_numel(shapes[node]) for node in nodes), default=1)
-        for start, stop in [(0, n)] if mixture is None else mixture.groups:
+        groups = [(0, n)] if mixture is None else mixture.groups
+        for start, stop in groups[:1] if only_old else groups:
             for rows in row_blocks(start, stop, widest):
                 self._checkpoint()
                 yield rows, self._values(rows, mixture)
+
+    def _polylines(self, recipe: Recipe, n_new: int) -> tuple[Lines, ...]:
+        """The lines from which the outputs follow, where this is less work than to interpolate all units on them."""
+        lines = self._at_last(recipe)
+        if not lines:
+            return ()
+        shapes, following = self._program.row_shapes, self._program.segments[self._at + 1]
+        n_units, n_outputs = _numel(shapes[self.segment.end]), _numel(shapes[following.end])
+        units = len(torch.cat([line.unit for line in lines]).unique())
+        pairs = sum(line.n_pairs for line in lines)
+        return lines if units * n_units + pairs * n_outputs < n_new * n_units / 4 else ()
+
+    def _at_last(self, recipe: Recipe) -> tuple[Lines, ...]:
+        """The lines of new vertices of the last activation, if its hinges are all that bends the outputs on them."""
+        last = self._program.segments[self._at + 1].activation is None
+        return recipe.lines if last and len(_breakpoints(self.segment)) == 1 else ()
+
+    def _kinks(self, segment: Segment, lines: tuple[Lines, ...]) -> Tensor:
+        """(N, C) change of the outputs' slopes where a unit passes its breakpoint; only of the units on the lines."""
+        program, following = self._program, self._program.segments[self._at]
+        assert segment.activation is not None  # noqa: S101 - it was crossed
+        function = segment.activation.function
+        assert isinstance(function, PiecewiseLinear)  # noqa: S101 - it has a breakpoint
+        n_units = _numel(program.row_shapes[segment.end])
+        units = torch.cat([line.unit for line in lines]).unique()
+        alive = [*(node for node in segment.kept if node is not segment.end or not segment.ends_here), segment.node]
+
+        def outputs(rows: Tensor) -> Tensor:
+            values = {node: _zeros(program.row_shapes[node], len(rows)) for node in alive}
+            values[segment.node] = rows.view(len(rows), *program.row_shapes[segment.node])
+            return _flat(program.advance(following, values)[following.end])
+
+        offset = outputs(torch.zeros((1, n_units), dtype=torch.float64))
+        kinks = torch.zeros((n_units, offset.shape[1]), dtype=torch.float64)
+        for part in row_blocks(0, len(units), n_units):
+            rows = torch.zeros((part.stop - part.start, n_units), dtype=torch.float64)
+            rows[torch.arange(len(rows)), units[part]] = _FAR
+            kinks[units[part]] = (outputs(rows) - offset) / _FAR
+        return kinks * function.jump(program.row_shapes[segment.end])[:, None]
 
     def _values(self, rows: slice, mixture: Mixture | None) -> Values:
         def taken(tensor: Tensor) -> Tensor:
@@ -305,6 +360,13 @@ def _breakpoints(segment: Segment) -> tuple[float, ...]:
     """Of the activation that follows; a maximum has none."""
     function = segment.activation.function if segment.activation is not None else None
     return function.breakpoints if isinstance(function, PiecewiseLinear) else ()
+
+
+def _zeros(shape: Any, rows: int) -> Any:
+    """Zeros for the value of an operation, which may be several tensors."""
+    if all(isinstance(size, int) for size in shape):
+        return torch.zeros((rows, *shape), dtype=torch.float64)
+    return type(shape)(_zeros(part, rows) for part in shape)
 
 
 def _flat(value: Tensor) -> Tensor:
