@@ -90,8 +90,10 @@ function updateHoverInTurn(Bokeh) {
   };
 }
 
+const pageOf = (model) => (PAGES[model.get("bokeh_version")] ??= {root: {}, bundles: {}});
+
 async function bokehWith(model, names) {
-  const page = (PAGES[model.get("bokeh_version")] ??= {root: {}, bundles: {}});
+  const page = pageOf(model);
   for (const name of names) {
     try {
       await loadBundle(model, page, name);
@@ -282,9 +284,13 @@ function render({model, el}) {
 
   // The first time the front end may not have a subshell yet: then the request waits for the cell that runs. The kernel
   // answers a view once, however often it asked.
-  function ask(waits) {
+  // BokehJS is asked for first, so that the browser reads it while the kernel writes the document.
+  function ask(waits, again = false) {
+    const page = pageOf(model);
+    if (!page.bundles.bokeh) loadBundle(model, page, "bokeh").catch(() => {}); // open() tries once more, and says so
+    else if (again && !page.root.Bokeh) model.send({t: "bundle", name: "bokeh"});
     model.send({t: "snapshot", view});
-    if (waits.length) asking = setTimeout(() => { if (!answered && !dead) ask(waits.slice(1)); }, waits[0]);
+    if (waits.length) asking = setTimeout(() => { if (!answered && !dead) ask(waits.slice(1), true); }, waits[0]);
   }
 
   function die() {
