@@ -14,7 +14,6 @@ from jaxtyping import Int
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.plots import fit_range, limits, make_plot
-from netgeom_widgets.figures.region_text import count
 from netgeom_widgets.figures.theme import GRID
 from netgeom_widgets.figures.transition_plot import StepAxis, name_snapshots, step_names
 
@@ -93,10 +92,10 @@ class _MeasurePlot:
         )
         self.root.add_layout(self.now)
 
-    def draw(self, measure: Measure, unit: str, values: np.ndarray, names: list[str], *, last: bool) -> None:
+    def draw(self, title: str, unit: str, values: np.ndarray, names: list[str], *, last: bool) -> None:
         self._source.data = {"x": np.arange(len(values)), "y": values, "step": names}
         self._dots.glyph.size = 6 if len(values) <= _MANY else 3
-        self.root.title.text = measure.name
+        self.root.title.text = title
         self.root.yaxis[0].axis_label = unit
         self.root.xaxis.visible = last
         self.root.height = self._height + _FOOT * last
@@ -129,6 +128,7 @@ class TrainingFigure:
         *,
         metric: bool = True,
         current: int | None = None,
+        sampled: str = "",
     ) -> None:
         """Show rows; a number that no row has gets no plot, a step without it is a gap. See `curves`."""
         steps = np.asarray(steps)
@@ -144,7 +144,9 @@ class TrainingFigure:
             plot = self._plots[measure.key]
             if measure in shown:
                 values = np.array([float((row or {}).get(measure.key, np.nan)) for row in rows])
-                plot.draw(measure, measure.units[0 if metric else 1], values, names, last=measure is shown[-1])
+                how = f" ({sampled})" if sampled and measure.key == "local_complexity" else ""
+                unit = measure.units[0 if metric else 1]
+                plot.draw(measure.name + how, unit, values, names, last=measure is shown[-1])
             plot.root.visible = measure in shown
         self.mark(current)
 
@@ -174,6 +176,7 @@ def curves(
     *,
     metric: bool = True,
     current: int | None = None,
+    sampled: str = "",
     height: int = 110,
 ) -> LayoutDOM:
     """Numbers of the partition over a training run, one small plot each over a shared axis, for scripts and notebooks.
@@ -188,6 +191,8 @@ def curves(
         Whether u and v of the slice are orthonormal (``domain.metric``), so that lengths are in input units.
     current : int, optional
         A step to mark.
+    sampled : str
+        How the local complexity was sampled, for its title: points, samples about each, and how far.
     height : int
         Of each plot, in pixels.
 
@@ -205,14 +210,8 @@ def curves(
     >>> curves(run.steps, [training_row(partition(net, domain)) for net in nets])  # doctest: +SKIP
     """
     found = TrainingFigure(height)
-    found.draw(steps, rows, metric=metric, current=current)
+    found.draw(steps, rows, metric=metric, current=current, sampled=sampled)
     return found.root
-
-
-def progress_line(rows: Sequence[TrainingRow | None]) -> str:
-    """How many of the steps are known."""
-    known = sum(row is not None for row in rows)
-    return f"{known:,} of {count(len(rows), 'step')}"
 
 
 def _check_keys(rows: Sequence[Any]) -> None:

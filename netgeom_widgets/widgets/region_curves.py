@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+import numpy as np
 import traitlets
 from bokeh.models import LayoutDOM
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, Worker
-from netgeom_widgets.figures.region_training import TrainingFigure, progress_line, training_row
+from netgeom_widgets.figures.region_samples import SliceSamples
+from netgeom_widgets.figures.region_text import count
+from netgeom_widgets.figures.region_training import TrainingFigure, training_row
+from netgeom_widgets.kernels.regions import local_complexity
 from netgeom_widgets.widgets.controls import ROW
 from netgeom_widgets.widgets.folds import Fold
 from netgeom_widgets.widgets.pane import BokehPane
@@ -23,14 +27,17 @@ if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Slice
 
 _PAUSE = 0.05  # seconds between looks at whether a run is finished, which goes first
+_POINTS, _AROUND = 100, 8  # of the local complexity
 _REDRAW = 0.3  # seconds between two pictures while steps come in
 
 
 class Curves(traitlets.HasTraits):
-    """Region count, mean area and boundary length at every recorded step.
+    """Region count, mean area and boundary length at every recorded step, exact, and local complexity, sampled.
 
     Steps that were shown count at once. While ``curves`` is on, the others are computed on a thread of their own, which
-    gives way to runs: first the ends, then what lies between, so that the shape is there early.
+    gives way to runs: first the ends, then what lies between, so that the shape is there early. The local complexity is
+    the mean over 100 points, uniform on the slice and the same for all steps, of the units that change their branch
+    among up to 8 samples about a point; their distance, about a twentieth of the slice's width, stands in the title.
     """
 
     curves = traitlets.Bool(
@@ -126,16 +133,21 @@ class Curves(traitlets.HasTraits):
             if not fold.is_filled:
                 self._fill_curves(fold)
             rows = [self._rows.get(step) for step in self._steps]
+            domain = self._curves_of[0] if self._curves_of else self.domain
             with self._curve_pane.batch():
-                self._curve_figure.draw(self._steps, rows, metric=self.domain.metric, current=self.step)
-            self._curve_bar.value = sum(row is not None for row in rows) / max(1, len(rows))
-            self._say_curves(rows)
+                self._curve_figure.draw(
+                    self._steps, rows, metric=domain.metric, current=self.step, sampled=_Sampling(domain).words
+                )
+            self._say_curves()
 
-    def _say_curves(self, rows: Sequence[Any]) -> None:
+    def _say_curves(self) -> None:
         """How far it has come, and what the button does now."""
-        left = sum(row is None for row in rows) - len(self._failed_steps)
+        total, left = len(self._steps), len(self._unknown_steps())
+        done = total - left - len(self._failed_steps)
         busy = left > 0 and self._curve_worker.is_busy()
-        words = [f"{progress_line(rows)} computed" + (" so far" if busy else ", stopped" if left > 0 else "")]
+        self._curve_bar.value = done / max(1, total)
+        state = " so far" if busy else ", stopped" if left > 0 else ""
+        words = [f"{done:,} of {count(total, 'step')} computed{state}"]
         words += [f"step {step:,} failed: {why}" for step, why in list(self._failed_steps.items())[:1]]
         self._curve_words.value = "; ".join(words)
         self._curve_button.icon = "stop" if busy else "play"
@@ -153,8 +165,9 @@ class Curves(traitlets.HasTraits):
             return
         settings = shown[1]
         changed = self._keep_rows_of(found.domain, settings["tolerance"], settings["max_regions"])
-        self._rows[settings["step"]] = training_row(found)
-        self._failed_steps.pop(settings["step"], None)
+        step = settings["step"]
+        self._rows[step] = {**self._rows.get(step, {}), **training_row(found)}
+        self._failed_steps.pop(step, None)
         self._curves_wanted()
         if changed and self.curves:
             self._start_curves()
@@ -197,20 +210,26 @@ class Curves(traitlets.HasTraits):
                 cancel.checkpoint()
                 time.sleep(_PAUSE)
             try:
-                row = self._row_at(step, *belongs, cancel=cancel)
+                row = self._rows.get(step) or self._row_at(step, *belongs, cancel=cancel)
+                row = {**row, "local_complexity": self._complexity_at(step, belongs[0], cancel)}
             except NetgeomError as error:  # of this step; the others may be fine
                 self._failed_steps[step] = str(error)
             else:
                 if belongs is self._curves_of:
-                    self._rows.setdefault(step, row)
+                    self._rows[step] = row
             if time.monotonic() - drawn > _REDRAW:
                 self._paint(self._draw_curves, "curves")
                 drawn = time.monotonic()
 
+    def _unknown_steps(self) -> list[int]:
+        """Steps that are to be computed yet."""
+        known = {step for step, row in list(self._rows.items()) if "local_complexity" in row}
+        return [step for step in self._steps if step not in known and step not in self._failed_steps]
+
     def _missing_step(self) -> int | None:
-        """A step without a row: the ends first, then always the middle of the widest gap."""
-        steps = self._steps
-        known = [at for at, step in enumerate(steps) if step in self._rows or step in self._failed_steps]
+        """The step to compute next: the ends first, then always the middle of the widest gap."""
+        steps, unknown = self._steps, set(self._unknown_steps())
+        known = [at for at, step in enumerate(steps) if step not in unknown]
         if len(known) == len(steps):
             return None
         for end in (0, len(steps) - 1):
@@ -227,3 +246,29 @@ class Curves(traitlets.HasTraits):
             return training_row(kept.result)
         kernel = self._kernel_at(step, domain, tolerance=tolerance, max_regions=max_regions)
         return training_row(kernel(domain, cancel=cancel))
+
+    def _complexity_at(self, step: int, domain: Slice, cancel: Cancel) -> float:
+        """Mean local complexity of the network at a step."""
+        assert self._checkpoints is not None  # noqa: S101 - there is no step without checkpoints
+        model, how = self._checkpoints.model(self._steps.index(step)), _Sampling(domain)
+        return float(local_complexity(model, how.points, how.radius, how.n, cancel=cancel).mean())
+
+
+class _Sampling:
+    """Where and how the local complexity is sampled on a slice."""
+
+    def __init__(self, domain: Slice) -> None:
+        width = float(np.ptp(domain.polygon, axis=0).max() * np.linalg.norm(domain.u))
+        self.radius = SliceSamples.natural_reach(width)
+        self.n = min(_AROUND, 2 * domain.origin.size)
+        self._domain = domain
+
+    @property
+    def points(self) -> np.ndarray:
+        """(M, *input shape)."""
+        return self._domain.to_input(self._domain.sample(_POINTS))
+
+    @property
+    def words(self) -> str:
+        """For the title of the curve."""
+        return f"{_POINTS} points, {self.n} samples {self.radius:g} from each"

@@ -179,3 +179,15 @@ def test_wrong_points_are_refused():
         domain.to_input(np.zeros((3, 3)))
     with pytest.raises(NetgeomError):
         domain.to_slice(np.zeros((3, 5)))
+
+
+def test_sampled_points_are_uniform_in_the_polygon():
+    domain = Slice(np.zeros(3), [1.0, 0, 0], [0, 1.0, 0], [[0, 0], [4, 0], [4, 1], [0, 3]])
+    points = domain.sample(20_000, seed=1)
+    s, t = points.T
+    assert ((s >= 0) & (s <= 4) & (t >= 0) & (t <= 3 - s / 2 + 1e-12)).all()
+    assert np.isclose(np.mean(s < 2), 5 / 8, atol=0.02), "the left half holds 5 of the 8 units of area"
+    assert np.isclose(np.mean(t > 1), 4 / 8, atol=0.02)
+    assert np.array_equal(points, domain.sample(20_000, seed=1)) and domain.sample(0).shape == (0, 2)
+    with pytest.raises(NetgeomError, match="negative"):
+        domain.sample(-1)

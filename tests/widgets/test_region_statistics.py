@@ -12,7 +12,7 @@ from bokeh.events import Tap
 import netgeom_widgets as ng
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_training import training_row
-from netgeom_widgets.kernels.regions import partition
+from netgeom_widgets.kernels.regions import local_complexity, partition
 from tests.networks import mlp
 from tests.widgets.waiting import wait_for
 
@@ -190,10 +190,21 @@ def test_steps_that_were_shown_count_without_computing(make):
     explorer.step = 20
     explorer.wait(30)
     assert sorted(explorer._rows) == [20, 80] and not explorer._curves_fold.is_filled
-    explorer._row_at = None  # would fail
+    asked, row_at = [], explorer._row_at
+    explorer._row_at = lambda step, *args, **kwargs: asked.append(step) or row_at(step, *args, **kwargs)
     explorer.curves = True
-    explorer._curve_worker.cancel()
-    wait_for(lambda: explorer._curves_fold.is_filled)
+    explorer.wait(30)
+    assert asked == [0, 10, 40], "the end first, then the middle of the widest gap"
+    assert sorted(explorer._rows) == list(STEPS)
+
+
+def test_the_local_complexity_is_that_of_points_on_the_slice(make):
+    explorer = make(checkpoints=SOURCE, curves=True)
+    points = BOX.to_input(BOX.sample(100))
+    for step, net in zip(STEPS, NETS, strict=True):
+        assert explorer._rows[step]["local_complexity"] == local_complexity(net, points, 0.2, 4).mean()
+    plot = explorer._curve_figure._plots["local_complexity"].root
+    assert plot.visible and plot.title.text == "Local complexity, sampled (100 points, 4 samples 0.2 from each)"
 
 
 def test_a_step_that_fails_is_said_and_the_others_are_there(make):
@@ -229,7 +240,6 @@ def test_curves_stop_and_go_on(make, monkeypatch):
     assert list(explorer._rows) == [80]
     busy[0] = False
     explorer._stop_or_go_on()
-    wait_for(lambda: len(explorer._rows) == 5)
     explorer.wait(30)
     assert explorer._curve_button.disabled
 

@@ -203,6 +203,18 @@ class Slice:
         points = offset @ np.linalg.pinv(self.basis).T
         return points, np.linalg.norm(offset - points @ self.basis.T, axis=1)
 
+    def sample(self, n: int, *, seed: int | np.random.Generator = 0) -> Float[ndarray, "n 2"]:
+        """(n, 2) slice coordinates of points uniform in the polygon."""
+        if n < 0:
+            raise NetgeomError("The number of points must not be negative", got=f"{n}")
+        rng = np.random.default_rng(seed)
+        first, sides = self.polygon[0], self.polygon[1:] - self.polygon[0]  # triangles about the first corner
+        doubled = sides[:-1, 0] * sides[1:, 1] - sides[:-1, 1] * sides[1:, 0]
+        chosen = rng.choice(len(doubled), n, p=doubled / doubled.sum())
+        weights = rng.random((n, 2))
+        weights = np.where(weights.sum(1, keepdims=True) > 1, 1 - weights, weights)
+        return first + weights[:, :1] * sides[chosen] + weights[:, 1:] * sides[chosen + 1]
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Slice) and self.digest == other.digest
 
