@@ -84,7 +84,7 @@ class Histogram:
         if value is None:
             self._plot.mark(None)
         else:
-            self._plot.mark(value, f" (picked: {in_words(value)})")
+            self._plot.mark(value, f", picked {in_words(value)}")
 
 
 class LayerCounts:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from bokeh.models import (
     BasicTicker,
+    BasicTickFormatter,
     ColumnDataSource,
     GlyphRenderer,
     HoverTool,
@@ -97,6 +98,7 @@ class StairsPlot:
         )  # fmt: skip
         self.root.add_layout(self._legend, "above")
         self.root.title.text_font_size = "12px"
+        self.root.yaxis[0].formatter = BasicTickFormatter(use_scientific=False)
         self._mark = Span(location=1, dimension="height", line_color=PICKED, line_width=2.5, visible=False)
         self.root.add_layout(self._mark)
         self._caption = add_caption(self.root)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netgeom_widgets.widgets.region_view import Prepared
 
 _KEY = "statistics"  # of the jobs: the latest wins
+_DEBOUNCE = 0.15  # seconds; spares the statistics of results that pass by while a slider is dragged
 
 
 class StatisticsPanel(traitlets.HasTraits):
@@ -55,7 +56,17 @@ class StatisticsPanel(traitlets.HasTraits):
             return
         fold.show(self.statistics)
         if self.statistics and self.result is not None:
-            self._submit(self._draw_statistics, key=_KEY)
+            self._submit(self._draw_statistics, key=_KEY, debounce=_DEBOUNCE)
+
+    def _start(self, settings: dict[str, Any], debounce: float) -> None:
+        self._worker.cancel(_KEY)  # of a result that is about to be replaced
+        super()._start(settings, debounce)  # type: ignore[misc]
+
+    @traitlets.observe("status")
+    def _statistics_of_last_good(self, change: Any) -> None:
+        """After a run that came to nothing the result is still there, and its statistics may have been cancelled."""
+        if change["new"] in ("error", "cancelled"):
+            self._update_statistics()
 
     @traitlets.observe("region")
     def _mark_statistics(self, _: Any = None) -> None:

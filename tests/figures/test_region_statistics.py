@@ -117,7 +117,7 @@ def test_a_region_is_marked_where_it_stands():
     for part in figure.histograms:
         value = float(getattr(statistics, part.quantity.key)[7])
         mark = part.root.center[-1]
-        assert mark.visible and mark.location == value and f"(picked: {value:.4g})" in part.root.title.text
+        assert mark.visible and mark.location == value and f", picked {value:.4g}" in part.root.title.text
     figure.mark(None)
     assert not any(part.root.center[-1].visible for part in figure.histograms)
     figure.histograms[0].mark(math.inf)

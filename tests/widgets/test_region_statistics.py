@@ -77,7 +77,7 @@ def test_picked_regions_go_both_ways(make):
     explorer.region = 5
     explorer.wait(30)
     assert table_rows(explorer).selected.indices == [5]
-    assert f"(picked: {explorer.result.areas[5]:.4g})" in explorer._histograms.histograms[0].root.title.text
+    assert f"Area, picked {explorer.result.areas[5]:.4g}" in explorer._histograms.histograms[0].root.title.text
     events = [
         {"kind": "ModelChanged", "model": {"id": table_rows(explorer).selected.id}, "attr": "indices", "new": [9]}
     ]
@@ -266,3 +266,14 @@ def test_state_makes_the_same_panels_again(make):
     assert again._rows == explorer._rows and again._statistics_of[0][0] is again.result
     again.close()
     assert not again._statistics_of
+
+
+def test_all_follow_the_slice(make):
+    explorer = make(checkpoints=SOURCE, statistics=True, curves=True, n_boundary_samples=4)
+    half = ng.Slice.box(-2.0, 0.5, -1.5, 1.5)
+    explorer.domain = half
+    explorer.wait(30)
+    counts = [partition(net, half).n_regions for net in NETS]
+    assert [explorer._rows[step]["regions"] for step in STEPS] == counts == shown_rows(explorer)
+    assert len(table_rows(explorer).data["region"]) == counts[-1]
+    assert (explorer.boundary_samples[:, 0] <= 0.5).all()
