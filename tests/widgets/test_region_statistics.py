@@ -156,6 +156,13 @@ def test_image_inputs_without_a_boundary_and_exports(make, tmp_path):
     assert "no decision boundary" in explorer._boundary_words.value
 
 
+def test_flat_inputs_read_as_images_are_shown_as_these(make):
+    images = np.random.default_rng(0).random((3, 64))
+    explorer = make(mlp(64, 6, 3, seed=2), ng.Slice.through(*images), None, image_shape=(8, 8), n_boundary_samples=3)
+    assert explorer._boundary_inputs.is_image and explorer.boundary_samples.shape[1:] == (64,)
+    assert len(explorer._boundary_inputs.root.renderers[0].data_source.data["image"]) == len(explorer.boundary_samples)
+
+
 @pytest.mark.parametrize("wrong", [-1, 10_001, "many", 2.5])
 def test_a_number_of_samples_that_is_none_is_refused(make, wrong):
     explorer = make(n_boundary_samples=2)
