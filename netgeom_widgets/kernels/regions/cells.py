@@ -14,9 +14,6 @@ from netgeom_widgets.kernels.regions.signs import row_blocks
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.polylines import Lines
 
-if TYPE_CHECKING:
-    from netgeom_widgets.kernels.regions.polylines import Lines
-
 
 @dataclass(eq=False)
 class Complex:
