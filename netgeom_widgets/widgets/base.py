@@ -127,7 +127,8 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
         root = self._make_root()
         pane_layout = {"flex": "3 1 420px", "min_width": "0", "width": "auto"}
         self.pane = BokehPane(root, lock=self._lock, on_error=self._fail, label=self._title(), layout=pane_layout)
-        panels = list(self._panels())
+        with self.pane.batch():  # what panels add to the figure is taken into its document at once, not mark by mark
+            panels = list(self._panels())
         for panel in panels:
             panel.layout.flex = panel.layout.flex or "1 1 260px"
             panel.layout.min_width = panel.layout.min_width or "0"
