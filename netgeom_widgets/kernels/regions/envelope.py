@@ -25,12 +25,14 @@ from netgeom_widgets.kernels.regions.assembly import check_limit
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe
 from netgeom_widgets.kernels.regions.merging import Winners, merge
 from netgeom_widgets.kernels.regions.rounds import Rounds
+from netgeom_widgets.kernels.regions.signs import row_blocks
 from netgeom_widgets.kernels.regions.windows import Windows
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions.vertex_values import VertexValues
 
 _BYTES_AT_ONCE = 1 << 25
+_HELD_BYTES = 1 << 28
 MEMORY_ADVICE = "a smaller domain, or a narrower network"
 
 
@@ -63,15 +65,31 @@ class Entries:
         self._values, self._sign = values, sign
         self.low, self.high = (values.low, values.high) if sign > 0 else (-values.high, -values.low)
 
+        self._held: Tensor | None = None
+        self.place: Tensor | None = None  # column of each entry in a block, where not all are looked at
+
+    def look_at(self, entries: Tensor) -> None:
+        """Only these entries, ascending, are wanted from now on: held where few, as each pass may compute them anew."""
+        if 0 < 8 * len(self._values.points) * len(entries) <= _HELD_BYTES:
+            self._held = self._signed(self._values.columns(entries))
+            self.place = torch.zeros(len(self.low), dtype=torch.int64)
+            self.place[entries] = torch.arange(len(entries))
+
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Rows, and all entries (rows, N) there."""
-        for rows, values in self._values.blocks():
-            yield rows, values if self._sign > 0 else -values
+        """Rows, and the entries there."""
+        if self._held is not None:
+            yield from ((rows, self._held[rows]) for rows in row_blocks(0, len(self._held), self._held.shape[1]))
+        else:
+            yield from ((rows, self._signed(values)) for rows, values in self._values.blocks())
 
     def columns(self, entries: Tensor) -> Tensor:
         """(V, n) some of the entries, ascending."""
-        found = self._values.columns(entries)
-        return found if self._sign > 0 else -found
+        if self._held is None or self.place is None:
+            return self._signed(self._values.columns(entries))
+        return self._held if len(entries) == self._held.shape[1] else self._held[:, self.place[entries]]
+
+    def _signed(self, values: Tensor) -> Tensor:
+        return values if self._sign > 0 else -values
 
 
 @dataclass(eq=False)
@@ -131,6 +149,7 @@ def refine_by_maximum(
     margins = _margins(entries, windows, rounding, tolerance)
     winner = _winners_by_bounds(entries, windows, margins)
     varying = torch.nonzero(winner < 0).view(-1)
+    entries.look_at(windows.used_by(varying))
     masks, snapped = _attained(entries, cells.n_vertices, windows, margins, varying, checkpoint)
     everywhere = torch.from_numpy(_winners_at_all(masks)).long()
     winner[varying] = everywhere
@@ -197,7 +216,7 @@ def _attained(
     noise = 2 * margins.rounding[windows.safe[varying]].amax(1)[:, None]
     for rows, values in entries.blocks():
         checkpoint()
-        found = windows.gather(values, varying)
+        found = windows.gather(values, varying, entries.place)
         behind = found.amax(2, keepdim=True) - found
         attained = behind <= margins.window[varying, None]
         masks[rows] = np.packbits(attained.numpy(), axis=2, bitorder="little")

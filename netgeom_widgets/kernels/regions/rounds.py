@@ -81,8 +81,7 @@ class Rounds:
         torch.cumsum(torch.bincount(torch.from_numpy(face), minlength=cells.n_faces), 0, out=self.first[1:])
         self.start = self.first[:-1]  # of each root in `column`
         self.winners = torch.full((len(column),), -1, dtype=torch.int16)
-        entries = windows.entries[varying[self.column.unique()]]
-        used = entries[entries >= 0].unique()
+        used = windows.used_by(varying[self.column.unique()])
         self._place = torch.zeros(len(margins.entry), dtype=torch.int64)
         self._place[used] = torch.arange(len(used))
         self._old = columns(used) if len(used) else torch.empty((cells.n_vertices, 0), dtype=torch.float64)

@@ -45,9 +45,15 @@ class Windows:
         object.__setattr__(self, "absent", self.entries < 0)
         object.__setattr__(self, "safe", self.entries.clamp(min=0))
 
-    def gather(self, rows: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """(rows, W, m) values of the (chosen) windows' entries, -inf where absent."""
+    def used_by(self, chosen: Tensor) -> Tensor:
+        """Entries of the chosen windows, ascending."""
+        entries = self.entries[chosen]
+        return entries[entries >= 0].unique()
+
+    def gather(self, rows: Tensor, chosen: Tensor | None = None, place: Tensor | None = None) -> Tensor:
+        """(rows, W, m) values of the (chosen) windows' entries, -inf where absent; entry e is column ``place[e]``."""
         entries, absent = (self.safe, self.absent) if chosen is None else (self.safe[chosen], self.absent[chosen])
+        entries = entries if place is None else place[entries]
         found = rows.index_select(1, entries.view(-1)).view(len(rows), *entries.shape)
         return found.masked_fill_(absent, -math.inf) if bool(absent.any()) else found
 
