@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: More outputs than this are left out of the detail panel, which says so.
 _MAX_OUTPUTS = 10
+_MAX_BRANCHES = 4
 #: Letters of a network's name in a title, which canvas text does not wrap.
 _LONGEST_NAME = 32
 
@@ -201,7 +202,7 @@ def detail_html(
     rows = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in facts)
     return (
         f"<div class='netgeom-detail'><b>Region {region:,}</b> <span>of {partition.n_regions:,}</span>"
-        f"<table>{rows}</table>{_affine_html(partition, region)}{_pattern_html(pattern)}</div>"
+        f"<table>{rows}</table>{_affine_html(partition, region)}{_pattern_html(partition, pattern)}</div>"
     )
 
 
@@ -225,15 +226,28 @@ def _affine_html(partition: Partition, region: int) -> str:
     return f"{head}<table class='netgeom-map'>{''.join(lines)}</table>{rest}"
 
 
-def _pattern_html(pattern: dict[str, Int[np.ndarray, " U"]]) -> str:
+def _pattern_html(partition: Partition, pattern: dict[str, Int[np.ndarray, " U"]]) -> str:
     rows = []
+    breakpoints = {layer.name: layer.n_breakpoints for layer in partition.layers}
     for layer, (op, branches) in enumerate(pattern.items(), start=1):
         units, active = branches.size, int((np.asarray(branches) > 0).sum())
         percent = 100 * active / max(units, 1)
         name = f"<th title='{escape(op, quote=True)}'>{escape(f'layer {layer} ({op})')}</th>"
+        if breakpoints.get(op, 1) != 1:
+            words = _branches(np.asarray(branches), "piece" if breakpoints[op] else "entry")
+            rows.append(f"<tr>{name}<td colspan='2'>{words}</td></tr>")
+            continue
         bar = f"<td><i><i style='width:{percent:.0f}%'></i></i></td>"
         rows.append(f"<tr>{name}{bar}<td>{active:,} of {units:,}</td></tr>")
     return f"<div><b>Active units</b> <span>per layer</span></div><table class='netgeom-bars'>{''.join(rows)}</table>"
+
+
+def _branches(branches: Int[np.ndarray, " U"], noun: str) -> str:
+    """How many units are on each branch, the most common first: of a maximum, which entry of its window wins."""
+    numbers, units = np.unique(branches, return_counts=True)
+    order = np.argsort(-units, kind="stable")
+    shown = [f"{noun} {numbers[k]}: {units[k]:,}" for k in order[:_MAX_BRANCHES]]
+    return ", ".join([*shown, "…"] if len(order) > _MAX_BRANCHES else shown)
 
 
 def _signed(value: float) -> str:

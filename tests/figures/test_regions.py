@@ -13,6 +13,7 @@ import torch
 from bokeh.document import Document
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from netgeom_widgets.figures import region_text
 from netgeom_widgets.figures.region_canvas import _columns
@@ -501,6 +502,19 @@ def test_the_detail_panel_holds_the_affine_map_and_escapes_names(three_outputs):
     assert "2, nearest 0.25 off the plane" in text
     assert f"layer 2 ({three_outputs.ops[0]})" in text, "the ops' names are often bare numbers"
     assert text.count("<table") == text.count("</table>") == 3
+
+
+def test_the_detail_panel_says_which_branches_units_are_on():
+    """Not only on and off: pieces of a clamp, and the entry that wins a maximum."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 12), nn.Hardtanh(), nn.Unflatten(1, (2, 6)), nn.MaxPool1d(3), nn.Flatten())
+    found = partition(nn.Sequential(*model, nn.Linear(4, 1)), Slice.box(-4, 4, -4, 4))
+    pattern = found.pattern(0)
+    text = region_text.detail_html(found, 0, pattern, None, None)
+    for branch, units in zip(*np.unique(pattern["1"], return_counts=True), strict=True):
+        assert f"piece {branch}: {units}" in text
+    for branch, units in zip(*np.unique(pattern["3"], return_counts=True), strict=True):
+        assert f"entry {branch}: {units}" in text
 
 
 def test_the_hover_line_names_region_or_outside(one_output):

@@ -270,6 +270,7 @@ class _Refinement:
             rings = np.zeros((cells.n_faces, 0), dtype=np.uint8)
         return Layer(
             activation.name,
+            hinges.function.n_breakpoints,
             tuple(shape),
             cells.n_faces,
             hinges.base.numpy().astype(branch_type(hinges.function.n_breakpoints)),

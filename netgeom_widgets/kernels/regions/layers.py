@@ -25,6 +25,7 @@ class Layer:
     """
 
     name: str
+    n_breakpoints: int  # of an elementwise op; 0: a maximum
     shape: tuple[int, ...]
     n_regions: int
     base: Int[ndarray, " N"]
@@ -72,6 +73,7 @@ def maximum_layer(name: str, windows: Windows, found: Envelope) -> Layer:
     dtype = branch_type(windows.entries.shape[1] - 1)
     return Layer(
         name,
+        0,
         windows.shape,
         n_faces,
         np.maximum(found.winner.numpy(), 0).astype(dtype),
