@@ -14,8 +14,13 @@ import torch
 from torch import Tensor
 
 from netgeom_widgets.kernels.regions.cells import ranges
+from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
+from netgeom_widgets.kernels.regions.program import Program
+from netgeom_widgets.kernels.regions.row_values import flat_rows, numel, zeros
+from netgeom_widgets.kernels.regions.signs import row_blocks
 
 _PAIRS_AT_ONCE = 1 << 18
+_FAR = 2.0**40  # a step along a unit beside which the constant terms do not show
 
 
 @dataclass(eq=False)
@@ -100,3 +105,25 @@ class Lines:
                 (row[off] * bits.shape[1] + (bit >> 3),), (1 << (bit & 7)).to(torch.uint8), accumulate=True
             )
             bits[self.vertex[cut]] = (bits[self.start[cut]] | bits[self.end[cut]]) & ~below
+
+
+def output_kinks(program: Program, units: Tensor) -> Tensor:
+    """(N, C) change of the outputs' slopes where a unit of the last activation passes its breakpoint; else zero."""
+    *_, before, last = program.segments
+    assert before.activation is not None  # noqa: S101 - only behind the last segment there is none
+    function, shape = before.activation.function, program.row_shapes[before.end]
+    assert isinstance(function, PiecewiseLinear)  # noqa: S101 - it has a breakpoint
+    alive = [node for node in before.kept if node is not before.end or not before.ends_here]
+
+    def outputs(rows: Tensor) -> Tensor:
+        values = {node: zeros(program.row_shapes[node], len(rows)) for node in alive}
+        values[before.node] = rows.view(len(rows), *program.row_shapes[before.node])
+        return flat_rows(program.advance(last, values)[last.end])
+
+    offset = outputs(zeros(shape, 1))
+    kinks = torch.zeros((numel(shape), offset.shape[1]), dtype=torch.float64)
+    for part in row_blocks(0, len(units), len(kinks)):
+        rows = torch.zeros((part.stop - part.start, len(kinks)), dtype=torch.float64)
+        rows[torch.arange(len(rows)), units[part]] = _FAR
+        kinks[units[part]] = (outputs(rows) - offset) / _FAR
+    return kinks * function.jump(shape)[:, None]

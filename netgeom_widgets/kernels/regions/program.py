@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
+from netgeom_widgets.kernels.regions.row_values import map_tensors
 from netgeom_widgets.kernels.regions.tracing import Activation, Traced, untraceable
 
 # Rows of the batch may be computed in another order than a single row: differences of this relative size are rounding.
@@ -230,10 +231,3 @@ class Program:
 
 def _same(a: Tensor, b: Any) -> bool:
     return isinstance(b, Tensor) and a.shape == b.shape and bool((a - b).abs().max() <= _ROUNDING * (1 + a.abs().max()))
-
-
-def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
-    """The same value, with every tensor in it replaced."""
-    if isinstance(value, Tensor):
-        return function(value)
-    return type(value)(map_tensors(function, v) for v in value) if isinstance(value, list | tuple) else value

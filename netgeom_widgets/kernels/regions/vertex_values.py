@@ -8,21 +8,19 @@ memory; beyond it they are computed anew, from the last that are stored, at wors
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from netgeom_widgets.kernels._memory import has_memory, require_memory
 from netgeom_widgets.kernels.regions.cells import Mixture, Recipe
 from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
-from netgeom_widgets.kernels.regions.polylines import Lines
-from netgeom_widgets.kernels.regions.program import Program, Segment, Values, map_tensors
+from netgeom_widgets.kernels.regions.polylines import Lines, output_kinks
+from netgeom_widgets.kernels.regions.program import Program, Segment, Values
+from netgeom_widgets.kernels.regions.row_values import assign, flat_rows, map_tensors, numel
+from netgeom_widgets.kernels.regions.settling import Settled, Zeros
 from netgeom_widgets.kernels.regions.signs import ColumnBounds, empty_bits, put_bits, row_blocks
 from netgeom_widgets.kernels.regions.slices import Slice
 
@@ -30,7 +28,6 @@ from netgeom_widgets.kernels.regions.slices import Slice
 # is: the bits of a result must not depend on the machine.
 HELD_BYTES = 5 << 28
 MEMORY_ADVICE = "a smaller domain, or a narrower network"
-_FAR = 2.0**40  # a step along a unit beside which the constant terms do not show
 
 
 class VertexValues:
@@ -60,7 +57,7 @@ class VertexValues:
         self._at = self._base = -1  # the place where the values are, and the last before it where they are stored
         self._stored: Values = {}
         self._floors: list[Tensor] = []  # of the activations before
-        self._settled: list[_Settled] = []
+        self._settled: list[Settled] = []
         self._chosen: tuple[Tensor, Tensor] | None = None  # the cutting units and their values, where not stored
         self._advance(len(self.points), None, lambda rows, values: None, keep=True)
 
@@ -73,27 +70,27 @@ class VertexValues:
         """Rows, and the values (rows, N) there, which are not to be changed."""
         end, n = self.segment.end, len(self.points)
         if self._base == self._at:
-            flat = _flat(self._stored[end])
+            flat = flat_rows(self._stored[end])
             yield from ((rows, flat[rows]) for rows in row_blocks(0, n, flat.shape[1]))
         else:
-            yield from ((rows, _flat(values[end])) for rows, values in self._blocks(n, None))
+            yield from ((rows, flat_rows(values[end])) for rows, values in self._blocks(n, None))
 
     def columns(self, units: Tensor) -> Tensor:
         """(V, n) the values of some units, ascending."""
         end, n = self.segment.end, len(self.points)
         if self._base == self._at:
-            flat = _flat(self._stored[end])
+            flat = flat_rows(self._stored[end])
             return flat if len(units) == flat.shape[1] else flat.index_select(1, units)
         require_memory(8 * n * len(units), f"{len(units):,} cutting units at {n:,} vertices", MEMORY_ADVICE)
         found = torch.empty((n, len(units)), dtype=torch.float64)
         for rows, values in self._blocks(n, None):
-            torch.index_select(_flat(values[end]), 1, units, out=found[rows])
+            torch.index_select(flat_rows(values[end]), 1, units, out=found[rows])
         self._chosen = units, found
         return found
 
     def settle(self, units: Tensor, thresholds: Tensor, floors: Tensor, breakpoint: float) -> None:
         """Let values of these units within their threshold of a breakpoint be there: no later layer sees the noise."""
-        settled = _Settled(units, thresholds, floors, breakpoint)
+        settled = Settled(units, thresholds, floors, breakpoint)
         self._settled.append(settled)
         if self._base != self._at:
             return  # they go there on the way
@@ -129,7 +126,7 @@ class VertexValues:
         self.points = recipe.extend(self.points)
         stored, zeros = self._base == self._at, None
         if mixture is not None:
-            zeros = _Zeros(recipe, _breakpoints(segment))
+            zeros = Zeros(recipe, _breakpoints(segment))
             zeros.set(self._own(), slice(0, n_old))  # before anything is interpolated from them
         hinged = None if stored else self._hinged(recipe)
         bits = empty_bits(n, len(varying))
@@ -139,7 +136,7 @@ class VertexValues:
 
         def activate(rows: slice, values: Values) -> None:
             z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
-            flat = _flat(z)
+            flat = flat_rows(z)
             if zeros is not None:
                 zeros.set(flat, rows)
             if not stored:
@@ -153,7 +150,8 @@ class VertexValues:
         self._advance(n, mixture, activate, keep=keep, only_old=bool(lines))
         if lines:
             assert self.outputs is not None  # noqa: S101 - polylines end in them
-            kinks, bit_of = self._kinks(segment, lines), torch.zeros(len(floor), dtype=torch.int64)
+            units = torch.cat([line.unit for line in lines]).unique()
+            kinks, bit_of = output_kinks(self._program, units), torch.zeros(len(floor), dtype=torch.int64)
             bit_of[varying] = torch.arange(len(varying))
             for line in lines:
                 line.fill(self.outputs, bits, kinks, bit_of)
@@ -179,19 +177,19 @@ class VertexValues:
         for rows, values in self._blocks(n, mixture, only_old=only_old):
             activate(rows, values)
             values = self._program.advance(segment, values)
-            bounds.see(_flat(values[segment.end]))
+            bounds.see(flat_rows(values[segment.end]))
             if keep:
                 whole = whole or {
                     node: map_tensors(lambda t: t.new_empty((n, *t.shape[1:])), values[node]) for node in values
                 }
                 for node, value in values.items():
-                    _assign(whole[node], rows, value)
+                    assign(whole[node], rows, value)
         self._at += 1
         if keep:
             self._base, self._stored = self._at, whole
         self.low, self.high = bounds.low, bounds.high
         if segment.activation is None:
-            self.outputs = _flat(whole[segment.end])
+            self.outputs = flat_rows(whole[segment.end])
 
     def _blocks(self, n: int, mixture: Mixture | None, *, only_old: bool = False) -> Iterator[tuple[slice, Values]]:
         """Rows, and the values at them where they are now, in tensors of their own."""
@@ -199,7 +197,7 @@ class VertexValues:
         nodes = [
             node for s in self._program.segments[max(self._base, 0) : self._at + 2] for node in (*s.nodes, *s.kept)
         ]
-        widest = max((_numel(shapes[node]) for node in nodes), default=1)
+        widest = max((numel(shapes[node]) for node in nodes), default=1)
         groups = [(0, n)] if mixture is None else mixture.groups
         for start, stop in groups[:1] if only_old else groups:
             for rows in row_blocks(start, stop, widest):
@@ -212,7 +210,7 @@ class VertexValues:
         if not lines:
             return ()
         shapes, following = self._program.row_shapes, self._program.segments[self._at + 1]
-        n_units, n_outputs = _numel(shapes[self.segment.end]), _numel(shapes[following.end])
+        n_units, n_outputs = numel(shapes[self.segment.end]), numel(shapes[following.end])
         units = len(torch.cat([line.unit for line in lines]).unique())
         pairs = sum(line.n_pairs for line in lines)
         return lines if units * n_units + pairs * n_outputs < n_new * n_units / 4 else ()
@@ -221,29 +219,6 @@ class VertexValues:
         """The lines of new vertices of the last activation, if its hinges are all that bends the outputs on them."""
         last = self._program.segments[self._at + 1].activation is None
         return recipe.lines if last and len(_breakpoints(self.segment)) == 1 else ()
-
-    def _kinks(self, segment: Segment, lines: tuple[Lines, ...]) -> Tensor:
-        """(N, C) change of the outputs' slopes where a unit passes its breakpoint; only of the units on the lines."""
-        program, following = self._program, self._program.segments[self._at]
-        assert segment.activation is not None  # noqa: S101 - it was crossed
-        function = segment.activation.function
-        assert isinstance(function, PiecewiseLinear)  # noqa: S101 - it has a breakpoint
-        n_units = _numel(program.row_shapes[segment.end])
-        units = torch.cat([line.unit for line in lines]).unique()
-        alive = [*(node for node in segment.kept if node is not segment.end or not segment.ends_here), segment.node]
-
-        def outputs(rows: Tensor) -> Tensor:
-            values = {node: _zeros(program.row_shapes[node], len(rows)) for node in alive}
-            values[segment.node] = rows.view(len(rows), *program.row_shapes[segment.node])
-            return _flat(program.advance(following, values)[following.end])
-
-        offset = outputs(torch.zeros((1, n_units), dtype=torch.float64))
-        kinks = torch.zeros((n_units, offset.shape[1]), dtype=torch.float64)
-        for part in row_blocks(0, len(units), n_units):
-            rows = torch.zeros((part.stop - part.start, n_units), dtype=torch.float64)
-            rows[torch.arange(len(rows)), units[part]] = _FAR
-            kinks[units[part]] = (outputs(rows) - offset) / _FAR
-        return kinks * function.jump(program.row_shapes[segment.end])[:, None]
 
     def _values(self, rows: slice, mixture: Mixture | None) -> Values:
         def taken(tensor: Tensor) -> Tensor:
@@ -265,7 +240,7 @@ class VertexValues:
         segment = self._program.segments[place]
         z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
         assert segment.activation is not None  # noqa: S101 - it was crossed
-        segment.activation.function.settle_(_flat(z), self._floors[place])
+        segment.activation.function.settle_(flat_rows(z), self._floors[place])
         values[segment.node] = segment.activation.apply(z, in_place=True)
 
     def _own(self) -> Tensor:
@@ -273,7 +248,7 @@ class VertexValues:
         end = self.segment.end
         if not self.segment.ends_here:
             self._stored[end] = self._stored[end].clone()
-        return _flat(self._stored[end])
+        return flat_rows(self._stored[end])
 
     def _hinged(self, recipe: Recipe) -> tuple[Tensor, Tensor] | None:
         """The cutting units and their values at old and new vertices, exactly zero where they vanish."""
@@ -296,14 +271,14 @@ class VertexValues:
 
     def _fits(self, segment: Segment, n: int) -> bool:
         """Whether the values at the end of a segment can be stored beside those that are."""
-        n_bytes = 8 * n * sum(_numel(self._program.row_shapes[node]) for node in segment.kept)
+        n_bytes = 8 * n * sum(numel(self._program.row_shapes[node]) for node in segment.kept)
         if segment.activation is None:  # the result
             require_memory(n_bytes, f"The values of {segment.end.target} at {n:,} vertices", MEMORY_ADVICE)
             return True
         return n_bytes + self._stored_bytes() <= HELD_BYTES and has_memory(n_bytes)
 
     def _stored_bytes(self) -> int:
-        return 8 * len(self.points) * sum(_numel(self._program.row_shapes[node]) for node in self._stored)
+        return 8 * len(self.points) * sum(numel(self._program.row_shapes[node]) for node in self._stored)
 
     def _extend_stored(self, recipe: Recipe, n_old: int) -> None:
         """Carry the stored values to the new vertices, or give them up where that takes too much."""
@@ -316,73 +291,7 @@ class VertexValues:
             self._stored[node] = map_tensors(partial(recipe.extend, hinged=hinged), value)
 
 
-@dataclass(eq=False)
-class _Settled:
-    """Units whose values within a threshold of a breakpoint count as that breakpoint."""
-
-    units: Tensor
-    thresholds: Tensor
-    floors: Tensor
-    breakpoint: float
-
-    def apply(self, flat: Tensor, spoiled: Tensor) -> None:
-        """Set them, and mark the rows where that was more than rounding."""
-        values = flat.index_select(1, self.units)
-        size = (values - self.breakpoint if self.breakpoint else values).abs()
-        within = size <= self.thresholds
-        spoiled[(within & (size > self.floors)).any(1)] = 1.0
-        flat.index_copy_(1, self.units, values.masked_fill_(within, self.breakpoint))
-
-
-class _Zeros:
-    """Where units are at a breakpoint at the vertices of a recipe, for blocks of rows."""
-
-    def __init__(self, recipe: Recipe, breakpoints: tuple[float, ...]) -> None:
-        steps = [step for step in recipe.steps if len(step) == 2]
-        empty = torch.empty(0, dtype=torch.int64)
-        vertices, columns = (torch.cat([empty, *(step[i] for step in steps)]).numpy() for i in (0, 1))
-        if (vertices[1:] < vertices[:-1]).any():
-            order = np.argsort(vertices, kind="stable")
-            vertices, columns = vertices[order], columns[order]
-        n = max(1, len(breakpoints))
-        self._vertices, self._units = vertices, columns // n if n > 1 else columns
-        self._values = np.array(breakpoints or [0.0])[columns % n] if breakpoints != (0.0,) else None
-
-    def set(self, flat: Tensor, rows: slice) -> None:
-        """Put them exactly there in a block."""
-        part = slice(*np.searchsorted(self._vertices, [rows.start, rows.stop]))
-        flat.numpy()[self._vertices[part] - rows.start, self._units[part]] = (
-            0.0 if self._values is None else self._values[part]
-        )
-
-
 def _breakpoints(segment: Segment) -> tuple[float, ...]:
     """Of the activation that follows; a maximum has none."""
     function = segment.activation.function if segment.activation is not None else None
     return function.breakpoints if isinstance(function, PiecewiseLinear) else ()
-
-
-def _zeros(shape: Any, rows: int) -> Any:
-    """Zeros for the value of an operation, which may be several tensors."""
-    if all(isinstance(size, int) for size in shape):
-        return torch.zeros((rows, *shape), dtype=torch.float64)
-    return type(shape)(_zeros(part, rows) for part in shape)
-
-
-def _flat(value: Tensor) -> Tensor:
-    return value.reshape(len(value), -1)
-
-
-def _assign(whole: Any, rows: slice, value: Any) -> None:
-    if isinstance(whole, Tensor):
-        whole[rows] = value
-    else:
-        for part, found in zip(whole, value, strict=True):
-            _assign(part, rows, found)
-
-
-def _numel(shape: Any) -> int:
-    """Numbers in a row; the value of an operation may be several tensors."""
-    if all(isinstance(size, int) for size in shape):
-        return math.prod(shape)
-    return sum(_numel(part) for part in shape)
