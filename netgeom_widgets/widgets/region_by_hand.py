@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ipywidgets
+import traitlets
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_scatter import SampleScatter
@@ -19,36 +20,54 @@ from netgeom_widgets.widgets.region_slicing import MOTION, OFF_PLANE, Slicing
 class ByHand(Slicing):
     """The slice bar: a box for two inputs, else three samples by id or by click; sliders that move the slice."""
 
+    by_hand = traitlets.Bool(False, help="Whether the controls that choose the slice are shown.").tag(setting="mark")
+
     _scatter: SampleScatter | None = None
+    _slice_bar: SliceBar | None = None
     _box: Control | None = None
+    _clickable = _scatter_asked = False
 
     def _bars(self) -> list[ipywidgets.Widget]:
         self._clicks = Clicks()
         flat, controls = self.start.u.size == 2, self._controls  # type: ignore[attr-defined]
         if flat:
             self._box = Control("domain", box_fields(), self._assign_box, "four numbers")
-        clickable = not flat and len(self._dataset) >= 3
+        self._clickable = not flat and len(self._dataset) >= 3
         rows = [self._box.box] if self._box is not None else []
-        rows += [controls["anchors"].box] if clickable else []
+        rows += [controls["anchors"].box] if self._clickable else []
         sliders = [controls[name] for name in MOTION if not (flat and name in OFF_PLANE)]
         for slider in sliders:  # one below the other: handles in line
             slider.widget.style.description_width, slider.widget.layout.width = "130px", "380px"
         rows += [slider.box for slider in sliders]
         self._slice_bar = SliceBar(
             rows,
+            toggle=self._open_slice,
             back=self.reset_slice,
             fit=self._fit_data if flat and len(self._dataset) else None,
-            unfolded=self._make_scatter if clickable else None,
         )
         self._show_slice()
+        self._unfold()
         return [*super()._bars(), self._slice_bar]  # type: ignore[misc]
+
+    def _open_slice(self, wanted: bool) -> None:
+        self.by_hand = wanted
+
+    @traitlets.observe("by_hand")
+    def _unfold(self, _: Any = None) -> None:
+        """Show the controls or fold them away; the scatter is made when it is first wanted."""
+        if self._slice_bar is None or self._closed:
+            return
+        self._slice_bar.show(self.by_hand)
+        if self.by_hand and self._clickable and not self._scatter_asked:
+            self._scatter_asked = True
+            self._make_scatter()
 
     def _show_slice(self) -> None:
         motion = Motion(**{name: getattr(self, name) for name in MOTION})
         moved = (self.start, self.anchors, motion) != (*self._first, Motion())
         start = self.start
         words = slice_words(start.u.size, bounds_of(start), self.anchors, motion, chosen=self._chosen_here)
-        self._slice_bar.show(words, moved=moved)
+        self._slice_bar.say(words, moved=moved)
         if self._box is not None:
             self._box.show(bounds_of(self.domain))
         self._clicks.ids = ()

@@ -10,6 +10,7 @@ import traitlets
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.widgets.controls import ROW, OptionalNumber
+from netgeom_widgets.widgets.folds import Fold
 
 
 class Fields(ipywidgets.Box):
@@ -91,58 +92,52 @@ class Clicks:
         return f"Clicked: {', '.join(map(str, self.ids))}. Click {left}."
 
 
-class SliceBar(ipywidgets.VBox):
-    """A button that unfolds the controls of the slice, beside it what slice is shown; it calls back for what is asked.
+class SliceBar(Fold):
+    """What unfolds the controls of the slice, beside it which slice is shown; it calls back for what is asked.
 
     Parameters
     ----------
     rows : sequence of Widget
         Controls, one row each.
+    toggle : callable
+        As for `Fold`.
     back : callable
         Called without arguments to go back to the first slice.
     fit : callable, optional
         Called without arguments to lay a box around the data; without it there is no such button.
-    unfolded : callable, optional
-        Called without arguments when the controls are shown for the first time.
     """
 
     def __init__(
         self,
         rows: Sequence[ipywidgets.Widget],
         *,
+        toggle: Callable[[bool], None],
         back: Callable[[], None],
         fit: Callable[[], None] | None = None,
-        unfolded: Callable[[], None] | None = None,
     ) -> None:
-        self._unfolded = unfolded
-        self.fold = ipywidgets.ToggleButton(
-            description="Slice", icon="caret-right", tooltip="Choose the slice by hand", layout={"width": "auto"}
-        )
+        super().__init__("Slice", "Choose the slice by hand", toggle)
         self._words = ipywidgets.Label(tooltip="The slice shown", layout={"flex": "1 1 240px", "min_width": "0"})
         self._words.add_class("netgeom-status")
-        self.back = self._button("undo", "Back to the first slice", "The slice that the explorer began with", back)
+        self.back = self._make("undo", "Back to the first slice", "The slice that the explorer began with", back)
         buttons = [self.back]
         if fit is not None:
-            self.fit = self._button("compress", "Fit the data", "A box around the data, with a margin", fit)
+            self.fit = self._make("compress", "Fit the data", "A box around the data, with a margin", fit)
             buttons.append(self.fit)
         self._hint = ipywidgets.Label(layout={"display": "none"})
         self._hint.add_class("netgeom-status")
         row = ipywidgets.Box(buttons, layout=ROW)
         left = ipywidgets.VBox([*rows, row, self._hint], layout={"flex": "1 1 300px", "min_width": "0"})
-        self._body = ipywidgets.Box(
-            [left], layout={"flex_flow": "row wrap", "overflow": "visible", "display": "none", "width": "100%"}
-        )
-        head = ipywidgets.Box([self.fold, self._words], layout=ROW)
-        super().__init__([head, self._body], layout={"overflow": "visible"})
-        self.fold.observe(self._toggled, "value")
+        self._beside = ipywidgets.Box([left], layout={"flex_flow": "row wrap", "overflow": "visible", "width": "100%"})
+        self.fill([self._beside])
+        self.children = (ipywidgets.Box([self._button, self._words], layout=ROW), self._body)
 
     @staticmethod
-    def _button(icon: str, text: str, tooltip: str, act: Callable[[], None]) -> ipywidgets.Button:
+    def _make(icon: str, text: str, tooltip: str, act: Callable[[], None]) -> ipywidgets.Button:
         made = ipywidgets.Button(description=text, icon=icon, tooltip=tooltip, layout={"width": "auto"})
         made.on_click(lambda _: act())
         return made
 
-    def show(self, words: str, *, moved: bool) -> None:
+    def say(self, words: str, *, moved: bool) -> None:
         """Say which slice is shown, and whether there is a way back."""
         self._words.value = words
         self.back.disabled = not moved
@@ -154,15 +149,7 @@ class SliceBar(ipywidgets.VBox):
 
     def add(self, widget: ipywidgets.Widget) -> None:
         """Put something beside the controls (under them where the cell is narrow)."""
-        self._body.children = (*self._body.children, widget)
-
-    def _toggled(self, change: Any) -> None:
-        opened = bool(change["new"])
-        self.fold.icon = "caret-down" if opened else "caret-right"
-        self._body.layout.display = None if opened else "none"
-        if opened and self._unfolded is not None:
-            unfolded, self._unfolded = self._unfolded, None
-            unfolded()
+        self._beside.children = (*self._beside.children, widget)
 
 
 def box_bounds(numbers: Sequence[Any]) -> tuple[float, float, float, float]:

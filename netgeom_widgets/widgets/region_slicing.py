@@ -267,6 +267,7 @@ class Slicing(traitlets.HasTraits):
 
     def reset_slice(self) -> None:
         """Go back to the slice that the explorer began with."""
+        self._check_open()  # type: ignore[attr-defined]
         start, anchors = self._first
         self._rebase(start, anchors)
         self._go_to_slice()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -287,6 +289,27 @@ def test_a_slice_that_is_cancelled_leaves_the_last_good_picture_where_it_was(mak
     assert np.array_equal(explorer._points.points, FLAT)
 
 
+def test_without_autorun_the_slice_waits_for_run(make):
+    explorer = make(NET, BOX, FLAT, autorun=False)
+    explorer.domain = BOX.scaled(2)
+    explorer.wait(30)
+    assert explorer.result is None and "press Run" in explorer.message
+    explorer.run()
+    assert shows(explorer, NET, BOX.scaled(2))
+
+
+def test_nothing_is_left_after_close_and_a_closed_explorer_goes_nowhere():
+    explorer = ng.RegionExplorer(WIDE, data=DATA, by_hand=True)
+    explorer.wait(30)
+    gone = [weakref.ref(thing) for thing in (explorer, explorer._scatter, explorer._scatter_pane, explorer._slice_bar)]
+    explorer.close()
+    with pytest.raises(NetgeomError, match="closed"):
+        explorer.reset_slice()
+    del explorer
+    gc.collect()
+    assert [ref() for ref in gone] == [None] * 4
+
+
 def test_steps_of_training_are_kept_by_slice_and_scales_start_anew(make):
     nets = [mlp(2, 6, 6, 1, seed=seed) for seed in range(3)]
     explorer = make(NET, BOX, FLAT, checkpoints=nets, step=0)
@@ -336,14 +359,14 @@ def test_two_networks_and_the_input_shown_go_to_another_slice_together(make):
 
 def test_three_clicks_into_the_data_lay_the_plane(make):
     explorer = make(WIDE, data=DATA, labels=LABELS, anchors=(3, 4, 8))
-    explorer._slice_bar.fold.value = True
+    explorer._slice_bar._button.value = True
     explorer.wait(30)
     scatter = explorer._scatter
     assert (
         explorer._slice_bar._body.layout.display is None
-        and explorer._scatter_pane in explorer._slice_bar._body.children
+        and explorer._scatter_pane in explorer._slice_bar._beside.children
     )
-    assert scatter._anchors.data["name"] == ["1", "2", "3"]
+    assert scatter._anchors.data["name"] == ["1", "2", "3"] and explorer.by_hand
     marks = scatter._marks.source.data
     at = {sample: (marks["x"][row], marks["y"][row]) for row, sample in enumerate(marks["id"].tolist())}
 
@@ -376,7 +399,7 @@ def test_the_bar_is_folded_and_offers_what_fits(make):
     flat, wide, bare = make(NET, BOX), make(WIDE, data=DATA), make(WIDE, ng.Slice.through(*DATA[:3]))
     assert [e._slice_bar._body.layout.display for e in (flat, wide, bare)] == ["none"] * 3
     assert wide._scatter is None, "nothing of it is computed before it is asked for"
-    placed = [list(e._slice_bar._body.children[0].children) for e in (flat, wide, bare)]
+    placed = [list(e._slice_bar._beside.children[0].children) for e in (flat, wide, bare)]
     for explorer, boxes, offered in zip((flat, wide, bare), placed, ("box", "anchors", None), strict=True):
         assert (explorer._controls["anchors"].box in boxes) == (offered == "anchors")
         assert (explorer._box is not None and explorer._box.box in boxes) == (offered == "box")
