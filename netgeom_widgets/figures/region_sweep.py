@@ -1,4 +1,4 @@
-"""Region statistics against a property of the network: its width, its depth, the dimension of its input."""
+"""Region statistics of many networks or slices: over a width, a depth, an input dimension; their distributions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, literal, make_plot, name_ticks, say
-from netgeom_widgets.figures.stairs import check_names
+from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, literal, make_plot, name_ticks, number, say
+from netgeom_widgets.figures.stairs import StairsPlot, bin_edges, check_names
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Statistics
@@ -76,6 +76,56 @@ def sweep(
     plots = [
         _plot(places, series, key, title, units[0 if metric else 1], label, height) for key, title, units in _MEASURES
     ]
+    return Row(*plots, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width", spacing=4)
+
+
+def distributions(series: Mapping[str, Sequence[Statistics]], *, bins: int = 12, height: int = 220) -> LayoutDOM:
+    """Histograms over partitions: of their region counts, mean areas and mean eccentricities.
+
+    Where `netgeom_widgets.figures.region_statistics.histograms` counts regions, this counts partitions.
+
+    Parameters
+    ----------
+    series : mapping of str to sequence of Statistics
+        For each network the ``partition.statistics()`` of many slices.
+    bins : int
+        How many, common to all series.
+    height : int
+        Of each plot, in pixels.
+
+    Returns
+    -------
+    bokeh.models.Row
+        Three plots, one under the other where there is no room.
+
+    Raises
+    ------
+    NetgeomError
+        For no series or more than 12, and for one without statistics.
+
+    Examples
+    --------
+    >>> distributions({"CNN": [partition(cnn, s).statistics() for s in slices]}, bins=8)  # doctest: +SKIP
+    """
+    check_names(series)
+    for name, many in series.items():
+        if not len(many):
+            raise NetgeomError(f"The series {name} is empty.", expected="the statistics of a partition or more")
+    metric = all(one.metric for many in series.values() for one in many)
+    plots = []
+    for key, title, units in _MEASURES:
+        values = {name: np.array([one.summary[key] for one in many]) for name, many in series.items()}
+        edges = bin_edges(np.concatenate(list(values.values())), log=True, bins=bins)
+        plot = StairsPlot(height, log=True, what=title)
+        plot.draw(
+            edges,
+            {name: np.histogram(column, edges)[0].astype(np.float64) for name, column in values.items()},
+            title=title,
+            labels=(f"{units[0 if metric else 1]} (log scale)", "slices"),
+            noun="slices",
+            caption=[f"{name}: {len(one)} slices, median {number(np.median(one))}." for name, one in values.items()],
+        )
+        plots.append(plot.root)
     return Row(*plots, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width", spacing=4)
 
 

@@ -7,7 +7,7 @@ import pytest
 from bokeh.models import Legend
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.figures.region_sweep import sweep
+from netgeom_widgets.figures.region_sweep import distributions, sweep
 from netgeom_widgets.figures.static import render
 from netgeom_widgets.kernels.regions import Slice, partition
 from tests.networks import mlp
@@ -48,3 +48,19 @@ def test_several_series_have_a_legend():
 def test_what_does_not_fit_is_refused(x, series, match):
     with pytest.raises(NetgeomError, match=match):
         sweep(x, series, label="width")
+
+
+def test_distributions_over_slices_share_their_bins():
+    row = distributions({"narrow": DRAWS[0], "wide": DRAWS[1]}, bins=4)
+    for plot, key in zip(row.children, ("count", "area_mean", "eccentricity_mean"), strict=True):
+        lines = [one.data_source.data for one in plot.renderers if type(one.glyph).__name__ == "Line"]
+        for line, draws in zip(lines, DRAWS, strict=True):
+            edges = np.unique(line["x"])
+            numbers = [one.summary[key] for one in draws]
+            assert len(edges) == 5 and edges[0] <= min(numbers) and max(numbers) <= edges[-1]
+            heights = np.asarray(line["y"])[1:-1:2]
+            np.testing.assert_array_equal(heights, np.histogram(numbers, edges)[0])
+    assert row.children[0].title.text == "Regions" and row.children[0].yaxis[0].axis_label == "slices"
+    assert render(row, "png", width=900).startswith(b"\x89PNG")
+    with pytest.raises(NetgeomError, match="empty"):
+        distributions({"narrow": []})
