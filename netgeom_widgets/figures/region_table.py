@@ -59,12 +59,14 @@ class RegionTable:
     def __init__(self, height: int = 260) -> None:
         kinds = {q.key: NumberFormatter(**_WHOLE) if q.whole else decimal_formatter() for q in QUANTITIES}
         columns = [_column("region", "region", NumberFormatter(**_WHOLE), 64)]
-        columns += [_column(q.key, q.name, kinds[q.key], max(84, 36 + 7 * len(q.name))) for q in QUANTITIES]
+        columns += [
+            _column(q.key, q.name, kinds[q.key], max(60 if q.whole else 84, 32 + 6 * len(q.name))) for q in QUANTITIES
+        ]
         columns += [
             _column(key, title, NumberFormatter(**_WHOLE), width)
             for key, title, width in (
                 ("class", "class", 70),
-                ("layer", "layer of birth", 100),
+                ("layer", "layer of birth", 96),
                 ("samples", "samples", 80),
             )
         ]

@@ -68,7 +68,8 @@ class BoundarySamples(traitlets.HasTraits):
                 self._boundary_marks.set(points)
             with self._boundary_pane.batch():
                 self._boundary_inputs.draw(points, inputs)
-            self._boundary_words.value = f"Inputs on the decision boundary: {self._boundary_inputs.note}"
+            whose = f" of the network named {self._sides[0].name}" if len(self._sides) > 1 else ""
+            self._boundary_words.value = f"Inputs on the decision boundary{whose}: {self._boundary_inputs.note}"
             box.layout.display = None if self.n_boundary_samples else "none"
 
     def _fill_boundary_box(self, box: ipywidgets.VBox, shape: tuple[int, ...]) -> None:
@@ -79,7 +80,7 @@ class BoundarySamples(traitlets.HasTraits):
         )
         self._boundary_words = ipywidgets.Label(tooltip="What is shown of the samples")
         self._boundary_words.add_class("netgeom-status")
-        if self._boundary_inputs.is_image:
+        if self._boundary_inputs.is_image and len(self._sides) == 1:
             self._boundary_words.layout.display = "none"  # the picture has a title and a caption
         box.children = (self._boundary_words, self._boundary_pane)
 

@@ -41,7 +41,8 @@ class Curves(traitlets.HasTraits):
     """
 
     curves = traitlets.Bool(
-        False, help="Whether the curves over the training steps are shown, and computed for the steps not seen yet."
+        False,
+        help="Whether the curves over the training steps are shown, and computed for the steps not seen yet; wait() waits for these.",
     ).tag(setting="mark")
 
     _curves_fold: Fold | None = None

@@ -86,7 +86,13 @@ class RegionExplorer(
         images without it: at the pointer, at the picked point, and on the decision boundary.
     **kwargs
         Settings (see :attr:`settings`), ``step``, ``region``, ``view``, ``selection``, ``autorun``, ``static_picture``,
-        ``layout``.
+        ``layout``; ``statistics=True`` opens histograms and the table of regions, ``curves=True`` the curves over the
+        training steps, which computes those not seen yet.
+
+    Attributes
+    ----------
+    boundary_samples : (n, *input shape) float64
+        ``n_boundary_samples`` points of the decision boundary of ``result``, uniform by length, as inputs.
 
     Raises
     ------
