@@ -42,7 +42,7 @@ class Curves(traitlets.HasTraits):
 
     curves = traitlets.Bool(
         False,
-        help="Whether the curves over the training steps are shown, and computed for the steps not seen yet; wait() waits for these.",
+        help="Whether the curves over training are shown, and computed for steps not seen yet; wait() waits for these.",
     ).tag(setting="mark")
 
     _curves_fold: Fold | None = None
