@@ -96,10 +96,11 @@ class ByHand(Slicing):
                 close_tree(self._scatter_pane)
                 return
             self._scatter = scatter
-            self._mark_scatter()
+            self._show_clicks()
             self._slice_bar.add(self._scatter_pane)
             self.observe(self._show_clicks, "selection")
 
+        self._slice_bar.hint("Computing the principal components of the samples …")
         self._keeper.submit(lambda progress, cancel: make(), key="scatter").add_done_callback(self._job_ended)
 
     def _mark_scatter(self) -> None:

@@ -158,10 +158,13 @@ def box_bounds(numbers: Sequence[Any]) -> tuple[float, float, float, float]:
     Raises
     ------
     NetgeomError
-        When one of them is no number.
+        When one of them is no number, or a side is not left of, or below, the one opposite.
     """
     if not all(isinstance(number, int | float) for number in numbers):
         got = ", ".join(str(number) for number in numbers)
         raise NetgeomError("A side of the box is no number.", expected="four numbers", got=got)
     left, right, lower, upper = map(float, numbers)
+    for axis, low, high in (("x\N{SUBSCRIPT ONE}", left, right), ("x\N{SUBSCRIPT TWO}", lower, upper)):
+        if not low < high:
+            raise NetgeomError(f"The box is empty along {axis}.", expected="from < to", got=f"{low:g} to {high:g}")
     return left, right, lower, upper

@@ -10,12 +10,14 @@ import numpy as np
 import traitlets
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.kernels.regions import Slice
 from netgeom_widgets.kernels.regions.planes import Motion, box_around, central_samples, normal_direction
 from netgeom_widgets.widgets.region_data import SliceData
 from netgeom_widgets.widgets.region_side import Side
 from netgeom_widgets.widgets.region_slice import anchor_fields
+from netgeom_widgets.widgets.region_slice_traits import Anchors, SliceTrait, as_slice, three_ids
 from netgeom_widgets.widgets.runs import DEBOUNCE
 from netgeom_widgets.widgets.settings import bad_setting, ids_in_words
 
@@ -25,50 +27,6 @@ OFF_PLANE = ("tilt", "shift_w")
 _LIVE = 0.15
 #: Seconds after which the first layers of a new slice are shown, if the whole is not there by then.
 _PATIENCE = 0.25
-
-
-class SliceTrait(traitlets.TraitType):
-    """A Slice, or a dict with its four arrays as in ``state()``."""
-
-    info_text = "a netgeom_widgets.Slice"
-
-    def validate(self, obj: Any, value: Any) -> Slice | None:
-        """Turn the value into a Slice, or refuse it."""
-        return None if value is None else as_slice(value)
-
-
-class Anchors(traitlets.TraitType):
-    """Ids of three samples as a tuple, or None."""
-
-    info_text = "None or the ids of three samples"
-
-    def validate(self, obj: Any, value: Any) -> tuple[int, int, int] | None:
-        """Turn the value into three ints, or refuse it."""
-        try:
-            return None if value is None else three_ids(value)
-        except (TypeError, ValueError, AttributeError):
-            self.error(obj, value)
-
-
-def three_ids(value: Any) -> tuple[int, int, int]:
-    """Three whole numbers; TypeError, ValueError or AttributeError for anything else."""
-    a, b, c = (int(item.__index__()) for item in value)
-    return a, b, c
-
-
-def as_slice(value: Any) -> Slice:
-    """A slice, also from a dict of its origin, u, v and polygon.
-
-    Raises
-    ------
-    NetgeomError
-        For anything else.
-    """
-    if isinstance(value, Slice):
-        return value
-    if isinstance(value, dict) and set(value) == {"origin", "u", "v", "polygon"}:
-        return Slice(**value)
-    raise NetgeomError("The domain is not a slice", expected="a netgeom_widgets.Slice", got=type(value).__name__)
 
 
 def _slider(label: str, step: float | None = None, **more: Any) -> dict[str, Any]:
@@ -165,17 +123,19 @@ class Slicing(traitlets.HasTraits):
     def _slice_of(self, settings: dict[str, Any]) -> Slice:
         """What start and motion give; the same object as long as they stay the same."""
         start, motion = settings["start"], Motion(**{name: settings[name] for name in MOTION})
-        if self._moved[:2] != (start, motion):
+        held = self._moved  # read once: two threads ask
+        if held[:2] != (start, motion):
             normal = self._normal_of(start) if motion.leaves_plane else None
-            self._moved = (start, motion, motion.moved(start, normal))
-        return self._moved[2]  # type: ignore[no-any-return]
+            held = self._moved = (start, motion, motion.moved(start, normal))
+        return held[2]  # type: ignore[no-any-return]
 
     def _normal_of(self, start: Slice) -> np.ndarray | None:
         if start.u.size < 3:
             return None
-        if self._normal[0] is not start:
-            self._normal = (start, normal_direction(start, self._dataset.inputs))
-        return self._normal[1]  # type: ignore[no-any-return]
+        held = self._normal
+        if held[0] is not start:
+            held = self._normal = (start, normal_direction(start, self._dataset.inputs))
+        return held[1]  # type: ignore[no-any-return]
 
     def _through(self, anchors: Any) -> Slice:
         """The plane of three samples."""
@@ -222,6 +182,8 @@ class Slicing(traitlets.HasTraits):
 
     @traitlets.observe("domain")
     def _domain_assigned(self, change: Any) -> None:
+        if change["old"] is not None:
+            self.view = None
         if not self._moving:
             self._rebase(change["new"], None)
             self._go_to_slice()
@@ -304,7 +266,9 @@ class Slicing(traitlets.HasTraits):
         if self._inputs is not None:
             self._inputs.move(domain)
         self._points = samples
-        self._seen = self.view = None
+        self._seen = self.view
+        if self.view is not None:  # set since the slice was
+            self._figure.look_at(Window(*self.view))
 
 
 def _still(owner: traitlets.HasTraits) -> dict[str, Any]:

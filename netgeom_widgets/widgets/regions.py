@@ -105,6 +105,8 @@ class RegionExplorer(
     >>> explorer = RegionExplorer(model, Slice.box(-1, 1, -1, 1))  # doctest: +SKIP
     >>> explorer.wait()  # doctest: +SKIP
     >>> explorer.result.n_regions  # doctest: +SKIP
+    >>> explorer = RegionExplorer(model, data=x, labels=y, by_hand=True)  # doctest: +SKIP
+    >>> explorer.anchors, explorer.tilt = (3, 14, 15), 20  # doctest: +SKIP
     """
 
     title = "Linear regions"

@@ -112,6 +112,10 @@ def test_another_domain_is_shown_and_the_view_goes_to_it(make):
     explorer._reset()
     explorer.wait(30)
     assert explorer._figure.root.x_range.reset_start < 3 < explorer._figure.root.x_range.start + 0.5
+    explorer.domain, explorer.view = BOX, (0, 0.1, 0, 0.1)
+    explorer.wait(30)
+    assert explorer.viewport is not explorer.result and explorer._figure.window.width < 1
+    explorer.domain = BOX.scaled(2)
     for bad in (ng.Slice.through(*DATA[:3]), "box", None):
         with pytest.raises(NetgeomError):
             explorer.domain = bad
@@ -247,7 +251,7 @@ def test_the_model_is_compiled_once_and_the_latest_slice_wins(make, monkeypatch)
     for degrees in range(1, 31):
         explorer._controls["turn"].widget.value = degrees
     explorer.wait(30)
-    assert explorer.turn == 30 and seen[-1] is explorer.domain and len(seen) < 30
+    assert explorer.turn == 30 and seen[-1] == explorer.domain and len(seen) < 30
     assert shows(explorer, WIDE, explorer.domain)
 
 
