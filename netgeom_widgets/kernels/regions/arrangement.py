@@ -7,7 +7,7 @@ sorted.
 
 Two forms of the same step exist. `_split_together` inserts many units at once and is right for units in general
 position. Units that are not (a hinge through an existing vertex, concurrent or duplicate hinges) are recognised,
-withheld, and inserted one at a time by `split_one`, where concurrency is an ordinary shared vertex.
+withheld, and inserted by `_split_by_face`, one at a time in each face, where concurrency is an ordinary shared vertex.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,9 +23,11 @@ from netgeom_widgets.kernels.regions.assembly import Chords, Crossings, Flagged,
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe, any_per_face, ranges
 from netgeom_widgets.kernels.regions.coincident import follow, leaders
 from netgeom_widgets.kernels.regions.cuts import Cuts, Touched, along_groups, expand_rings, find_cuts
+from netgeom_widgets.kernels.regions.merging import Winners, label_edges
 from netgeom_widgets.kernels.regions.polylines import Lines
+from netgeom_widgets.kernels.regions.rounds import Margins, Rounds
 from netgeom_widgets.kernels.regions.signs import bits_above, bits_below, pack, set_bits, words
-from netgeom_widgets.kernels.regions.single import split_one
+from netgeom_widgets.kernels.regions.windows import Windows
 
 # Chord pairs tested for crossing at a time: bounds the temporary arrays to a few hundred MB.
 _PAIRS_AT_ONCE = 1 << 22
@@ -112,7 +115,7 @@ def _split_with_care(
     limit: int,
     checkpoint: Callable[[], None],
 ) -> tuple[Complex, Recipe, Tensor]:
-    """One of each group of coinciding units, those in general position together and the others in turn."""
+    """One of each group of coinciding units, those in general position together and the others face by face."""
     leader = leaders(values, thresholds)  # most often hinges that meet coincide: then one of each is enough
     parents = torch.arange(cells.n_faces)
     general = torch.nonzero(~snapped).view(-1)
@@ -129,14 +132,15 @@ def _split_with_care(
             general = _without(general, flagged.columns)
     withheld = _without(torch.arange(values.shape[1]), general)
     withheld = withheld[leader[withheld] == withheld]
-    cells, parents = _split_in_turn(
-        cells, parents, values[:, withheld], thresholds[withheld], recipe, op, units[withheld], limit, checkpoint
-    )
+    if len(withheld):
+        cells, parents = _split_by_face(
+            cells, parents, values[:, withheld], thresholds[withheld], recipe, op, units[withheld], limit, checkpoint
+        )
     recipe.lines = ()  # those that follow another bend there too
     return cells, follow(recipe, leader, units), parents
 
 
-def _split_in_turn(
+def _split_by_face(
     cells: Complex,
     parents: Tensor,
     values: Tensor,
@@ -147,16 +151,44 @@ def _split_in_turn(
     limit: int,
     checkpoint: Callable[[], None],
 ) -> tuple[Complex, Tensor]:
-    """One unit after the other, each seeing the vertices that the ones before it made."""
-    remaining = recipe.extend(values)
-    for i in range(len(units)):
-        checkpoint()
-        own, recipe.in_turn = Recipe(), True
-        cells, children = split_one(cells, remaining[:, i], float(thresholds[i]), own, op, units[i : i + 1], limit)
-        parents = parents[children]
-        recipe.steps += own.steps
-        remaining = own.extend(remaining)
-    return cells, parents
+    """Every face by one unit after the other, each seeing the vertices that the ones before it made."""
+    values = recipe.extend(values)
+    face, column = _crossed(cells, values, thresholds)
+    # A unit is on where it exceeds zero: a maximum of two entries, of which the first, zero, wins a tie.
+    n = len(units)
+    windows = Windows(torch.stack([torch.full((n,), n), torch.arange(n)], 1), (n,))
+    never = torch.full((1,), torch.inf, dtype=values.dtype)
+    margins = Margins(thresholds, torch.cat([thresholds, never]), thresholds.new_zeros(n + 1))
+    with_zero = torch.cat([values, values.new_zeros((len(values), 1))], 1)
+    rounds = Rounds(
+        cells,
+        lambda entries: with_zero[:, entries],
+        windows,
+        margins,
+        torch.arange(n),
+        torch.zeros(len(values), dtype=torch.bool),
+        face.numpy(),
+        column.numpy(),
+        op=op,
+        checkpoint=checkpoint,
+    )
+    rounds.run(limit)
+    dense = np.empty((cells.n_faces, n), dtype=np.int16)  # nothing is asked of units that are not open
+    winners = Winners(dense, face.numpy(), column.numpy(), rounds.root, rounds.first, rounds.winners)
+    label_edges(rounds.cells, winners, units, op)
+    recipe.in_turn = True
+    recipe.steps += rounds.recipe.steps
+    vertices, columns = torch.nonzero(rounds.recipe.extend(values).abs() <= thresholds, as_tuple=True)
+    recipe.vanish(vertices, units[columns])
+    return rounds.cells, parents[rounds.root]
+
+
+def _crossed(cells: Complex, values: Tensor, thresholds: Tensor) -> tuple[Tensor, Tensor]:
+    """(face, column) of the columns that take both signs beyond their threshold at a face's corners, face by face."""
+    origins, starts = cells.origins, cells.ring_offsets[:-1].numpy()
+    signs = (words(bits)[origins].numpy() for bits in (bits_above(values, thresholds), bits_below(values, -thresholds)))
+    above, below = (np.bitwise_or.reduceat(sign, starts, axis=0) for sign in signs)
+    return set_bits(torch.from_numpy(above & below).view(torch.uint8))
 
 
 def _without(columns: Tensor, positions: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.regions.assembly import check_limit
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe
 from netgeom_widgets.kernels.regions.merging import Winners, merge
-from netgeom_widgets.kernels.regions.rounds import Rounds
+from netgeom_widgets.kernels.regions.rounds import Margins, Rounds
 from netgeom_widgets.kernels.regions.signs import row_blocks
 from netgeom_widgets.kernels.regions.windows import Windows
 
@@ -33,29 +33,8 @@ if TYPE_CHECKING:
 
 _BYTES_AT_ONCE = 1 << 25
 _HELD_BYTES = 1 << 28
+_SURPLUS = 4  # pieces that are merged in the end count on the way: how far above the limit the faces may grow before
 MEMORY_ADVICE = "a smaller domain, or a narrower network"
-
-
-@dataclass(eq=False)
-class Margins:
-    """Below which differences count as ties.
-
-    A window counts entries within ``window`` of its maximum as attaining it. The line on which two entries tie has a
-    margin of its own, no larger than that of any window with both, and the same for the faces on its two sides.
-    """
-
-    window: Tensor  # (W,)
-    spread: Tensor  # (W,) largest minus smallest value of the window's entries
-    entry: Tensor  # (N,) tolerance share of an entry's narrowest window
-    rounding: Tensor  # (N,) forward rounding error of an entry
-
-    def of_line(self, a: Tensor, b: Tensor) -> Tensor:
-        """Margin of the tie of entries a and b."""
-        return torch.maximum(torch.minimum(self.entry[a], self.entry[b]), self.noise(a, b))
-
-    def noise(self, a: Tensor, b: Tensor) -> Tensor:
-        """By how much rounding alone may change the difference of entries a and b."""
-        return self.rounding[a] + self.rounding[b]
 
 
 class Entries:
@@ -146,7 +125,7 @@ def refine_by_maximum(
     -----
     O(V W m) for windows of m entries, plus O(V + F) a round; about log2 of the number of lines in a face rounds.
     """
-    margins = _margins(entries, windows, rounding, tolerance)
+    margins, spread = _margins(entries, windows, rounding, tolerance)
     winner = _winners_by_bounds(entries, windows, margins)
     varying = torch.nonzero(winner < 0).view(-1)
     entries.look_at(windows.used_by(varying))
@@ -154,14 +133,14 @@ def refine_by_maximum(
     everywhere = torch.from_numpy(_winners_at_all(masks)).long()
     winner[varying] = everywhere
     masks, varying = masks[:, everywhere.numpy() < 0], varying[everywhere < 0]
-    sharpness = 2 * rounding[windows.safe[varying]].amax(1) / margins.spread[varying]
+    sharpness = 2 * rounding[windows.safe[varying]].amax(1) / spread[varying]
     dense = _winners_of_faces(cells, masks, checkpoint)
     del masks
     face, column = np.nonzero(dense < 0)
     rounds = Rounds(
         cells, entries.columns, windows, margins, varying, snapped, face, column, op=op, checkpoint=checkpoint
     )
-    rounds.run(limit)
+    rounds.run(limit, surplus=_SURPLUS)
     winners = Winners(dense, face, column, rounds.root, rounds.first, rounds.winners)
     kept_as_is = Envelope(cells, None, rounds.recipe, snapped, winner, varying, winners.of_faces, sharpness)
     if rounds.cells is cells:
@@ -178,7 +157,8 @@ def refine_by_maximum(
     )
 
 
-def _margins(entries: Entries, windows: Windows, rounding: Tensor, tolerance: float) -> Margins:
+def _margins(entries: Entries, windows: Windows, rounding: Tensor, tolerance: float) -> tuple[Margins, Tensor]:
+    """The margins, and (W,) largest minus smallest value of each window's entries."""
     low, high = entries.low, entries.high
     spread = windows.gather(high[None])[0].amax(1) + windows.gather(-low[None])[0].amax(1)
     if not bool(torch.isfinite(spread).all()):
@@ -188,7 +168,7 @@ def _margins(entries: Entries, windows: Windows, rounding: Tensor, tolerance: fl
     present = ~windows.absent
     of_entry = (tolerance * spread)[:, None].expand_as(windows.entries)[present]
     narrowest.scatter_reduce_(0, windows.entries[present], of_entry, "amin")
-    return Margins(torch.maximum(tolerance * spread, noise), spread, narrowest, rounding)
+    return Margins(torch.maximum(tolerance * spread, noise), narrowest, rounding), spread
 
 
 def _winners_by_bounds(entries: Entries, windows: Windows, margins: Margins) -> Tensor:

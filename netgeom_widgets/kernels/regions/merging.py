@@ -85,18 +85,33 @@ def merge(cells: Complex, winners: Winners, windows: Tensor, op: int, n_old: int
     ``windows`` (A,) are the numbers of the varying windows. Vertices from ``n_old`` on go when no edge ends in them any
     more, or when they only divide one: there two edges meet, on one line since faces are convex.
     """
-    half_faces = torch.full((2 * len(cells.edges),), -1)
-    half_faces[cells.ring] = cells.ring_faces
-    made = torch.nonzero(cells.edge_op == op).view(-1)
-    change = winners.first_change(half_faces[2 * made], half_faces[2 * made + 1])
-    cells.edge_unit[made] = windows[change.clamp(min=0)].to(torch.int32)
     removed = torch.zeros(len(cells.edges), dtype=torch.bool)
-    removed[made[change < 0]] = True
+    removed[label_edges(cells, winners, windows, op)] = True
     if bool(removed.any()):
-        cells, representative = _without_edges(cells, removed, half_faces)
+        cells, representative = _without_edges(cells, removed, _half_faces(cells))
         winners = winners.chosen(representative)
     cells, kept = _without_vertices(cells, removed, n_old)
     return Merged(cells, winners, kept)
+
+
+def label_edges(cells: Complex, winners: Winners, units: Tensor, op: int) -> Tensor:
+    """Label each edge of activation ``op`` inside a root face by the first unit that changes; the edges without one.
+
+    ``units`` (A,) are the numbers of the varying columns.
+    """
+    left, right = _half_faces(cells).view(-1, 2).T
+    inside = (cells.edge_op == op) & (left >= 0) & (right >= 0) & (winners.root[left] == winners.root[right])
+    made = torch.nonzero(inside).view(-1)
+    change = winners.first_change(left[made], right[made])
+    cells.edge_unit[made] = units[change.clamp(min=0)].to(torch.int32)
+    return made[change < 0]
+
+
+def _half_faces(cells: Complex) -> Tensor:
+    """(2E,) the face on the left of each half-edge, -1 outside."""
+    found = torch.full((2 * len(cells.edges),), -1)
+    found[cells.ring] = cells.ring_faces
+    return found
 
 
 def _without_edges(cells: Complex, removed: Tensor, half_faces: Tensor) -> tuple[Complex, Tensor]:

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from numpy import ndarray
 from torch import Tensor
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels.regions.assembly import Chords, Crossings, Flagged, assemble, check_limit
 from netgeom_widgets.kernels.regions.cells import Complex, Recipe, any_per_face, ranges
 from netgeom_widgets.kernels.regions.cuts import Cuts, along_groups, cut_edges, expand_rings
-from netgeom_widgets.kernels.regions.single import NOT_CONVEX, sign_changes
 from netgeom_widgets.kernels.regions.windows import Windows
 
-if TYPE_CHECKING:
-    from netgeom_widgets.kernels.regions.envelope import Margins
-
-# Lines that are removed in the end count on the way: how far above the limit the faces may grow before.
-_SURPLUS = 4
 _PAIRS_AT_ONCE = 1 << 16
+
+
+@dataclass(eq=False)
+class Margins:
+    """Below which differences count as ties.
+
+    A window counts entries within ``window`` of its maximum as attaining it. The line on which two entries tie has a
+    margin of its own, no larger than that of any window with both, and the same for the faces on its two sides.
+    """
+
+    window: Tensor  # (W,)
+    entry: Tensor  # (N,) tolerance share of an entry's narrowest window
+    rounding: Tensor  # (N,) forward rounding error of an entry
+
+    def of_line(self, a: Tensor, b: Tensor) -> Tensor:
+        """Margin of the tie of entries a and b."""
+        return torch.maximum(torch.minimum(self.entry[a], self.entry[b]), self.noise(a, b))
+
+    def noise(self, a: Tensor, b: Tensor) -> Tensor:
+        """By how much rounding alone may change the difference of entries a and b."""
+        return self.rounding[a] + self.rounding[b]
 
 
 @dataclass(eq=False)
@@ -88,14 +103,16 @@ class Rounds:
         self._new = self._old.new_empty((0, len(used)))  # grows by doubling; `_n_new` rows of it count
         self._n_new = 0
 
-    def run(self, limit: int) -> None:
-        """Cut until nothing is open."""
+    def run(self, limit: int, *, surplus: int = 1) -> None:
+        """Cut until nothing is open; stop where there are more than ``surplus`` times the faces allowed."""
         while len(open_ := torch.nonzero(self.winners < 0).view(-1)):
             self.checkpoint()
             lines = self._choose(open_)
             if not len(lines.face):
                 return
-            check_limit((self.cells.n_faces + len(lines.face)) // _SURPLUS, limit)
+            n_faces = self.cells.n_faces + len(lines.face)
+            if n_faces > surplus * limit:
+                check_limit(n_faces, limit)
             self._cut(lines)
 
     def _at(self, vertices: Tensor, entries: Tensor) -> Tensor:
@@ -197,7 +214,7 @@ class Rounds:
         sign = self._signs(lines, torch.repeat_interleave(length), vertex[position], cuts, n)
         starts = torch.zeros(len(chosen) + 1, dtype=torch.int64)
         torch.cumsum(length, 0, out=starts[1:])
-        p, q = (position[end] for end in sign_changes(sign, starts))
+        p, q = (position[end] for end in _sign_changes(sign, starts))
         chords = Chords(chosen, lines.number, p, q, vertex[p], vertex[q])
         empty = p.new_empty(0)
         labels = torch.zeros(int(lines.number.max()) + 1, dtype=torch.int64)  # told when all is cut, see `merging`
@@ -206,7 +223,7 @@ class Rounds:
                 cells, cuts, touched, chords, Crossings(0, empty, empty, empty, empty), self.op, labels
             )
         except Flagged:
-            raise NOT_CONVEX from None
+            raise _NOT_CONVEX from None
         size = self.first.diff()[parents]
         self.winners = self.winners[ranges(self.first[parents], size)]
         self.first = torch.cat([size.new_zeros(1), size.cumsum(0)])
@@ -254,3 +271,30 @@ class Rounds:
         edge, t, change = edge[kept], t[kept], change[kept].abs()
         count = torch.bincount(edge, minlength=len(cells.edges))
         return lines, Cuts(edge, lines.number[owner[kept]], t, change, count, count.cumsum(0) - count)
+
+
+_NOT_CONVEX = NetgeomError(
+    "A hinge crosses a convex cell more than once: rounding exceeds the tolerance",
+    try_this="a larger tolerance, or a domain in which the network's values are of ordinary size",
+)
+
+
+def _sign_changes(s: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+    """The two positions per ring where the strict sign changes: the first zero after each run of one sign.
+
+    ``s`` holds the sign (-1, 0, 1) at every position; ring i begins at ``starts[i]``.
+    """
+    here = torch.arange(len(s))
+    before = torch.cummax(torch.where(s != 0, here, -1), 0).values  # last strict sign at or before
+    face = torch.repeat_interleave(starts.diff())
+    last = before[starts[1:] - 1]
+    previous = torch.cat([before.new_full((1,), -1), before[:-1]])
+    previous = torch.where(previous < starts[face], last[face], previous)
+    changes = torch.nonzero((s != 0) & (s != s[previous])).view(-1)
+    if len(changes) != 2 * (len(starts) - 1) or not torch.equal(face[changes[0::2]], face[changes[1::2]]):
+        raise _NOT_CONVEX
+    end = previous[changes] + 1
+    owner = face[changes]
+    end = torch.where(end >= starts[owner + 1], starts[owner], end)
+    first, second = end[0::2], end[1::2]
+    return torch.minimum(first, second), torch.maximum(first, second)
