@@ -14,17 +14,15 @@ from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_samples import SliceSamples
 from netgeom_widgets.kernels.regions import Slice
 from netgeom_widgets.kernels.regions.planes import Motion, box_around, central_samples, normal_direction
+from netgeom_widgets.widgets.live_runs import LiveRuns
 from netgeom_widgets.widgets.region_data import SliceData
 from netgeom_widgets.widgets.region_side import Side
 from netgeom_widgets.widgets.region_slice import anchor_fields
 from netgeom_widgets.widgets.region_slice_traits import Anchors, SliceTrait, as_slice, three_ids
-from netgeom_widgets.widgets.runs import DEBOUNCE
 from netgeom_widgets.widgets.settings import bad_setting, ids_in_words
 
 MOTION = ("turn", "tilt", "shift_s", "shift_t", "shift_w", "size")
 OFF_PLANE = ("tilt", "shift_w")
-#: Runs shorter than this many seconds follow a slider at once; longer ones wait until it rests.
-_LIVE = 0.15
 #: Seconds after which the first layers of a new slice are shown, if the whole is not there by then.
 _PATIENCE = 0.25
 
@@ -33,7 +31,7 @@ def _slider(label: str, step: float | None = None, **more: Any) -> dict[str, Any
     return {"setting": "run", "bar": True, "label": label, "step": step, **more}
 
 
-class Slicing(traitlets.HasTraits):
+class Slicing(LiveRuns):
     """The slice that is shown: ``start``, moved by ``turn``, ``tilt``, shifts and ``size``; in all, ``domain``.
 
     Assigning ``domain`` or ``anchors`` gives a new start and puts the motion back to nothing.
@@ -78,7 +76,6 @@ class Slicing(traitlets.HasTraits):
     _rebasing = False  # start, anchors and motion are being set together
     _moving = False  # domain is being set to what these say
     _chosen_here = False
-    _took = 0.0  # seconds of the last run
 
     def _setup_slice(self, domain: Any, data: Any, labels: Any, given: dict[str, Any]) -> Slice:
         """Take slice and data, before ``super().__init__``; completes the settings given and returns the slice."""
@@ -219,13 +216,13 @@ class Slicing(traitlets.HasTraits):
             self._moving = False
 
     def _go_to_slice(self) -> None:
-        """Show the slice that the settings say; short runs at once, so that the picture follows a slider."""
+        """Show the slice that the settings say."""
         self._set_domain()
         self._show_slice()
         if self._waits_for_run:  # type: ignore[attr-defined]
             super()._setting_changed("start", "run")  # type: ignore[misc]
         else:
-            self._run_again(0.0 if self._took < _LIVE else DEBOUNCE)  # type: ignore[attr-defined]
+            self._run_live()
 
     def reset_slice(self) -> None:
         """Go back to the slice that the explorer began with."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -206,7 +205,7 @@ class RegionExplorer(
         super().run()
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Partition:
-        started, domain = time.monotonic(), self._slice_of(settings)
+        domain = self._slice_of(settings)
         first, on_layer = self._sides[0], self._layers_shown(publish, domain)
         part = self._progress_of(first, progress)
         if self._steps:
@@ -214,7 +213,6 @@ class RegionExplorer(
         else:
             prepared = self._prepare_copy(first, domain, progress=part, cancel=cancel, on_layer=on_layer)
         finished = (prepared, *self._prepare_beside(prepared, progress=progress, cancel=cancel, publish=publish))
-        self._took = time.monotonic() - started
         n_outputs = min(held.result.outputs.shape[1] for held in finished)
         if settings["output"] >= n_outputs:
             raise no_such_output(settings["output"], n_outputs)

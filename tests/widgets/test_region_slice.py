@@ -17,7 +17,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_text import title
 from netgeom_widgets.kernels.regions import partition
 from netgeom_widgets.kernels.regions.planes import Motion, bounds_of, central_samples, normal_direction
-from netgeom_widgets.widgets import region_slicing
+from netgeom_widgets.widgets import live_runs, region_slicing
 from tests.networks import mlp
 
 BOX = ng.Slice.box(-2.0, 2.0, -1.5, 1.5)
@@ -253,6 +253,38 @@ def test_the_model_is_compiled_once_and_the_latest_slice_wins(make, monkeypatch)
     explorer.wait(30)
     assert explorer.turn == 30 and seen[-1] == explorer.domain and len(seen) < 30
     assert shows(explorer, WIDE, explorer.domain)
+
+
+@pytest.mark.parametrize(("patience", "shown"), [(60.0, [1, 3]), (0.0, [3])])
+def test_a_run_under_way_is_let_finish_only_if_it_is_quick(make, monkeypatch, patience, shown):
+    monkeypatch.setattr(live_runs, "_FINISH", patience)
+    explorer = make(WIDE, data=DATA)
+    kernel, started, release, seen = explorer._sides[0].kernel, threading.Event(), threading.Event(), []
+
+    def slow(*args, cancel=None, **kwargs):
+        started.set()
+        release.wait(10)
+        cancel.checkpoint()
+        return kernel(*args, cancel=cancel, **kwargs)
+
+    explorer._sides[0].kernel = slow
+    explorer.observe(lambda change: seen.append(change["new"].domain), "result")
+    for turn in (1, 2, 3):
+        explorer.turn = turn
+        assert started.wait(10)
+    release.set()
+    explorer.wait(30)
+    start = explorer.start
+    assert seen == [Motion(turn=turn).moved(start) for turn in shown] and explorer.status == "done"
+    release.clear()
+    started.clear()
+    explorer.turn = 4
+    assert started.wait(10)
+    explorer.turn = 5
+    explorer.cancel()
+    release.set()
+    explorer.wait(30)
+    assert explorer.status == "cancelled" and len(seen) == len(shown), "nothing starts again by itself"
 
 
 def test_first_layers_of_another_slice_appear_only_where_the_whole_takes_long(make, monkeypatch):
