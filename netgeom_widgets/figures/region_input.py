@@ -162,6 +162,15 @@ class InputPicture:
         """Show the input at a point; O(numbers of an input)."""
         self._show(point, self._legend)
 
+    def show_nothing(self, words: str) -> None:
+        """Leave the frame empty, under a title that says why.
+
+        The plot keeps its place. Hidden, it would have BokehJS lay out, and paint, all plots at once, in the middle of
+        a message whose new polygons are not all taken in.
+        """
+        self._images.data = {"image": []}
+        self.root.title.text, self.note.text = words, ""
+
     def _show(self, point: tuple[float, float], legend: str) -> None:
         values = self.domain.to_input(np.array([point]))[0].reshape(self.shape)
         pixels, clipped = rgba(values, self.limits)
@@ -208,10 +217,10 @@ class InputPictures:
         if self.by_browser:
             self.under.follow(plots)
         self.under.show_middle()
-        self.picked.root.visible = False
+        self.pick(None)
         # In a narrow cell the two stand side by side under the picture of the slice.
-        sheet = InlineStyleSheet(css=":host { flex-flow: row wrap !important; }")
-        self.root = Column(self.under.root, self.picked.root, width=_WIDTH, spacing=4, stylesheets=[sheet])
+        css = f":host {{ flex: 0 0 {_WIDTH}px; flex-flow: row wrap !important; width: auto; }}"
+        self.root = Column(self.under.root, self.picked.root, spacing=4, stylesheets=[InlineStyleSheet(css=css)])
 
     @classmethod
     def of(
@@ -233,10 +242,11 @@ class InputPictures:
             self.under.show(point)
 
     def pick(self, point: Float[np.ndarray, "1 2"] | None) -> None:
-        """Show the input at the picked point; None hides it."""
-        if point is not None:
+        """Show the input at the picked point, if there is one."""
+        if point is None:
+            self.picked.show_nothing("no point picked")
+        else:
             self.picked.show((float(point[0, 0]), float(point[0, 1])))
-        self.picked.root.visible = point is not None
 
 
 def rgba(values: Float[np.ndarray, "c H W"], limits: tuple[float, float]) -> tuple[UInt32[np.ndarray, "H W"], int]:

@@ -239,8 +239,10 @@ class RegionExplorer(
             side = self._side_of_part(result)
             side.draw_part(result, self._style_of(side, style))
             return
-        pending, self._pending = self._pending, ()
-        if not (pending and pending[0].result is result):
+        pending = self._pending
+        if pending and pending[0].result is result:
+            self._pending = ()
+        else:  # the result shown is drawn again, maybe while another one waits to be shown
             pending = tuple(side.prepared for side in self._sides if side.prepared is not None)
         if not pending:
             return

@@ -52,6 +52,9 @@ def test_two_networks_are_explored_as_one(lab: Lab) -> None:
     notebook.kernel.wait_for("explorer.viewport is not explorer.result")
     notebook.kernel.wait_for("explorer.against_viewport is not explorer.against_result")
     notebook.screenshot("beside-zoomed")
+    with notebook.picture_changes(second):
+        notebook.kernel.run("explorer.anchors = (3, 4, 5)")
+    notebook.kernel.wait_for("not explorer._is_busy() and explorer.against_region is None")
     notebook.theme("Dark")
     notebook.screenshot("beside-dark")
     notebook.window(500, 1600)

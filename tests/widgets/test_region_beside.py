@@ -213,6 +213,27 @@ def test_parts_of_either_run_appear_and_cancel_keeps_both_pictures(make):
     assert explorer.against_region == located(good[1], 0.0, 0.0)
 
 
+@pytest.mark.parametrize("against", [None, mlp(2, 12, 3, seed=2)])
+def test_a_drawing_that_comes_between_computing_and_showing_takes_nothing_away(make, against):
+    explorer = make(mlp(2, 8, 8, 1), BOX, against=against)
+    explorer.wait(30)
+    compute = explorer._compute
+
+    def compute_then_draw(settings, **kwargs):
+        found = compute(settings, **{**kwargs, "publish": lambda part: None})
+        explorer.color_by = "area"
+        explorer._painter.wait(30)
+        return found
+
+    explorer._compute = compute_then_draw
+    before = explorer.result
+    explorer.run()
+    explorer.wait(30)
+    assert explorer.result is not before
+    for side, found in zip(explorer._sides, (explorer.result, explorer.against_result), strict=False):
+        assert side.prepared.result is found and side.scene.full is found
+
+
 def test_files_hold_both_and_the_state_makes_both_again(pair, tmp_path):
     pair.region, pair.color_by = 4, "area"
     pair.against_region = 7
@@ -281,15 +302,14 @@ def test_an_input_that_is_an_image_is_shown_at_the_pointer_and_at_the_picked_poi
     explorer = make(net, ng.Slice.through(*data[:3]), data)
     explorer.wait(30)
     assert len(list(explorer.pane.root.select({"type": Plot}))) == 3
-    assert explorer._inputs.by_browser and not explorer._inputs.picked.root.visible
+    assert explorer._inputs.by_browser and explorer._inputs.picked.root.title.text == "no point picked"
     explorer._on_pointer(at(explorer, MouseMove, 0.5, 0.25))
     tap(explorer, 0.5, 0.25)
     assert explorer.pointer == (0.5, 0.25) and explorer._panel.pointer.value == ""
-    assert explorer._inputs.picked.root.visible
     assert explorer._inputs.picked.root.title.text == "input at (0.5, 0.25)"
     explorer.region = None
     explorer.wait(30)
-    assert not explorer._inputs.picked.root.visible
+    assert explorer._inputs.picked.root.title.text == "no point picked"
 
 
 def test_flat_inputs_are_shown_as_the_images_they_are(make):
