@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ class Lab:
     def close(self) -> None:
         for notebook in self.notebooks:
             notebook.close()
-        self.server.end_sessions()
+        self.server.end_sessions([notebook.path.name for notebook in self.notebooks])
 
     def check(self) -> None:
         errors = [error for notebook in self.notebooks for error in notebook.errors]
@@ -95,15 +96,51 @@ class Lab:
         assert not asked, "the page asked other hosts:\n" + "\n".join(asked)
 
 
+@contextmanager
+def watched(lab: Lab, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep pictures of the notebooks when the test fails."""
+    failures = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failures:
+        for number, notebook in enumerate(lab.notebooks):
+            notebook.screenshot(f"failed-{named(request)}-{number}")
+
+
+def named(request: pytest.FixtureRequest) -> str:
+    return re.sub(r"\W+", "-", request.node.name)
+
+
 @pytest.fixture
 def lab(server: JupyterLab, context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    lab = Lab(server, context, re.sub(r"\W+", "-", request.node.name))
-    failures = request.session.testsfailed
+    lab = Lab(server, context, named(request))
     try:
-        yield lab
-        if request.session.testsfailed > failures:
-            for number, notebook in enumerate(lab.notebooks):
-                notebook.screenshot(f"failed-{lab.name}-{number}")
+        with watched(lab, request):
+            yield lab
     finally:
         lab.close()
     lab.check()
+
+
+@pytest.fixture(scope="module")
+def lab_of_the_module(server: JupyterLab, context: BrowserContext) -> Iterator[Lab]:
+    lab = Lab(server, context, "shared")
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def shared_lab(lab_of_the_module: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """One for all tests of a module: notebooks stay open with their kernels, whose start is half of a test's time.
+
+    A test makes a widget of its own, and counts on nothing that another may have left: window, theme, variables.
+    """
+    with watched(lab_of_the_module, request):
+        yield lab_of_the_module
+    try:
+        lab_of_the_module.check()
+    finally:
+        for notebook in lab_of_the_module.notebooks:  # the next test is not to blame
+            notebook.errors.clear()
+            notebook.foreign_requests.clear()

@@ -124,7 +124,7 @@ class Notebook:
         self.close_kernel()
         self.page.goto("about:blank")
         self.tolerated.append("widget model not found")  # ipywidgets says so of every widget whose kernel is gone
-        self.server.end_sessions()
+        self.server.end_sessions([self.path.name])
         return self.open(kernel=kernel)
 
     def restart_kernel(self) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,11 @@ class JupyterLab:
     def sessions(self) -> list[dict[str, Any]]:
         return self.get("sessions")
 
-    def end_sessions(self) -> None:
-        """End every kernel, so that the next test meets a fresh one."""
+    def end_sessions(self, notebooks: Collection[str] | None = None) -> None:
+        """End the kernels of these notebooks, or all, so that the next test meets fresh ones."""
         for session in self.sessions():
-            self.request("DELETE", f"sessions/{session['id']}")
+            if notebooks is None or session["path"] in notebooks:
+                self.request("DELETE", f"sessions/{session['id']}")
 
     def trust(self, path: Path) -> None:
         """Sign a notebook as its user does with `jupyter trust`."""

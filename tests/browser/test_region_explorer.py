@@ -51,9 +51,14 @@ FRAMES = """async () => {
 
 
 @pytest.fixture
-def notebook(lab: Lab) -> Notebook:
-    notebook = lab.open(MOONS, EXPLORER)
-    notebook.run_all()
+def notebook(shared_lab: Lab) -> Notebook:
+    """One notebook and network for all tests, and for each a widget of its own."""
+    if not shared_lab.notebooks:
+        shared_lab.open(MOONS, "explorer = None", f"if explorer:\n    explorer.close()\n{EXPLORER}").run_all()
+    else:
+        shared_lab.notebooks[0].run_cell(2)
+    (notebook,) = shared_lab.notebooks
+    notebook.wait_run()
     notebook.figure()
     return notebook
 
@@ -179,7 +184,10 @@ def test_a_long_run_shows_its_layers_and_is_cancelled(lab: Lab) -> None:
     assert "not finished" in notebook.python("explorer._figure.root.title.text")
 
 
-def test_dark_narrow_and_opened_again(notebook: Notebook) -> None:
+def test_dark_narrow_and_opened_again(lab: Lab) -> None:
+    notebook = lab.open(MOONS, EXPLORER)
+    notebook.run_all()
+    notebook.figure()
     notebook.kernel.run("explorer.region = 20")
     notebook.kernel.wait_for("not explorer._is_busy()")
     with notebook.picture_changes():

@@ -39,15 +39,27 @@ while not (pathlib.Path('live/0/committed').exists() and len(ng.open_recording('
 heat = ng.TransitionHeatMap('live')
 heat
 """
-HEAT = "train('run', 10)\nheat = ng.TransitionHeatMap('run')\nheat.wait()\nheat"
+HEAT = """
+if heat:
+    heat.close()
+heat = ng.TransitionHeatMap('run')
+heat.wait()
+heat
+"""
 # Bokeh figures of the page, in the order of the document.
 PARTS = ("matrix", "curves", "samples", "neighbours")
 
 
 @pytest.fixture
-def notebook(lab: Lab) -> Notebook:
-    notebook = lab.open(DIGITS, HEAT)
-    notebook.run_all()
+def notebook(shared_lab: Lab) -> Notebook:
+    """A recording in one notebook for all tests, and for each a widget of its own."""
+    if not shared_lab.notebooks:
+        shared_lab.open(DIGITS, "train('run', 10)\nheat = None", HEAT).run_all()
+    else:
+        shared_lab.notebooks[0].run_cell(2)
+    (notebook,) = shared_lab.notebooks
+    notebook.wait_run()
+    notebook.theme("Light")
     notebook.hide_sidebar()
     notebook.window(1300, 1650)
     notebook.figure()
