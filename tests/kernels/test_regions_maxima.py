@@ -254,6 +254,14 @@ def test_refusals_say_why(function, message):
         partition(Calls(function), Slice.box(-1, 1, -1, 1))
 
 
+def test_a_window_of_more_entries_than_branches_is_refused_before_any_work():
+    model = nn.Sequential(nn.Linear(2, 40_000), nn.Unflatten(1, (1, 40_000)), nn.AdaptiveMaxPool1d(1), nn.Flatten())
+    layers: list = []
+    with pytest.raises(NetgeomError, match="32,767"):
+        partition(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), *model), Slice.box(-1, 1, -1, 1), on_layer=layers.append)
+    assert not layers
+
+
 def test_refused_modules_say_why():
     for module, message in [
         (nn.MaxPool1d(2, return_indices=True), "indices"),

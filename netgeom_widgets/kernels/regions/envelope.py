@@ -43,7 +43,6 @@ class Entries:
     def __init__(self, values: VertexValues, sign: int) -> None:
         self._values, self._sign = values, sign
         self.low, self.high = (values.low, values.high) if sign > 0 else (-values.high, -values.low)
-
         self._held: Tensor | None = None
         self.place: Tensor | None = None  # column of each entry in a block, where not all are looked at
 

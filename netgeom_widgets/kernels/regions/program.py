@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
 from netgeom_widgets.kernels.regions.row_values import map_tensors
 from netgeom_widgets.kernels.regions.tracing import Activation, Traced, untraceable
+from netgeom_widgets.kernels.regions.windows import Maximum
 
 # Rows of the batch may be computed in another order than a single row: differences of this relative size are rounding.
 _ROUNDING = 1e-9
@@ -49,6 +50,9 @@ class Program:
         self.row_shapes: dict[fx.Node, Any] = {}  # of each operation, known after its first run
         self.input, self.segments = self._segments()
         self._check_on(probe)
+        for segment in self.segments:
+            if segment.activation is not None and isinstance(segment.activation.function, Maximum):
+                segment.activation.function.windows(self.row_shapes[segment.end])  # refuses what it cannot follow
 
     def run(
         self, x: Tensor, at_activation: AtActivation, magnitude: Tensor | None = None

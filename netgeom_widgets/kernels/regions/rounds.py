@@ -59,6 +59,23 @@ class _Lines:
 class Rounds:
     """State of the cutting.
 
+    Parameters
+    ----------
+    cells : Complex
+    columns : callable
+        Values (V, n) at its vertices of n ascending entries.
+    windows, varying : Windows, (A,) int64
+        The windows, and those that count.
+    margins : Margins
+    snapped : (V,) bool
+        Vertices at which a tie was decided by the tolerance.
+    face, column : (P,) int64
+        The pairs of a face and a varying window that has no winner in it, sorted by face.
+    op : int
+        Label of the new edges; their units are told in the end, see `merging`.
+    checkpoint : callable
+        Called between rounds; may raise to cancel.
+
     Attributes
     ----------
     cells : Complex
@@ -217,7 +234,7 @@ class Rounds:
         p, q = (position[end] for end in _sign_changes(sign, starts))
         chords = Chords(chosen, lines.number, p, q, vertex[p], vertex[q])
         empty = p.new_empty(0)
-        labels = torch.zeros(int(lines.number.max()) + 1, dtype=torch.int64)  # told when all is cut, see `merging`
+        labels = torch.zeros(int(lines.number.max()) + 1, dtype=torch.int64)
         try:
             self.cells, parents = assemble(
                 cells, cuts, touched, chords, Crossings(0, empty, empty, empty, empty), self.op, labels

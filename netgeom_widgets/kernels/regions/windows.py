@@ -22,6 +22,7 @@ from netgeom_widgets.kernels.regions.calls import argument
 # border. Called with the sizes of these axes.
 _Axes = Callable[[tuple[int, ...]], list[Tensor]]
 _NUMBERS_AT_ONCE = 1 << 20
+_LARGEST = 2**15 - 1  # winners are 16-bit numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,12 @@ class Maximum:
             # Positions outside the input go to the end: a branch counts the entries that there are.
             order = torch.argsort((entries < 0).byte(), dim=1, stable=True)
             entries = entries.gather(1, order)[:, : int((entries >= 0).sum(1).max())]
+            if entries.shape[1] > _LARGEST:
+                raise UnsupportedModuleError(
+                    "A maximum over more entries than branches can be numbered",
+                    expected=f"windows of at most {_LARGEST:,} entries",
+                    got=f"{entries.shape[1]:,}",
+                )
             dropped = self.dropped(len(shape))
             kept = tuple(len(table) for axis, table in enumerate(tables) if axis not in dropped)
             found = Windows(entries, kept)
