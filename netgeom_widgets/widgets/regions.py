@@ -265,7 +265,10 @@ class RegionExplorer(
         for side, region in zip(self._sides, regions, strict=False):
             side.figure.mark(region, self.selection)
         if self._inputs is not None:
-            self._inputs.pick(None if regions[0] is None else self._point_on(result.domain))
+            point = None if regions[0] is None else self._point_on(result.domain)
+            if point is None and regions[0] is not None:  # picked before there was a result: nobody clicked a point
+                point = result.centroids[regions[0]][None]
+            self._inputs.pick(point)
         self._panel.show(regions[0], self._details(regions), picked=bool(self.selection))
 
     def _sample_ids(self) -> range:

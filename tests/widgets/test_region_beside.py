@@ -320,7 +320,9 @@ def test_flat_inputs_are_shown_as_the_images_they_are(make):
     explorer.wait(30)
     assert explorer._inputs.under.shape == (1, 3, 4) and explorer._boundary_inputs.is_image
     assert explorer.boundary_samples.shape[1:] == (12,)
-    assert make(mlp(12, 6, 2), ng.Slice.through(*data[:3])).pane.root is not None
+    explorer = make(mlp(12, 6, 2), ng.Slice.through(*data[:3]), image_shape=(3, 4), region=1)
+    explorer.wait(30)
+    assert explorer._inputs.picked.root.title.text.startswith("input at"), "in the middle of the region given"
 
 
 def test_an_image_too_large_for_the_browser_comes_from_python(make):
