@@ -10,10 +10,11 @@ import traitlets
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
-from netgeom_widgets.figures.region_pair import PAIR_STYLE, details_html
+from netgeom_widgets.figures.region_pair import PAIR_HEIGHT, PAIR_STYLE, LinkedPointer, details_html
 from netgeom_widgets.figures.region_style import RegionStyle
 from netgeom_widgets.figures.region_text import count, detail_html, hint_html
 from netgeom_widgets.figures.region_values import layer_count
+from netgeom_widgets.figures.regions import RegionFigure
 from netgeom_widgets.kernels.regions import Partition
 from netgeom_widgets.widgets.region_side import Side
 from netgeom_widgets.widgets.region_view import Prepared
@@ -55,6 +56,16 @@ class Beside(traitlets.HasTraits):
     def _copied_sides(self) -> tuple[Side, ...]:
         """Those whose network is copied when a run starts; with checkpoints ``step`` says what the first one is."""
         return self._sides[1:] if self._steps else self._sides
+
+    def _make_figures(self) -> None:
+        """A picture per network; the second shares view and colours with the first."""
+        first, *others = self._sides
+        height = PAIR_HEIGHT if others else 600
+        first.figure = RegionFigure(self.domain, self._points, height=height, name=first.name)
+        for side in others:
+            side.figure = RegionFigure(self.domain, self._points, height=height, name=side.name, beside=first.figure)
+        if others:
+            self._linked = LinkedPointer([side.figure.canvas for side in self._sides])
 
     # ---- runs and drawing
 

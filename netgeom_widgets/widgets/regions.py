@@ -14,7 +14,7 @@ from bokeh.models import LayoutDOM
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_input import InputPictures, shape_read
-from netgeom_widgets.figures.region_pair import PAIR_HEIGHT, LinkedPointer, side_by_side
+from netgeom_widgets.figures.region_pair import side_by_side
 from netgeom_widgets.figures.region_scene import RegionScene
 from netgeom_widgets.figures.region_style import RegionStyle
 from netgeom_widgets.figures.region_text import count
@@ -169,15 +169,6 @@ class RegionExplorer(
         plots, data = [figure.root for figure in figures], self._dataset.inputs
         self._inputs = InputPictures.of(self.domain, data, plots, read_as=self._input_shape)
         return side_by_side(figures, [] if self._inputs is None else [self._inputs.root])
-
-    def _make_figures(self) -> None:
-        first, *others = self._sides
-        height = PAIR_HEIGHT if others else 600
-        first.figure = RegionFigure(self.domain, self._points, height=height, name=first.name)
-        for side in others:
-            side.figure = RegionFigure(self.domain, self._points, height=height, name=side.name, beside=first.figure)
-        if others:
-            self._linked = LinkedPointer([side.figure.canvas for side in self._sides])
 
     def _hide_controls(self) -> None:
         """Controls of what is not there are left out."""
