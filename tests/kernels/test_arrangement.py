@@ -9,7 +9,7 @@ from torch import nn
 
 from netgeom_widgets.errors import TooLargeError
 from netgeom_widgets.execution import Cancel, Cancelled
-from netgeom_widgets.kernels.regions import Slice, arrangement, partition
+from netgeom_widgets.kernels.regions import Slice, arrangement, crossings, partition
 from netgeom_widgets.kernels.regions.cuts import along_groups
 from tests.kernels.checks import assert_complex
 
@@ -47,7 +47,7 @@ def test_concurrency_does_not_depend_on_the_size_of_the_cell(strip: bool) -> Non
 
 def test_pairs_of_chords_in_blocks_give_the_same_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = partition(one_layer(), BOX)
-    monkeypatch.setattr(arrangement, "_PAIRS_AT_ONCE", 7)
+    monkeypatch.setattr(crossings, "_PAIRS_AT_ONCE", 7)
     blocks = partition(one_layer(), BOX)
     for name in ("vertices", "edges", "ring_offsets", "ring_vertices", "edge_regions"):
         assert np.array_equal(getattr(whole, name), getattr(blocks, name))
@@ -56,22 +56,22 @@ def test_pairs_of_chords_in_blocks_give_the_same_partition(monkeypatch: pytest.M
 @pytest.mark.parametrize("pairs", [7, 1 << 22])
 def test_the_refusal_names_the_exact_count(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
     count = partition(one_layer(), BOX).n_regions
-    monkeypatch.setattr(arrangement, "_PAIRS_AT_ONCE", pairs)
+    monkeypatch.setattr(crossings, "_PAIRS_AT_ONCE", pairs)
     with pytest.raises(TooLargeError, match=f"{count} regions would arise"):
         partition(one_layer(), BOX, max_regions=30)
     assert partition(one_layer(), BOX, max_regions=count).n_regions == count
 
 
 def test_cancel_is_heard_inside_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    cancel, pairs_of = Cancel(), arrangement._chord_pairs
+    cancel, pairs_of = Cancel(), crossings._chord_pairs
 
     def then_cancel(*arguments: object) -> object:
         for pair in pairs_of(*arguments):
             yield pair
             cancel.set()
 
-    monkeypatch.setattr(arrangement, "_PAIRS_AT_ONCE", 7)
-    monkeypatch.setattr(arrangement, "_chord_pairs", then_cancel)
+    monkeypatch.setattr(crossings, "_PAIRS_AT_ONCE", 7)
+    monkeypatch.setattr(crossings, "_chord_pairs", then_cancel)
     blocks: list[int] = []
     monkeypatch.setattr(arrangement, "assemble", lambda *_: blocks.append(1))
     with pytest.raises(Cancelled):

@@ -47,7 +47,7 @@ def along_groups(group: Tensor, position: Tensor) -> Tensor:
     """Order by group, then by position in (0, 1).
 
     One sort by their sum. Positions of one group that this key cannot resolve are near enough to be withheld
-    (`arrangement._too_close`); a position so near 1 that the sum reaches the next group takes a second sort.
+    (`crossings.too_close`); a position so near 1 that the sum reaches the next group takes a second sort.
     """
     order = torch.argsort(group + position)
     sorted_group = group[order]
