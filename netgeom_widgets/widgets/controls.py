@@ -122,9 +122,8 @@ class Control:
     def __init__(self, name: str, widget: ipywidgets.Widget, assign: Callable[[str, Any], None], expected: str) -> None:
         self.name, self.widget = name, widget
         self._assign, self._expected = assign, expected
-        self._note = ipywidgets.Label(layout={"display": "none", "max_width": "100%"})
-        self._note.add_class("netgeom-bad")
-        self.box = ipywidgets.HBox([widget, self._note], layout={"flex_flow": "row wrap", "overflow": "visible"})
+        self._note: ipywidgets.Label | None = None  # made for the first message: most controls never show one
+        self.box = ipywidgets.HBox([widget], layout={"flex_flow": "row wrap", "overflow": "visible"})
         widget.observe(self._changed, "value")
 
     def _changed(self, change: Any) -> None:
@@ -145,13 +144,19 @@ class Control:
 
     def say(self, text: str) -> None:
         """Put a message beside the control; an empty one removes it."""
+        if self._note is None:
+            if not text:
+                return
+            self._note = ipywidgets.Label(layout={"max_width": "100%"})
+            self._note.add_class("netgeom-bad")
+            self.box.children = (*self.box.children, self._note)
         self._note.value = text
         self._note.layout.display = None if text else "none"
 
     @property
     def message(self) -> str:
         """The message beside the control."""
-        return str(self._note.value)
+        return "" if self._note is None else str(self._note.value)
 
     def set_options(self, options: Iterable[Any], value: Any) -> None:
         """Offer other choices in a menu and show one of them, without telling the owner."""
