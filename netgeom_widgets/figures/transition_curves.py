@@ -198,11 +198,10 @@ class CurvesPart:
         self._callbacks.append(act)
 
     def _tapped(self, event: Tap) -> None:
-        if event.x is None or not len(self.axis.steps):
-            return
-        nearest = int(np.clip(np.floor(event.x + 0.5), 0, len(self.axis.steps) - 1))
-        for act in self._callbacks:
-            act(nearest)
+        nearest = self.axis.nearest(event.x)
+        if nearest is not None:
+            for act in self._callbacks:
+                act(nearest)
 
 
 class RecurrencePart:

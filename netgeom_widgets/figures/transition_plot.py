@@ -74,6 +74,12 @@ class StepAxis:
         """Where the first cell begins."""
         return 0.0 if self.of_transitions and len(self.steps) > 1 else -0.5
 
+    def nearest(self, x: float | None) -> int | None:
+        """Index of the snapshot nearest to a place on the axis; None where there is none."""
+        if x is None or not len(self.steps):
+            return None
+        return int(np.clip(np.floor(x + 0.5), 0, len(self.steps) - 1))
+
     @property
     def names(self) -> list[str]:
         """A name for each cell."""
