@@ -53,6 +53,8 @@ class Notebook:
         """Load the page. ``kernel=False`` answers "No Kernel" when asked which to take instead of one unknown here."""
         self.page.goto(f"{self.server.url}/lab/tree/{self.path.name}?reset&token={TOKEN}")
         self.page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context?.isReady")
+        if self.page.evaluate("() => document.body.dataset.jpThemeLight === 'false'"):
+            self.theme("Light")  # the server keeps what a test that failed in the dark has left
         if not kernel:
             dialog = self.page.locator(".jp-Dialog")
             dialog.wait_for()

@@ -60,5 +60,6 @@ def test_two_networks_are_explored_as_one(lab: Lab) -> None:
     notebook.window(500, 1600)
     notebook.page.wait_for_timeout(500)
     notebook.screenshot("beside-narrow-dark")
+    notebook.theme("Light")
     boxes = [figure.bounding_box() for figure in (first, second)]
     assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"] - 1, "one under the other"
