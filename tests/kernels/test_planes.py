@@ -183,3 +183,16 @@ def test_central_samples_lie_in_the_middle_of_the_data():
         assert far[i % 30] <= np.quantile(far, 0.3)
     assert sorted(central_samples(np.eye(3))) == [0, 1, 2]
     assert len(set(central_samples([[0, 0, 0], [1, 0, 0], [2, 0, 0], [1, 1, 0], [0, 0, 0.0]]))) == 3
+
+
+def test_many_samples_are_judged_by_some_of_them():
+    """Three parts of the data, and a direction off the plane, are found among more samples than are looked at."""
+    rng = np.random.default_rng(2)
+    centres = np.array([[0.0, 0, 0, 0], [9, 0, 0, 0], [0, 9, 0, 0]])
+    part = rng.integers(3, size=planes._MOST_SAMPLES * 4)
+    inputs = centres[part] + rng.normal(size=(len(part), 4)) * [0.3, 0.3, 2.0, 0.1]
+    chosen = planes.central_samples(inputs)
+    assert chosen == planes.central_samples(inputs) and max(chosen) > planes._MOST_SAMPLES
+    assert sorted(part[list(chosen)]) == [0, 1, 2]
+    w = planes.normal_direction(Slice.around(np.zeros(4), *np.eye(4)[:2], 1.0), inputs)
+    assert abs(w[2]) > 0.99

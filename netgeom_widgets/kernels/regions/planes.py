@@ -19,6 +19,8 @@ from netgeom_widgets.kernels.regions.slices import Slice
 _NO_VARIANCE = 1e-13
 # Up to this many inputs or entries a dense decomposition is faster than Lanczos iterations.
 _DENSE = 2000
+# A plane or a direction is chosen by at most so many samples, a seeded choice: it is a first guess, moved by hand.
+_MOST_SAMPLES = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +165,8 @@ def normal_direction(domain: Slice, inputs: Any = None, *, seed: int = 0) -> nda
     domain : Slice
         Of inputs with at least three entries.
     inputs : array (N, *input shape), optional
-        The first principal component of their offsets from the plane is taken; without inputs, or when all lie in the
-        plane, a standard normal vector of ``seed``, made orthogonal.
+        The first principal component of their offsets from the plane is taken, of 5,000 of them where there are more;
+        without inputs, or when all lie in the plane, a standard normal vector of ``seed``, made orthogonal.
 
     Raises
     ------
@@ -174,7 +176,7 @@ def normal_direction(domain: Slice, inputs: Any = None, *, seed: int = 0) -> nda
     if domain.u.size < 3:
         raise NetgeomError("There is no third direction.", expected="inputs of at least three numbers")
     if inputs is not None and len(inputs) > 1:
-        flat = _flat(inputs)
+        flat = _flat(np.asarray(inputs)[_some(len(inputs))])
         frame = np.linalg.qr(domain.basis)[0]
         offsets = flat - domain.origin.ravel()
         rest = offsets - (offsets @ frame) @ frame.T
@@ -217,14 +219,16 @@ def central_samples(inputs: Any) -> tuple[int, int, int]:
 
     The first is nearest to the mean, the second farthest from it, the third farthest from the line through both (in
     the manner of Gonzalez 1985); each then gives way to the sample nearest to the mean of those nearest to it (one step
-    of k-medoids), unless the three come to lie on a line. Ties go to the smaller id. O(N D).
+    of k-medoids), unless the three come to lie on a line. Ties go to the smaller id. Of more than 5,000 samples
+    a seeded choice of that many is looked at. O(N D).
 
     Raises
     ------
     NetgeomError
         When there are no three samples that span a plane.
     """
-    flat = _flat(inputs)
+    ids = _some(len(inputs))
+    flat = _flat(np.asarray(inputs)[ids])
     if len(flat) >= 3:
         flat = flat - flat.mean(0)
         first = int(_distances(flat, np.zeros(flat.shape[1])).argmin())
@@ -236,13 +240,20 @@ def central_samples(inputs: Any) -> tuple[int, int, int]:
         for chosen in (medoids, seeds):
             a, b, c = chosen
             if len({a, b, c}) == 3 and _span(flat[a], flat[b], flat[c]):
-                return a, b, c
+                return int(ids[a]), int(ids[b]), int(ids[c])
     raise NetgeomError(
         "No three samples span a plane.",
         expected="at least three samples that do not lie on a line",
         got=f"{len(flat)} samples",
         try_this="domain=Slice.around(...)",
     )
+
+
+def _some(n: int) -> Int[ndarray, " M"]:
+    """Ids of the samples looked at, ascending: all, or a seeded choice."""
+    if n <= _MOST_SAMPLES:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, _MOST_SAMPLES, replace=False))
 
 
 def _flat(inputs: Any) -> Float[ndarray, "N D"]:
