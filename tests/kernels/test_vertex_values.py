@@ -105,7 +105,7 @@ def test_outputs_along_lines_are_those_of_all_units(name, monkeypatch):
     filled = []
     fill = Lines.fill
     monkeypatch.setattr(Lines, "fill", lambda self, *args: (filled.append(len(self.t)), fill(self, *args))[1])
-    monkeypatch.setattr(polylines, "_PAIRS_AT_ONCE", 50)
+    monkeypatch.setattr(polylines, "_NUMBERS_AT_ONCE", 150)
     # whether it is less work is another question
     monkeypatch.setattr(vertex_values.VertexValues, "_polylines", lambda self, recipe, n_new: self._at_last(recipe))
     found = partition(model, domain)

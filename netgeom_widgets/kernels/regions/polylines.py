@@ -19,7 +19,7 @@ from netgeom_widgets.kernels.regions.program import Program
 from netgeom_widgets.kernels.regions.row_values import flat_rows, numel, zeros
 from netgeom_widgets.kernels.regions.signs import row_blocks
 
-_PAIRS_AT_ONCE = 1 << 18
+_NUMBERS_AT_ONCE = 1 << 20  # outputs changed by pairs of cuts
 _FAR = 2.0**40  # a step along a unit beside which the constant terms do not show
 
 
@@ -65,41 +65,44 @@ class Lines:
         """Pairs of a vertex and a cut of its line."""
         return int(self._count[self.own].sum())
 
-    def _pairs(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Own cuts, a bounded number of pairs at a time; for each pair the row among them, and the line's other cut."""
+    def _pairs(self, most: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Own cuts, about ``most`` pairs at a time; for each pair the row among them, and the line's other cut."""
         own = torch.nonzero(self.own).view(-1)
         total = self._count[own].cumsum(0)
         at = 0
         while at < len(own):
             done = int(total[at - 1]) if at else 0
-            stop = max(at + 1, int(torch.searchsorted(total, done + _PAIRS_AT_ONCE, right=True)))
+            stop = max(at + 1, int(torch.searchsorted(total, done + most, right=True)))
             chosen = own[at:stop]
             yield chosen, torch.repeat_interleave(self._count[chosen]), ranges(self._first[chosen], self._count[chosen])
             at = stop
 
-    def fill(self, outputs: Tensor, bits: Tensor, kinks: Tensor, bit_of: Tensor) -> None:
+    def fill(self, outputs: Tensor, bits: Tensor, units: Tensor, kinks: Tensor, bit_of: Tensor) -> None:
         """Set rows of ``outputs`` (V, C) and ``bits`` (V, B) at the own vertices; those at the ends are there already.
 
         Parameters
         ----------
+        units : Tensor
+            (U,) the units that cut any line, ascending.
         kinks : Tensor
-            (N, C) change of the outputs' slopes, for a slope 1 of the unit, where it passes zero.
+            (U, C) change of the outputs' slopes, for a slope 1 of the unit, where it passes zero.
         bit_of : Tensor
-            (N,) the bit that stands for each unit.
+            (U,) the bit that stands for each unit.
         """
-        for cut, row, other in self._pairs():
+        place = torch.searchsorted(units, self.unit)
+        for cut, row, other in self._pairs(max(1, _NUMBERS_AT_ONCE // outputs.shape[1])):
             t, k = self.t[cut][:, None], cut[row]
             # a unit that passed zero before leaves out what the start gives of it, one to come what the end does
             passed = other <= k
             share = torch.where(passed, (1 - self.t[k]) * self.before[other].abs(), self.t[k] * self.after[other].abs())
-            change = (share[:, None] * kinks[self.unit[other]]).contiguous()
+            change = (share[:, None] * kinks[place[other]]).contiguous()
             start, end = outputs[self.start[cut]], outputs[self.end[cut]]
             outputs[self.vertex[cut]] = ((1 - t) * start + t * end).index_add_(0, row, change, alpha=-1)
             # either end is above zero of units that pass it between them
             off = torch.nonzero((other == k) | (torch.where(passed, self.after[other], self.before[other]) < 0)).view(
                 -1
             )
-            bit = bit_of[self.unit[other[off]]]
+            bit = bit_of[place[other[off]]]
             below = bits.new_zeros((len(cut), bits.shape[1]))
             below.view(-1).index_put_(
                 (row[off] * bits.shape[1] + (bit >> 3),), (1 << (bit & 7)).to(torch.uint8), accumulate=True
@@ -108,7 +111,7 @@ class Lines:
 
 
 def output_kinks(program: Program, units: Tensor) -> Tensor:
-    """(N, C) change of the outputs' slopes where a unit of the last activation passes its breakpoint; else zero."""
+    """(U, C) change of the outputs' slopes where each of U units of the last activation passes its breakpoint."""
     *_, before, last = program.segments
     assert before.activation is not None  # noqa: S101 - only behind the last segment there is none
     function, shape = before.activation.function, program.row_shapes[before.end]
@@ -121,9 +124,9 @@ def output_kinks(program: Program, units: Tensor) -> Tensor:
         return flat_rows(program.advance(last, values)[last.end])
 
     offset = outputs(zeros(shape, 1))
-    kinks = torch.zeros((numel(shape), offset.shape[1]), dtype=torch.float64)
-    for part in row_blocks(0, len(units), len(kinks)):
-        rows = torch.zeros((part.stop - part.start, len(kinks)), dtype=torch.float64)
+    kinks = torch.empty((len(units), offset.shape[1]), dtype=torch.float64)
+    for part in row_blocks(0, len(units), numel(shape)):
+        rows = torch.zeros((part.stop - part.start, numel(shape)), dtype=torch.float64)
         rows[torch.arange(len(rows)), units[part]] = _FAR
-        kinks[units[part]] = (outputs(rows) - offset) / _FAR
-    return kinks * function.jump(shape)[:, None]
+        kinks[part] = (outputs(rows) - offset) / _FAR
+    return kinks * function.jump(shape)[units, None]

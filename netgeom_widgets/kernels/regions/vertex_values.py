@@ -151,10 +151,9 @@ class VertexValues:
         if lines:
             assert self.outputs is not None  # noqa: S101 - polylines end in them
             units = torch.cat([line.unit for line in lines]).unique()
-            kinks, bit_of = output_kinks(self._program, units), torch.zeros(len(floor), dtype=torch.int64)
-            bit_of[varying] = torch.arange(len(varying))
+            kinks, bit_of = output_kinks(self._program, units), torch.searchsorted(varying, units)
             for line in lines:
-                line.fill(self.outputs, bits, kinks, bit_of)
+                line.fill(self.outputs, bits, units, kinks, bit_of)
         self._floors.append(floor)
         self._settled, self._chosen = [], None
         self.spoiled = recipe.extend(self.spoiled[:, None])[:, 0]
