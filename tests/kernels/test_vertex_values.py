@@ -71,6 +71,27 @@ def test_it_was_really_not_stored(monkeypatch):
     assert found.certify(grid=40, samples=100).holds
 
 
+class Transposed(nn.Module):
+    """The result of an activation whose input lies in memory in another order than its shape says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(2, 8), nn.Linear(8, 12)
+
+    def forward(self, x):
+        return torch.relu(self.b(torch.relu(self.a(x))).unflatten(1, (3, 4)).transpose(1, 2))
+
+
+@pytest.mark.parametrize("held", [0, vertex_values.HELD_BYTES])
+def test_units_are_exactly_zero_on_their_hinges(held, monkeypatch):
+    torch.manual_seed(4)
+    monkeypatch.setattr(vertex_values, "HELD_BYTES", held)
+    found = partition(Transposed(), Slice.box(-2, 2, -2, 2))
+    made = np.flatnonzero(found.edge_op == 1)
+    assert len(made) > 50
+    assert (found.outputs[found.edges[made], found.edge_unit[made, None]] == 0).all()
+
+
 class Skipping(nn.Module):
     """The last activation's result meets its own input, an earlier one, and a constant."""
 

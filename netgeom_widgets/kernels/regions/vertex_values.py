@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -134,9 +135,7 @@ class VertexValues:
         chosen = None if torch.equal(varying, torch.arange(len(floor))) else varying
         limits = above.numpy() if isinstance(above, Tensor) else above
 
-        def activate(rows: slice, values: Values) -> None:
-            z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
-            flat = flat_rows(z)
+        def prepare(rows: slice, flat: Tensor) -> None:
             if zeros is not None:
                 zeros.set(flat, rows)
             if not stored:
@@ -144,8 +143,9 @@ class VertexValues:
             if hinged is not None:
                 flat.index_copy_(1, hinged[0], hinged[1][rows])
             put_bits(bits[rows], (flat if chosen is None else flat.index_select(1, chosen)).numpy() > limits)
-            assert segment.activation is not None  # noqa: S101 - there is one to cross
-            values[segment.node] = segment.activation.apply(z, in_place=True)
+
+        def activate(rows: slice, values: Values) -> None:
+            _activate(segment, values, partial(prepare, rows))
 
         self._advance(n, mixture, activate, keep=keep, only_old=bool(lines))
         if lines:
@@ -237,10 +237,8 @@ class VertexValues:
     def _replay(self, place: int, values: Values) -> None:
         """Through an activation that was crossed before: rounding noise about zero does not grow into a value."""
         segment = self._program.segments[place]
-        z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
         assert segment.activation is not None  # noqa: S101 - it was crossed
-        segment.activation.function.settle_(flat_rows(z), self._floors[place])
-        values[segment.node] = segment.activation.apply(z, in_place=True)
+        _activate(segment, values, partial(segment.activation.function.settle_, floor=self._floors[place]))
 
     def _own(self) -> Tensor:
         """The stored values before the activation, (V, N), to be changed: nobody else reads them."""
@@ -288,6 +286,15 @@ class VertexValues:
         for node, value in list(self._stored.items()):
             hinged = _breakpoints(self.segment) if node is end else ()
             self._stored[node] = map_tensors(partial(recipe.extend, hinged=hinged), value)
+
+
+def _activate(segment: Segment, values: Values, prepare: Callable[[Tensor], Any]) -> None:
+    """Go through the activation behind a segment, after ``prepare`` has changed the values (rows, N) in place."""
+    z = values.pop(segment.end) if segment.ends_here else values[segment.end].clone()
+    flat = flat_rows(z)  # a copy where the operation before it left its result in another order of memory
+    prepare(flat)
+    assert segment.activation is not None  # noqa: S101 - there is one to go through
+    values[segment.node] = segment.activation.apply(flat.reshape(z.shape), in_place=True)
 
 
 def _breakpoints(segment: Segment) -> tuple[float, ...]:
