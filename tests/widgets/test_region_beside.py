@@ -24,19 +24,6 @@ NAMES = ("with <b>", "without")
 
 
 @pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(ng.RegionExplorer(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for explorer in made:
-        explorer.close()
-
-
-@pytest.fixture
 def pair(make):
     explorer = make(mlp(2, 8, 8, 1), BOX, DATA, against=mlp(2, 12, 3, seed=2), names=NAMES)
     explorer.wait(30)

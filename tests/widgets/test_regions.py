@@ -33,19 +33,6 @@ LABELS = (DATA[:, 0] > 0).astype(int)
 
 
 @pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(ng.RegionExplorer(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for explorer in made:
-        explorer.close()
-
-
-@pytest.fixture
 def explorer(make):
     explorer = make(mlp(2, 8, 8, 1), BOX, DATA, LABELS)
     explorer.wait(30)
