@@ -11,8 +11,8 @@ import numpy as np
 from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._files import FolderLock
 from netgeom_widgets.kernels._model import unwrapped
-from netgeom_widgets.recording.files import FolderLock
 from netgeom_widgets.recording.layout import (
     BUFFERS,
     INPUTS,

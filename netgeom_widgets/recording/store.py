@@ -17,7 +17,16 @@ from typing import Any
 import numpy as np
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.recording.files import FolderLock, locked, read_json, write_file, write_into, write_json
+from netgeom_widgets.kernels._files import (
+    FolderLock,
+    chunk_name,
+    create_array,
+    locked,
+    read_json,
+    write_file,
+    write_into,
+    write_json,
+)
 from netgeom_widgets.recording.layout import (
     COMMITTED,
     FORMAT,
@@ -135,7 +144,7 @@ class RunWriter:
         for key, row in self.layout.rows.items():
             value = np.ascontiguousarray(rows[key], row.dtype)
             self._grow(key, t)
-            write_file(self._folder / key / _chunk_name(t, len(row.shape)), value.reshape(-1).view(np.uint8).data)
+            write_file(self._folder / key / chunk_name(t, *[0] * len(row.shape)), value.reshape(-1).view(np.uint8).data)
         self._append_scalar(STEPS, t, step)
         for name in metrics:
             if name not in self._metrics:
@@ -176,12 +185,12 @@ class RunWriter:
         group = zarr.create_group(self._folder, attributes={}, zarr_format=3)
         for name, values in arrays.items():
             rows = max(1, min(len(values), _BYTES_PER_CHUNK // max(1, values[:1].nbytes)))
-            _create(group, name, values.shape, (rows, *values.shape[1:]), values.dtype, 0)[...] = values
+            create_array(group, name, values.shape, (rows, *values.shape[1:]), values.dtype, 0)[...] = values
         for key, row in self.layout.rows.items():
             fill = np.nan if np.dtype(row.dtype).kind == "f" else 0
-            _create(group, key, (_FIRST_CAPACITY, *row.shape), (1, *row.shape), np.dtype(row.dtype), fill)
-        _create(group, STEPS, (_FIRST_CAPACITY,), (_SCALARS_PER_CHUNK,), np.dtype("int64"), -1)
-        _create(group, COMMITTED, (2,), (2,), np.dtype("int64"), 0)
+            create_array(group, key, (_FIRST_CAPACITY, *row.shape), (1, *row.shape), np.dtype(row.dtype), fill)
+        create_array(group, STEPS, (_FIRST_CAPACITY,), (_SCALARS_PER_CHUNK,), np.dtype("int64"), -1)
+        create_array(group, COMMITTED, (2,), (2,), np.dtype("int64"), 0)
         self._write_attributes(self._metrics)
 
     def _add_metric(self, name: str) -> None:
@@ -190,7 +199,7 @@ class RunWriter:
         # The array is complete before the attributes name it; one left by a killed writer has no name and is replaced.
         key, group = metric_key(len(self._metrics)), zarr.open_group(self._folder, mode="r+")
         shutil.rmtree(self._folder / key, ignore_errors=True)
-        _create(group, key, (self._length(STEPS),), (_SCALARS_PER_CHUNK,), np.dtype("float64"), np.nan)
+        create_array(group, key, (self._length(STEPS),), (_SCALARS_PER_CHUNK,), np.dtype("float64"), np.nan)
         self._write_attributes([*self._metrics, name])
         self._metrics.append(name)
 
@@ -264,25 +273,6 @@ def read_committed(folder: Path) -> tuple[int, bool]:
     """How many snapshots of a run are complete, and whether its writer has closed: one file of 16 bytes."""
     committed, finished = np.frombuffer((folder / COMMITTED / "c.0").read_bytes(), "<i8")
     return int(committed), bool(finished)
-
-
-def _chunk_name(t: int, n_other_axes: int) -> str:
-    """The name that the format gives to the chunk of one snapshot (key encoding "default", separator ".")."""
-    return ".".join(["c", str(t), *["0"] * n_other_axes])
-
-
-def _create(group: Any, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any, fill: float) -> Any:
-    chunks = tuple(max(1, side) for side in chunks)  # a chunk has positive sides even where an array has none
-    # Without "/" in the chunks' names a snapshot is one file and no folder. Compression buys 7 % of random floats.
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        dtype=dtype,
-        fill_value=fill,
-        compressors=None,
-        chunk_key_encoding={"name": "default", "separator": "."},
-    )
 
 
 def make_root(path: Path) -> None:

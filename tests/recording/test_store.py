@@ -20,8 +20,8 @@ import zarr
 from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._files import FolderLock
 from netgeom_widgets.recording import Recorder, Recording, open_recording, record_arrays
-from netgeom_widgets.recording.files import FolderLock
 from netgeom_widgets.recording.store import RunWriter
 from tests.recording.runs import data, network
 from tests.recording.writer import expected_outputs
@@ -89,7 +89,7 @@ def test_every_moment_within_a_commit(tmp_path: Path, monkeypatch: pytest.Monkey
 
     rows = {"outputs": [np.full((4, 2), t, np.float32) for t in range(40)]}
     stop_at, writes = 0, 0
-    for name in ("write_file", "write_into", "write_json", "_create"):
+    for name in ("write_file", "write_into", "write_json", "create_array"):
         monkeypatch.setattr(store, name, stopping(getattr(store, name)))
     for length in (1, 16):  # an ordinary commit, and one for which every array has to grow
         for moment in range(1, 30):
