@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from netgeom_widgets import datasets, errors, execution, figures, kernels, recording, widgets
+    from netgeom_widgets import datasets, errors, execution, figures, kernels, recording, training, widgets
     from netgeom_widgets.diagnosis import doctor
     from netgeom_widgets.kernels.regions import Slice
     from netgeom_widgets.recording import Recorder, open_recording, record_arrays
     from netgeom_widgets.widgets import RegionExplorer, TransitionHeatMap, link
 
-_SUBPACKAGES = ("datasets", "errors", "execution", "figures", "kernels", "recording", "widgets")
+_SUBPACKAGES = ("datasets", "errors", "execution", "figures", "kernels", "recording", "training", "widgets")
 _NAMES = {
     "Recorder": "netgeom_widgets.recording",
     "RegionExplorer": "netgeom_widgets.widgets",
@@ -44,6 +44,7 @@ __all__ = [
     "open_recording",
     "record_arrays",
     "recording",
+    "training",
     "widgets",
 ]
 

@@ -1,4 +1,4 @@
-"""Imports go one way: widgets -> figures -> kernels, with execution/ and recording/ beside the kernels."""
+"""Imports go one way: widgets -> figures -> kernels, with execution/, recording/ and training/ beside the kernels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ BY_NAME = {"importlib.import_module", "import_module", "__import__"}
 
 # What a layer must not import: at module level, inside a function, or for the type checker alone.
 FORBIDDEN = {
-    "kernels": VIEW | {"netgeom_widgets.figures", "netgeom_widgets.widgets", "netgeom_widgets.recording"},
-    "recording": VIEW | {"netgeom_widgets.figures", "netgeom_widgets.widgets"},
+    "kernels": VIEW
+    | {
+        "netgeom_widgets.figures",
+        "netgeom_widgets.widgets",
+        "netgeom_widgets.recording",
+        "netgeom_widgets.training",
+    },
+    "recording": VIEW | {"netgeom_widgets.figures", "netgeom_widgets.training", "netgeom_widgets.widgets"},
+    "training": VIEW | {"netgeom_widgets.figures", "netgeom_widgets.widgets"},
     "execution": VIEW
     | {
         "torch",
@@ -26,7 +33,7 @@ FORBIDDEN = {
         "netgeom_widgets.kernels",
         "netgeom_widgets.recording",
     },
-    "figures": NOTEBOOK | {"torch", "netgeom_widgets.widgets", "netgeom_widgets.recording"},
+    "figures": NOTEBOOK | {"torch", "netgeom_widgets.widgets", "netgeom_widgets.recording", "netgeom_widgets.training"},
     "datasets": VIEW
     | {
         "torch",
@@ -77,7 +84,8 @@ def test_no_import_goes_up(layer: str) -> None:
 
 def test_layers_are_there() -> None:
     assert all(
-        files_of(layer) for layer in ("kernels", "figures", "widgets", "execution", "recording", "datasets", "errors")
+        files_of(layer)
+        for layer in ("kernels", "figures", "widgets", "execution", "recording", "training", "datasets", "errors")
     )
 
 

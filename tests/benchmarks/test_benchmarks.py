@@ -71,6 +71,14 @@ def test_the_recording_benchmark_runs(tmp_path):
     assert all(row["over_raw"] < 1.1 for row in json.loads(rows.read_text()))
 
 
+def test_the_training_benchmark_runs(tmp_path):
+    rows = tmp_path / "rows.json"
+    command = [sys.executable, "tests/benchmarks/training.py", "--quick", "--json", str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # it compares what both ways end with
+    assert json.loads(rows.read_text())[0]["runs"] == 10
+
+
 def test_kernel_and_numpy_twin_find_the_same_wide_complex(wide):
     found = partition(wide, Slice.box(-1, 1, -1, 1))
     plain = neuron_by_neuron.partition(*arrays(wide), [[-1, -1], [1, -1], [1, 1], [-1, 1]])
