@@ -16,6 +16,7 @@ _NAMES = (
     "regions.local_complexity",
     "regions.registry",
     "regions.slices",
+    "similarity.counts",
     "transitions.neighbours",
     "transitions.recurrence",
 )

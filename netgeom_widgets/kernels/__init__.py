@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netgeom_widgets.kernels import regions, transitions
+    from netgeom_widgets.kernels import regions, similarity, transitions
 
-__all__ = ["regions", "transitions"]
+__all__ = ["regions", "similarity", "transitions"]
 
 
 def __getattr__(name: str) -> Any:
