@@ -10,18 +10,28 @@ from netgeom_widgets.kernels.similarity.alignment import (
     spearman_rows,
 )
 from netgeom_widgets.kernels.similarity.counts import near_threshold, neighbour_counts
+from netgeom_widgets.kernels.similarity.matrix import cross_gram, similarity_matrix
 from netgeom_widgets.kernels.similarity.ordering import Nearest, nearest, path_length, seriate
+from netgeom_widgets.kernels.similarity.outputs import Output, loss_gradient, margin, probabilities
+from netgeom_widgets.kernels.similarity.result import Similarity
 
 __all__ = [
     "Nearest",
     "NeighbourhoodChanges",
+    "Output",
+    "Similarity",
     "cka",
+    "cross_gram",
     "kernel_alignment",
+    "loss_gradient",
+    "margin",
     "near_threshold",
     "nearest",
     "neighbour_changes",
     "neighbour_counts",
     "path_length",
+    "probabilities",
     "seriate",
+    "similarity_matrix",
     "spearman_rows",
 ]

@@ -1,0 +1,273 @@
+"""Gradients of a network at many samples, in factors, a block of samples at a time, checked against autograd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel
+from netgeom_widgets.kernels.similarity.factors import Factor, Vectors
+from netgeom_widgets.kernels.similarity.inputs import Network
+from netgeom_widgets.kernels.similarity.jacobians import batched_jacobians, gradients_of, looped_jacobians
+from netgeom_widgets.kernels.similarity.layer_path import evaluated, layer_gradients
+from netgeom_widgets.kernels.similarity.normalisation import Scales, scales
+from netgeom_widgets.kernels.similarity.outputs import Output
+from netgeom_widgets.kernels.similarity.positions import Positions
+
+_CHECKED = 4  # samples
+_NUMBERS_AT_ONCE = 1 << 24  # activations and cotangents of one pass: 64 MiB in float32
+_VECTOR_NUMBERS = 1 << 26  # of one parameter's gradients, kept whole where that makes products cheaper: 256 MiB
+_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Scaled gradients of some samples.
+
+    Attributes
+    ----------
+    factors : dict of str to Factor
+        By parameter.
+    scales : Scales
+    outputs : (n, C) Tensor
+    """
+
+    factors: dict[str, Factor]
+    scales: Scales
+    outputs: Tensor
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    def traces(self, other: Block) -> Tensor:
+        """sum_c g[i, c] . g'[j, c] over all parameters, (n, m)."""
+        return _sum([factor.traces(other.factors[name]) for name, factor in self.factors.items()])
+
+    def traces_by_parameter(self, other: Block) -> dict[str, Tensor]:
+        """The same for each parameter by itself."""
+        return {name: factor.traces(other.factors[name]) for name, factor in self.factors.items()}
+
+    def blocks(self, other: Block) -> Tensor:
+        """g[i, c] . g'[j, e] over all parameters, (n, m, d, d)."""
+        return _sum([factor.blocks(other.factors[name]) for name, factor in self.factors.items()])
+
+
+class Gradients:
+    """How the gradients of one network are taken: by which path for which parameter, settled on a few samples.
+
+    Parameters
+    ----------
+    network : Network
+    inputs : (n, ...) Tensor
+    output : Output
+    targets : (n, ...) Tensor or None
+    by_parameter : bool
+        Keep biases apart from weights.
+    n_samples : int
+        In all, over which gradients may be kept whole where that is cheaper.
+    rng : numpy Generator
+        Chooses the samples of the check.
+
+    Attributes
+    ----------
+    method : dict of str to str
+        By parameter: "layers" (in factors), "jacobian" (whole, vmap of jacrev), "loop" (whole, one by one).
+    notes : list of str
+        What was found unfit for the faster path, and why.
+    n_outputs : int
+        d, of the chosen function.
+    numbers_per_sample : int
+        Kept for each sample.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        inputs: Tensor,
+        output: Output,
+        targets: Tensor | None,
+        *,
+        by_parameter: bool,
+        n_samples: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self.network, self.output, self._by_parameter, self._n_samples = network, output, by_parameter, n_samples
+        rows = torch.from_numpy(np.sort(rng.choice(len(inputs), min(_CHECKED, len(inputs)), replace=False)))
+        self.converts = _takes_floats_only(network, inputs[rows])
+        few, few_targets = self._given(inputs[rows]), None if targets is None else targets[rows]
+        wanted = self._reference(few, few_targets, rng)
+        self.method: dict[str, str] = {}
+        self.notes: list[str] = []
+        self._settle(few, few_targets, *wanted)
+        trial = self._block_of(few, few_targets, "none")
+        kept = sum(factor.numel for factor in trial.factors.values())
+        self.numbers_per_sample = -(-kept // len(few)) + trial.outputs.shape[1]
+        largest = sum(p.numel() for name, p in network.parameters.items() if self.method[name] != "layers")
+        self._rows_at_once = max(1, min(1024, _NUMBERS_AT_ONCE // (self.numbers_per_sample + self.n_outputs * largest)))
+
+    def _given(self, inputs: Tensor) -> Tensor:
+        return inputs.to(self.network.dtype) if self.converts else inputs
+
+    # ------------------------------------------------------------------------------------------------------ the check
+
+    def _reference(
+        self, inputs: Tensor, targets: Tensor | None, rng: np.random.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Random cotangents (n, 1, d) and, by plain autograd, the gradients (n, entries) that belong to them."""
+        together = evaluated(self.network, inputs)
+        names, parameters = zip(*self.network.parameters.items(), strict=True)
+        rows, cotangents = [], []
+        with torch.enable_grad():
+            for i in range(len(inputs)):
+                alone = evaluated(self.network, inputs[i : i + 1])
+                _check_alone(alone, together[i : i + 1], self.network.dtype)
+                chosen = self.output(alone, None if targets is None else targets[i : i + 1])
+                cotangent = torch.from_numpy(rng.standard_normal(chosen.shape[1])).to(chosen.dtype)
+                rows.append(gradients_of((chosen[0] * cotangent).sum(), list(parameters)))
+                cotangents.append(cotangent[None])
+        self.n_outputs = cotangents[0].shape[1]
+        return torch.stack(cotangents), {name: torch.stack([r[p] for r in rows]) for p, name in enumerate(names)}
+
+    def _settle(self, inputs: Tensor, targets: Tensor | None, cotangents: Tensor, wanted: dict[str, Tensor]) -> None:
+        """Choose a path for each parameter: the first whose products agree with autograd's."""
+        network, output, names = self.network, self.output, list(self.network.parameters)
+        found = layer_gradients(network, inputs, output, targets, set(names), by_parameter=True)
+        for name in names:
+            if name in found.others:
+                self.method[name] = "jacobian"
+                continue
+            factor = found.factors.get(name)
+            error = _disagreement(factor and factor.scaled(cotangents), wanted[name])
+            self.method[name] = "layers" if error <= _TOLERANCE[network.dtype] else "jacobian"
+            if self.method[name] != "layers":
+                self.notes.append(
+                    f"{name}: its layer form disagrees with autograd by {error:.1g}; differentiated whole"
+                )
+        whole = [name for name in names if self.method[name] == "jacobian"]
+        if not whole:
+            return
+        try:
+            values = batched_jacobians(network, inputs, output, targets, whole)
+        except Exception as error:  # noqa: BLE001  # whatever torch raises where it cannot batch, the loop is right
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            self._fall_back(whole, f"torch cannot batch its gradients ({reason[:120]})")
+            return
+        wrong = [n for n in whole if _disagreement(Vectors(values[n]).scaled(cotangents), wanted[n]) > 1e-4]
+        if wrong:
+            self._fall_back(whole, "batched gradients disagree with autograd")
+
+    def _fall_back(self, names: list[str], why: str) -> None:
+        self.method.update(dict.fromkeys(names, "loop"))
+        self.notes.append(f"{', '.join(names)}: {why}; differentiated sample by sample, which is slow")
+
+    # ---------------------------------------------------------------------------------------------------- the factors
+
+    def block(
+        self, inputs: Tensor, targets: Tensor | None, scaling: str, *, cancel: Cancel | None = None, first: int = 0
+    ) -> Block:
+        """Scaled gradients of some samples.
+
+        Raises
+        ------
+        NetgeomError
+            Gradients that are not finite, named by the samples' numbers counted from `first`.
+        """
+        parts = []
+        for start in range(0, len(inputs), self._rows_at_once):
+            if cancel is not None:
+                cancel.checkpoint()
+            rows = slice(start, start + self._rows_at_once)
+            some_targets = None if targets is None else targets[rows]
+            parts.append(self._block_of(self._given(inputs[rows]), some_targets, scaling, first + start))
+        if len(parts) == 1:
+            return parts[0]
+        factors = {}
+        for name in list(parts[0].factors):
+            factors[name] = type(parts[0].factors[name]).joined([part.factors.pop(name) for part in parts])
+        return Block(factors, Scales.joined([part.scales for part in parts]), torch.cat([p.outputs for p in parts]))
+
+    def _block_of(self, inputs: Tensor, targets: Tensor | None, scaling: str, first: int = 0) -> Block:
+        network, output = self.network, self.output
+        layered = {name for name, method in self.method.items() if method == "layers"}
+        found = layer_gradients(network, inputs, output, targets, layered, by_parameter=self._by_parameter)
+        factors = {name: self._smaller(factor) for name, factor in found.factors.items()}
+        for method, jacobians in (("jacobian", batched_jacobians), ("loop", looped_jacobians)):
+            names = [name for name, own in self.method.items() if own == method]
+            if names:
+                values = jacobians(network, inputs, output, targets, names)
+                factors.update({name: Vectors(value) for name, value in values.items()})
+        if not factors:  # no output depends on any parameter
+            name = next(iter(self.method))
+            factors[name] = Vectors(torch.zeros(len(inputs), self.n_outputs, 1, dtype=network.dtype))
+        own_blocks = _sum([factor.own_blocks() for factor in factors.values()])
+        _check_finite(own_blocks, first)
+        own = scales(own_blocks, scaling)
+        if own.factors is not None:
+            factors = {name: factor.scaled(own.factors) for name, factor in factors.items()}
+        return Block(factors, own, found.outputs)
+
+    def _smaller(self, factor: Factor) -> Factor:
+        """The gradients themselves where they are smaller than their factors, or cheaper to multiply and affordable."""
+        if not isinstance(factor, Positions):
+            return factor
+        whole = factor.numel_of_vectors
+        affordable = whole // len(factor) * self._n_samples <= _VECTOR_NUMBERS
+        return factor.as_vectors() if whole <= factor.numel or (factor.prefers_vectors and affordable) else factor
+
+
+def _takes_floats_only(network: Network, inputs: Tensor) -> bool:
+    """Whether whole numbers must be converted: they are tokens only for a model that takes them."""
+    if inputs.is_floating_point():
+        return False
+    try:
+        evaluated(network, inputs)
+    except (RuntimeError, TypeError):
+        return True
+    return False
+
+
+def _check_alone(alone: Tensor, together: Tensor, dtype: torch.dtype) -> None:
+    """Refuse models whose output for a sample depends on the others."""
+    if not bool(torch.isfinite(alone).all()):
+        raise NetgeomError("The model's outputs are not finite", expected="finite outputs", got="NaN or infinity")
+    tolerance = (1e-3 if dtype == torch.float32 else 1e-8) * (1 + float(alone.detach().abs().max()))
+    difference = float((alone - together).detach().abs().max())
+    if not difference <= tolerance:
+        raise NetgeomError(
+            "The model's outputs for a sample depend on the other samples of the batch, or on chance",
+            expected="each row of outputs a function of its own input, the same at every call",
+            got=f"a difference of {difference:.2g} between one sample alone and in a batch",
+            try_this="no batch statistics (track_running_stats=True in BatchNorm) and no random layers in eval mode",
+        )
+
+
+def _check_finite(own_blocks: Tensor, first: int) -> None:
+    bad = (~torch.isfinite(own_blocks)).flatten(1).any(1).nonzero()
+    if len(bad):
+        raise NetgeomError(
+            f"The gradient of {len(bad)} samples is not finite",
+            expected="finite gradients",
+            got=f"NaN or infinity for input {first + int(bad[0])} (counted from 0)",
+            try_this="dtype=torch.float64, or check the model at that input",
+        )
+
+
+def _disagreement(factor: Factor | None, wanted: Tensor) -> float:
+    """Largest difference of the products of a few gradients, relative to their norms."""
+    products = wanted.double() @ wanted.double().T
+    found = torch.zeros_like(products) if factor is None else factor.traces(factor).double()
+    norms = products.diagonal().sqrt()
+    scale = (norms[:, None] * norms).clamp_min(float(norms.max()) ** 2 * 1e-12 + torch.finfo(torch.float64).tiny)
+    return float(((found - products).abs() / scale).nan_to_num(torch.inf).max())
+
+
+def _sum(parts: list[Tensor]) -> Tensor:
+    """In place, into the first."""
+    total = parts[0]
+    for part in parts[1:]:
+        total += part
+    return total

@@ -1,0 +1,186 @@
+"""All pairs of inputs as tiles of blocks of gradients, and the result they fill."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy import ndarray
+from torch import Tensor, nn
+
+import netgeom_widgets
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress, as_cancel
+from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.similarity.gradients import Block, Gradients
+from netgeom_widgets.kernels.similarity.inputs import Network, as_inputs, as_network
+from netgeom_widgets.kernels.similarity.normalisation import RANK_CUT
+from netgeom_widgets.kernels.similarity.outputs import Output, as_output, rows_of
+from netgeom_widgets.kernels.similarity.result import Similarity
+
+TILE = 512
+_KEPT_BYTES = 1 << 31  # of all blocks together; beyond, blocks are computed again for every row of tiles
+_FEWER = "fewer inputs, or similarity_tiles, which writes to disk"
+
+OnRows = Callable[[int, int, ndarray], Any]
+
+
+class Pairs:
+    """All pairs of two sets of inputs (or of one with itself), as tiles of blocks of gradients."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Any,
+        others: Any,
+        output: Any,
+        parameters: Sequence[str] | None,
+        by_parameter: bool,
+        dtype: torch.dtype | None,
+        scaling: str,
+        seed: int | np.random.Generator,
+        cancel: Cancel | None,
+    ) -> None:
+        self.output: Output = as_output(output)
+        self.cancel, self.scaling, self.seed = as_cancel(cancel), scaling, seed
+        self.network: Network = as_network(model, parameters, dtype)
+        self.dtype = self.network.dtype
+        self.symmetric = others is None
+        self._sets = [as_inputs(inputs, self.dtype)]
+        if others is not None:
+            self._sets.append(as_inputs(others, self.dtype, "other inputs"))
+            _check_same_shape(*self._sets)
+        self._targets = [rows_of(self.output, len(x), others=bool(i)) for i, x in enumerate(self._sets)]
+        self.shape = (len(self._sets[0]), len(self._sets[-1]))
+        self.gradients = Gradients(
+            self.network,
+            self._sets[0],
+            self.output,
+            self._targets[0],
+            by_parameter=by_parameter,
+            n_samples=sum(map(len, self._sets)),
+            rng=np.random.default_rng(seed),
+        )
+        itemsize = torch.finfo(self.dtype).bits // 8
+        bytes_each = self.gradients.numbers_per_sample * itemsize
+        self._keeps = bytes_each * sum(map(len, self._sets)) <= _KEPT_BYTES
+        self._rows = TILE if self._keeps else max(1, min(TILE, _KEPT_BYTES // (2 * bytes_each)))
+        self._blocks: dict[tuple[int, int], Block] = {}
+        self._seen: dict[tuple[int, int], Block] = {}
+        biggest = bytes_each * (sum(map(len, self._sets)) if self._keeps else 2 * self._rows)
+        require_memory(biggest, "The gradients' factors", "a smaller model, or parameters=[...] for some layers only")
+
+    def require(self, numbers: int, what: str) -> None:
+        """Refuse results that do not fit."""
+        size = numbers * self.shape[0] * self.shape[1] * torch.finfo(self.dtype).bits // 8
+        require_memory(size, what, _FEWER)
+
+    def tiles(
+        self, progress: Progress, on_rows: OnRows | None, values: ndarray
+    ) -> Iterator[tuple[slice, slice, Block, Block]]:
+        """Row and column slices with their blocks; of a symmetric matrix those on and above the diagonal."""
+        starts, ends = (range(0, n, self._rows) for n in self.shape)
+        total = sum(len([c for c in ends if not self.symmetric or c >= r]) for r in starts)
+        done = 0
+        progress.update(0, total, "gradients")
+        for r in starts:
+            rows = slice(r, min(r + self._rows, self.shape[0]))
+            left = self._block(0, rows)
+            for c in ends:
+                if self.symmetric and c < r:
+                    continue
+                self.cancel.checkpoint()
+                columns = slice(c, min(c + self._rows, self.shape[1]))
+                right = left if self.symmetric and c == r else self._block(len(self._sets) - 1, columns)
+                yield rows, columns, left, right
+                done += 1
+                progress.update(done, total, "similarities")
+            if on_rows is not None:
+                on_rows(rows.start, rows.stop, values[rows])
+
+    def _block(self, which: int, rows: slice) -> Block:
+        key = (which, rows.start)
+        if (found := self._blocks.get(key)) is not None:
+            return found
+        targets = self._targets[which]
+        block = self.gradients.block(
+            self._sets[which][rows],
+            None if targets is None else targets[rows],
+            self.scaling,
+            cancel=self.cancel,
+            first=rows.start,
+        )
+        if self._keeps:
+            self._blocks[key] = block
+        self._seen[key] = Block({}, block.scales, block.outputs)
+        return block
+
+    def put(
+        self, values: ndarray, rows: slice, columns: slice, tile: Tensor, kernel: str, left: Block, right: Block
+    ) -> None:
+        """Write a tile, and its mirror image below the diagonal."""
+        values[rows, columns] = _finished(tile, kernel, left, self.gradients.n_outputs).numpy()
+        if self.symmetric and rows != columns:
+            values[columns, rows] = _finished(tile.T, kernel, right, self.gradients.n_outputs).numpy()
+
+    def result(self, values: ndarray, parts: dict[str, ndarray], kernel: str) -> Similarity:
+        """The result with its provenance."""
+        own, other = self._of(0), self._of(len(self._sets) - 1)
+        return Similarity(
+            values,
+            own("zero"),
+            other("zero"),
+            own("rank"),
+            own("outputs"),
+            other("outputs"),
+            parts,
+            dict(self.gradients.method),
+            tuple(self.gradients.notes),
+            {
+                "kernel": kernel,
+                "output": self.output.name,
+                "parameters": list(self.network.parameters),
+                "dtype": str(self.dtype).removeprefix("torch."),
+                "seed": self.seed if isinstance(self.seed, int) else "generator",
+                "rank_cut": RANK_CUT,
+            },
+            self.network.digest,
+            {
+                "netgeom_widgets": netgeom_widgets.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        )
+
+    def _of(self, which: int) -> Callable[[str], ndarray]:
+        blocks = [self._seen[key] for key in sorted(self._seen) if key[0] == which]
+
+        def joined(name: str) -> ndarray:
+            return torch.cat([getattr(b if name == "outputs" else b.scales, name) for b in blocks]).numpy()
+
+        return joined
+
+
+def _finished(tile: Tensor, kernel: str, left: Block, d: int) -> Tensor:
+    if kernel in ("trace", "cosine"):
+        return tile / d
+    if kernel == "relative":
+        norms = left.scales.norms
+        return tile * torch.where(norms > 0, 1 / norms, 0.0)[:, None].to(tile.dtype)
+    return tile
+
+
+def _check_same_shape(inputs: Tensor, others: Tensor) -> None:
+    if inputs.shape[1:] != others.shape[1:]:
+        raise NetgeomError(
+            "The other inputs have another shape",
+            expected=f"(m, {', '.join(map(str, inputs.shape[1:]))})",
+            got=f"{(*others.shape,)}",
+        )
+
+
+def numpy_dtype(dtype: torch.dtype) -> type[np.floating[Any]]:
+    return np.float64 if dtype == torch.float64 else np.float32
