@@ -110,7 +110,9 @@ def _cotangents(chosen: Tensor, uses: list[Use]) -> list[Tensor | None]:
     found: dict[int, Tensor] = {}
     edges = [use.result for use in uses] if chosen.requires_grad else []
     for c in range(d if edges else 0):
-        gradients = torch.autograd.grad(chosen[:, c].sum(), edges, retain_graph=c + 1 < d, allow_unused=True)
+        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
+            chosen[:, c].sum(), edges, retain_graph=c + 1 < d, allow_unused=True
+        )
         for u, gradient in enumerate(gradients):
             if gradient is None:
                 continue
