@@ -89,7 +89,7 @@ def of_blocks(blocks: Tensor, kernel: str) -> Tensor:
         return blocks.square().sum((-2, -1)).sqrt() / d**0.5
     if kernel == "nuclear":
         return torch.linalg.svdvals(blocks).sum(-1) / d
-    # The maximum over rotations R of tr(R K_C)/2, in closed form for d = 2: (s_1 + s_2)/2, singular values signed by the
+    # The maximum over rotations R of tr(R K_C)/2, in closed form for d = 2: (s_1 + s_2)/2, one singular value signed by
     # determinant, here without the cancellation of |K_C|_F^2 + 2 det K_C.
     (a, b), (c, e) = blocks[..., 0, :].unbind(-1), blocks[..., 1, :].unbind(-1)
     return torch.hypot(a + e, b - c) / 2

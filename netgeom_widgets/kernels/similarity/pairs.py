@@ -183,5 +183,5 @@ def _check_same_shape(inputs: Tensor, others: Tensor) -> None:
 
 
 def numpy_dtype(dtype: torch.dtype) -> type[np.floating[Any]]:
-    """numpy's name of a torch dtype."""
+    """Name in numpy of a torch dtype."""
     return np.float64 if dtype == torch.float64 else np.float32
