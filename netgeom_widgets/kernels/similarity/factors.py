@@ -7,14 +7,15 @@ made only where it is the smaller form.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 
+@runtime_checkable
 class Factor(Protocol):
-    """Gradients of n samples and d outputs in some form."""
+    """Gradients of n samples and d outputs in some form; `other` has the same form."""
 
     def __len__(self) -> int: ...
 
@@ -22,20 +23,20 @@ class Factor(Protocol):
     def numel(self) -> int:
         """Numbers kept."""
 
-    def scaled(self, scales: Tensor) -> Self:
+    def scaled(self, scales: Tensor) -> Any:
         """Gradients of other outputs, sum_c scales[i, e, c] w[i, c], for scales (n, e, d)."""
 
     def own_blocks(self) -> Tensor:
         """Products of each sample's own gradients, (n, d, d) float64."""
 
-    def traces(self, other: Self) -> Tensor:
+    def traces(self, other: Any) -> Tensor:
         """sum_c w[i, c] . w'[j, c], (n, m)."""
 
-    def blocks(self, other: Self) -> Tensor:
+    def blocks(self, other: Any) -> Tensor:
         """w[i, c] . w'[j, e], (n, m, d, d)."""
 
     @classmethod
-    def joined(cls, parts: list[Self]) -> Self:
+    def joined(cls, parts: list[Any]) -> Any:
         """The factors of several groups of samples as one."""
 
 
