@@ -17,6 +17,8 @@ _NAMES = (
     "regions.registry",
     "regions.slices",
     "similarity.counts",
+    "similarity.tile_reader",
+    "similarity.tiles",
     "transitions.neighbours",
     "transitions.recurrence",
 )

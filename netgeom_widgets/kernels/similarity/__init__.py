@@ -14,12 +14,15 @@ from netgeom_widgets.kernels.similarity.matrix import cross_gram, similarity_mat
 from netgeom_widgets.kernels.similarity.ordering import Nearest, nearest, path_length, seriate
 from netgeom_widgets.kernels.similarity.outputs import Output, loss_gradient, margin, probabilities
 from netgeom_widgets.kernels.similarity.result import Similarity
+from netgeom_widgets.kernels.similarity.tile_reader import SimilarityTiles, open_tiles
+from netgeom_widgets.kernels.similarity.tiles import similarity_tiles
 
 __all__ = [
     "Nearest",
     "NeighbourhoodChanges",
     "Output",
     "Similarity",
+    "SimilarityTiles",
     "cka",
     "cross_gram",
     "kernel_alignment",
@@ -29,9 +32,11 @@ __all__ = [
     "nearest",
     "neighbour_changes",
     "neighbour_counts",
+    "open_tiles",
     "path_length",
     "probabilities",
     "seriate",
     "similarity_matrix",
+    "similarity_tiles",
     "spearman_rows",
 ]

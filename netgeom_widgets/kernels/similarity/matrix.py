@@ -107,7 +107,7 @@ def similarity_matrix(
         )
     pairs = Pairs(model, inputs, others, output, parameters, by_parameter, dtype, SCALING[kernel], seed, cancel)
     d = pairs.gradients.n_outputs
-    _check_kernel(kernel, d)
+    check_kernel(kernel, d)
     kept = len(pairs.gradients.method) if by_parameter else 0
     pairs.require(1 + kept, "The similarity matrix")
     values = np.empty(pairs.shape, numpy_dtype(pairs.dtype))
@@ -175,7 +175,8 @@ def cross_gram(
     return values
 
 
-def _check_kernel(kernel: str, d: int) -> None:
+def check_kernel(kernel: str, d: int) -> None:
+    """Refuse kernels of one or two outputs where there are more."""
     if kernel in ("inner", "relative", "cosine") and d > 1:
         raise NetgeomError(
             f"The {kernel} kernel compares one output",

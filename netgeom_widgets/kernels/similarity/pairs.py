@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,6 @@ import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
-import netgeom_widgets
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel
 from netgeom_widgets.kernels._memory import require_memory
@@ -19,7 +17,7 @@ from netgeom_widgets.kernels.similarity.gradients import Block, Gradients
 from netgeom_widgets.kernels.similarity.inputs import Network, as_inputs, as_network
 from netgeom_widgets.kernels.similarity.normalisation import RANK_CUT
 from netgeom_widgets.kernels.similarity.outputs import Output, as_output, rows_of
-from netgeom_widgets.kernels.similarity.result import Similarity
+from netgeom_widgets.kernels.similarity.result import Similarity, versions
 
 TILE = 512
 _KEPT_BYTES = 1 << 31  # of all blocks together; beyond, blocks are computed again for every row of tiles
@@ -49,28 +47,28 @@ class Pairs:
         self.network: Network = as_network(model, parameters, dtype)
         self.dtype = self.network.dtype
         self.symmetric = others is None
-        self._sets = [as_inputs(inputs, self.dtype)]
+        self.sets = [as_inputs(inputs, self.dtype)]
         if others is not None:
-            self._sets.append(as_inputs(others, self.dtype, "other inputs"))
-            _check_same_shape(*self._sets)
-        self._targets = [rows_of(self.output, len(x), others=bool(i)) for i, x in enumerate(self._sets)]
-        self.shape = (len(self._sets[0]), len(self._sets[-1]))
+            self.sets.append(as_inputs(others, self.dtype, "other inputs"))
+            _check_same_shape(*self.sets)
+        self.targets = [rows_of(self.output, len(x), others=bool(i)) for i, x in enumerate(self.sets)]
+        self.shape = (len(self.sets[0]), len(self.sets[-1]))
         self.gradients = Gradients(
             self.network,
-            self._sets[0],
+            self.sets[0],
             self.output,
-            self._targets[0],
+            self.targets[0],
             by_parameter=by_parameter,
-            n_samples=sum(map(len, self._sets)),
+            n_samples=sum(map(len, self.sets)),
             rng=np.random.default_rng(seed),
         )
         itemsize = torch.finfo(self.dtype).bits // 8
         bytes_each = self.gradients.numbers_per_sample * itemsize
-        self._keeps = bytes_each * sum(map(len, self._sets)) <= _KEPT_BYTES
+        self._keeps = bytes_each * sum(map(len, self.sets)) <= _KEPT_BYTES
         self._rows = TILE if self._keeps else max(1, min(TILE, _KEPT_BYTES // (2 * bytes_each)))
         self._blocks: dict[tuple[int, int], Block] = {}
         self._seen: dict[tuple[int, int], Block] = {}
-        biggest = bytes_each * (sum(map(len, self._sets)) if self._keeps else 2 * self._rows)
+        biggest = bytes_each * (sum(map(len, self.sets)) if self._keeps else 2 * self._rows)
         require_memory(biggest, "The gradients' factors", "a smaller model, or parameters=[...] for some layers only")
 
     def require(self, numbers: int, what: str) -> None:
@@ -94,7 +92,7 @@ class Pairs:
                     continue
                 self.cancel.checkpoint()
                 columns = slice(c, min(c + self._rows, self.shape[1]))
-                right = left if self.symmetric and c == r else self._block(len(self._sets) - 1, columns)
+                right = left if self.symmetric and c == r else self._block(len(self.sets) - 1, columns)
                 yield rows, columns, left, right
                 done += 1
                 progress.update(done, total, "similarities")
@@ -105,30 +103,34 @@ class Pairs:
         key = (which, rows.start)
         if (found := self._blocks.get(key)) is not None:
             return found
-        targets = self._targets[which]
-        block = self.gradients.block(
-            self._sets[which][rows],
-            None if targets is None else targets[rows],
-            self.scaling,
-            cancel=self.cancel,
-            first=rows.start,
-        )
+        block = self.block(which, rows)
         if self._keeps:
             self._blocks[key] = block
         self._seen[key] = Block({}, block.scales, block.outputs)
         return block
 
+    def block(self, which: int, rows: slice) -> Block:
+        """Scaled gradients of some of the inputs (0) or the last of the two sets (1, or 0 when there is one)."""
+        targets = self.targets[which]
+        return self.gradients.block(
+            self.sets[which][rows],
+            None if targets is None else targets[rows],
+            self.scaling,
+            cancel=self.cancel,
+            first=rows.start,
+        )
+
     def put(
         self, values: ndarray, rows: slice, columns: slice, tile: Tensor, kernel: str, left: Block, right: Block
     ) -> None:
         """Write a tile, and its mirror image below the diagonal."""
-        values[rows, columns] = _finished(tile, kernel, left, self.gradients.n_outputs).numpy()
+        values[rows, columns] = finished(tile, kernel, left, self.gradients.n_outputs).numpy()
         if self.symmetric and rows != columns:
-            values[columns, rows] = _finished(tile.T, kernel, right, self.gradients.n_outputs).numpy()
+            values[columns, rows] = finished(tile.T, kernel, right, self.gradients.n_outputs).numpy()
 
     def result(self, values: ndarray, parts: dict[str, ndarray], kernel: str) -> Similarity:
         """The result with its provenance."""
-        own, other = self._of(0), self._of(len(self._sets) - 1)
+        own, other = self._of(0), self._of(len(self.sets) - 1)
         return Similarity(
             values,
             own("zero"),
@@ -148,11 +150,7 @@ class Pairs:
                 "rank_cut": RANK_CUT,
             },
             self.network.digest,
-            {
-                "netgeom_widgets": netgeom_widgets.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
+            versions(),
         )
 
     def _of(self, which: int) -> Callable[[str], ndarray]:
@@ -164,7 +162,8 @@ class Pairs:
         return joined
 
 
-def _finished(tile: Tensor, kernel: str, left: Block, d: int) -> Tensor:
+def finished(tile: Tensor, kernel: str, left: Block, d: int) -> Tensor:
+    """Similarities from the sums of products of scaled gradients."""
     if kernel in ("trace", "cosine"):
         return tile / d
     if kernel == "relative":

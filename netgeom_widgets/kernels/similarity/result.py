@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, field
 from typing import Any
 
 from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
+
+import netgeom_widgets
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,3 +59,14 @@ class Similarity:
     def __repr__(self) -> str:
         n, m = self.values.shape
         return f"<Similarity {self.kernel} of {n} x {m} inputs, {self.values.dtype}>"
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that a result depends on."""
+    import torch
+
+    return {
+        "netgeom_widgets": netgeom_widgets.__version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
