@@ -88,8 +88,13 @@ class Frame:
             self.error.value = ""
             self.error.layout.display = "none"
             return
-        # escaped, because messages contain what users typed: names, paths, options
-        title = html.escape(f"{type(error).__name__}: {error}")
-        trace = html.escape("".join(traceback.format_exception(error)))
-        self.error.value = f"<details><summary>{title}</summary><pre>{trace}</pre></details>"
+        self.error.value = error_html(error)
         self.error.layout.display = None
+
+
+def error_html(error: BaseException) -> str:
+    """An exception as text, its traceback folded away."""
+    # escaped, because messages contain what users typed: names, paths, options
+    title = html.escape(f"{type(error).__name__}: {error}")
+    trace = html.escape("".join(traceback.format_exception(error)))
+    return f"<details><summary>{title}</summary><pre>{trace}</pre></details>"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -22,6 +21,7 @@ from netgeom_widgets.kernels.regions import local_complexity
 from netgeom_widgets.widgets.controls import ROW
 from netgeom_widgets.widgets.folds import Fold
 from netgeom_widgets.widgets.pane import BokehPane
+from netgeom_widgets.widgets.steps import missing_position
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Slice
@@ -228,16 +228,10 @@ class Curves(traitlets.HasTraits):
         return [step for step in self._steps if step not in known and step not in self._failed_steps]
 
     def _missing_step(self) -> int | None:
-        """The step to compute next: the ends first, then always the middle of the widest gap."""
-        steps, unknown = self._steps, set(self._unknown_steps())
-        known = [at for at, step in enumerate(steps) if step not in unknown]
-        if len(known) == len(steps):
-            return None
-        for end in (0, len(steps) - 1):
-            if end not in known:
-                return steps[end]
-        gap, start = max((after - before, -before) for before, after in pairwise(known))
-        return steps[-start + gap // 2]
+        """The step to compute next."""
+        unknown = set(self._unknown_steps())
+        at = missing_position([step not in unknown for step in self._steps])
+        return None if at is None else self._steps[at]
 
     def _row_at(
         self, step: int, domain: Slice, tolerance: float, max_regions: int, *, cancel: Cancel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import ipywidgets
@@ -249,3 +250,15 @@ class Stepping(traitlets.HasTraits):
 
 def _in_words(steps: Sequence[int], position: int) -> str:
     return f"{steps[position]:,} ({position + 1:,} of {len(steps):,})"
+
+
+def missing_position(known: Sequence[bool]) -> int | None:
+    """What to compute next of a curve over the steps: the ends first, then always the middle of the widest gap."""
+    have = [at for at, is_known in enumerate(known) if is_known]
+    if len(have) == len(known):
+        return None
+    for end in (0, len(known) - 1):
+        if not known[end]:
+            return end
+    gap, start = max((after - before, -before) for before, after in pairwise(have))
+    return -start + gap // 2

@@ -1,0 +1,326 @@
+"""What is shown under the similarity matrix on demand: parts that are computed on a thread of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import ipywidgets
+import traitlets
+from bokeh.models import LayoutDOM
+
+from netgeom_widgets.execution import Cancel, Cancelled, Progress, Worker
+from netgeom_widgets.widgets.similarity_fold import WorkFold
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_DEBOUNCE = 0.15  # seconds; spares the work on results that pass by while a slider is dragged
+_TOLD = 0.1  # seconds between two reports of progress
+
+Publish = Callable[[Any], None]
+Go = Callable[[int], None]  # called with the id of an input that was picked
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What the parts are about: the matrix shown, and what it is of.
+
+    Attributes
+    ----------
+    similarity : Similarity
+        Of the network shown, all inputs with all.
+    model : torch.nn.Module
+        That network: a copy that nobody changes.
+    samples : Samples
+        Inputs, labels, targets, thumbnails.
+    options : dict
+        Keywords of ``similarity_matrix`` that the matrix was computed with.
+    loss : str, callable or None
+        Of the targets.
+    name : str
+        What the network is called: a step, or empty.
+    step : int or None
+        Of the checkpoints.
+    key : tuple
+        The settings that the matrix was computed with; equal for equal ones.
+    this, against : Similarity or None
+        The two that are compared, of which one is shown; ``this_name`` and ``against_name`` say what they are called.
+    """
+
+    similarity: Any
+    model: nn.Module
+    samples: Any
+    options: dict[str, Any] = field(default_factory=dict)
+    loss: Any = None
+    name: str = ""
+    step: int | None = None
+    key: tuple[Any, ...] = ()
+    this: Any = None
+    this_name: str = ""
+    against: Any = None
+    against_name: str = ""
+
+    @cached_property
+    def fit(self) -> Any:
+        """How well this network fits the targets, a Fit; with targets only."""
+        from netgeom_widgets.kernels.similarity import fit_error
+
+        return fit_error(self.similarity.outputs, self.samples.targets, loss=self.loss)
+
+
+class Part:
+    """One thing that a fold shows. A subclass says what it needs, computes it, and draws it; it knows no widget.
+
+    Attributes
+    ----------
+    key : str
+        Name of the trait that says whether it is open.
+    title, tooltip : str
+        Of its button.
+    options : tuple of str
+        Names of the traits that it is computed with.
+    """
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    tooltip: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def lacks(self, subject: Subject, options: dict[str, Any]) -> str:
+        """Why there is nothing to show, in words; empty when there is."""
+        return ""
+
+    def compute(
+        self, subject: Subject, options: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Publish
+    ) -> Any:
+        """What is drawn; ``publish(partial)`` shows a first part of it."""
+        raise NotImplementedError
+
+    def make(self) -> LayoutDOM:
+        """The Bokeh model to show; called once, before the first drawing."""
+        raise NotImplementedError
+
+    def controls(self) -> list[ipywidgets.Widget]:
+        """What stands above the figure; called once."""
+        return []
+
+    def below(self) -> list[ipywidgets.Widget]:
+        """What stands below the figure; called once."""
+        return []
+
+    def draw(self, found: Any, subject: Subject) -> None:
+        """Change the Bokeh models to show it."""
+        raise NotImplementedError
+
+    def words(self, found: Any, subject: Subject) -> str:
+        """A sentence on it."""
+        raise NotImplementedError
+
+    def arrays(self, found: Any) -> dict[str, Any]:
+        """Its numbers by name, for the export."""
+        return {}
+
+
+class _Shown:
+    """A part with its fold, and what the fold shows."""
+
+    def __init__(self, part: Part, fold: WorkFold) -> None:
+        self.part, self.fold = part, fold
+        self.of: tuple[Subject, dict[str, Any]] | None = None  # complete, and of this
+        self.drawn: Subject | None = None  # maybe a part
+        self.found: Any = None
+        self.error: BaseException | None = None
+
+    def forget(self) -> None:
+        """Nothing is shown any more."""
+        self.of = self.drawn = self.found = self.error = None
+
+
+class Parts(traitlets.HasTraits):
+    """Mixin of an AnalysisWidget, before it among the bases: parts that are computed while their folds are open.
+
+    The widget says in :meth:`_subject` what they are about. They are computed anew after each run, on a thread of their
+    own, one after the other; ``wait()`` waits for those that are open, and raises what went wrong in one.
+    """
+
+    def _setup_runs(self, **options: Any) -> None:
+        super()._setup_runs(**options)  # type: ignore[misc]  # of AnalysisWidget
+        self._shown_parts: dict[str, _Shown] = {}
+        self._part_worker = Worker(name="netgeom-parts")
+        self._workers = (*self._workers, self._part_worker)  # wait() waits for it too, close() ends it
+
+    # ---- what the widget and the mixins say
+
+    def _subject(self) -> Subject | None:
+        """What the parts are about, the same object while nothing changes; None before the first result."""
+        raise NotImplementedError
+
+    def _make_parts(self) -> list[Part]:
+        """The parts, in the order of their folds."""
+        return []
+
+    def _pick_row(self, sample: int) -> None:
+        """Answer a click on an input."""
+        self._paint(lambda: setattr(self, "row", sample), "pick")  # type: ignore[attr-defined]
+
+    # ---- folds
+
+    def _panels(self) -> list[ipywidgets.Widget]:
+        for part in self._make_parts():
+            key = part.key
+            fold = WorkFold(
+                part.title, part.tooltip, partial(setattr, self, key), stop_or_go=partial(self._stop_or_go, key)
+            )
+            fold.add_controls(part.controls())
+            fold.show(getattr(self, key))
+            self._shown_parts[key] = _Shown(part, fold)
+            self.observe(self._part_toggled, key)
+            if part.options:
+                self.observe(partial(self._part_changed, key), list(part.options))
+        self.observe(self._run_over, "status")
+        folds = [shown.fold for shown in self._shown_parts.values()]
+        return [*super()._panels(), *folds]  # type: ignore[misc]
+
+    def _part_toggled(self, change: Any) -> None:
+        shown = self._shown_parts[change["name"]]
+        shown.fold.show(change["new"])
+        if change["new"]:
+            self._update_part(shown)
+        else:
+            self._part_worker.cancel(shown.part.key)
+
+    def _part_changed(self, key: str, _: Any) -> None:
+        self._update_part(self._shown_parts[key])
+
+    def _stop_or_go(self, key: str) -> None:
+        shown = self._shown_parts[key]
+        if self._part_worker.is_busy(key):
+            self._part_worker.cancel(key)
+            self._say_stopped(shown)
+        else:
+            self._update_part(shown)
+
+    def _run_over(self, change: Any) -> None:
+        """After a run that came to nothing the result is still there, and the work on it may have been cancelled."""
+        if change["new"] in ("done", "error", "cancelled"):
+            for shown in self._shown_parts.values():
+                self._update_part(shown)
+
+    def _start(self, settings: dict[str, Any], debounce: float) -> None:
+        self._part_worker.cancel()  # of a result that is about to be replaced
+        super()._start(settings, debounce)  # type: ignore[misc]
+
+    # ---- work
+
+    def _update_part(self, shown: _Shown) -> None:
+        """Compute what an open fold shows, soon and in the background; nothing is computed for a closed one."""
+        key = shown.part.key
+        if self._closed or not getattr(self, key) or self.result is None:  # type: ignore[attr-defined]
+            return
+        told, job = Progress(_listener(shown.fold)), partial(self._compute_part, shown)
+        future = self._part_worker.submit(job, key=key, debounce=_DEBOUNCE, progress=told)
+        future.add_done_callback(partial(self._part_ended, shown))
+
+    def _compute_part(self, shown: _Shown, progress: Progress, cancel: Cancel) -> None:
+        subject, part = self._subject(), shown.part
+        if subject is None or not getattr(self, part.key):
+            return
+        options = {name: getattr(self, name) for name in part.options}
+        if shown.of is not None and shown.of[0] is subject and shown.of[1] == options:
+            shown.fold.done(part.words(shown.found, subject))
+            return
+        why = part.lacks(subject, options)
+        if why:
+            shown.forget()
+            shown.fold.explain(why)
+            return
+        progress.update(text="computing …")
+        publish = partial(self._show_part, shown, subject, cancel)
+        found = part.compute(subject, options, progress=progress, cancel=cancel, publish=publish)
+        with self._lock:  # type: ignore[attr-defined]
+            publish(found)
+            shown.of, shown.found, shown.error = (subject, options), found, None
+            shown.fold.done(part.words(found, subject))
+        self._keep_picture()  # type: ignore[attr-defined]
+
+    def _show_part(self, shown: _Shown, subject: Subject, cancel: Cancel, found: Any) -> None:
+        with self._lock:  # type: ignore[attr-defined]
+            cancel.checkpoint()  # under the lock: nothing late is ever shown
+            pane = shown.fold.pane
+            if pane is None:
+                options = {"lock": self._lock, "on_error": self._fail, "label": shown.part.title}  # type: ignore[attr-defined]
+                pane = shown.fold.add_figure(shown.part.make(), shown.part.below(), **options)
+            with pane.batch():
+                shown.part.draw(found, subject)
+            shown.of, shown.drawn = None, subject
+
+    def _part_ended(self, shown: _Shown, future: Future[Any]) -> None:
+        error = future.exception()
+        if error is None or isinstance(error, Cancelled) or self._closed:  # type: ignore[attr-defined]
+            return
+        shown.forget()
+        shown.error = error
+        shown.fold.failed(error)
+
+    def _say_stopped(self, shown: _Shown) -> None:
+        part = shown.drawn is not None and shown.drawn is self._subject()
+        shown.forget()
+        shown.fold.stopped(part=part)
+
+    # ---- what the widget does
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until the run, its picture and the open parts are finished; see :meth:`AnalysisWidget.wait`."""
+        super().wait(timeout)  # type: ignore[misc]
+        for key, shown in self._shown_parts.items():
+            if shown.error is not None and getattr(self, key):
+                raise shown.error
+
+    def cancel(self) -> None:
+        """Stop the run and the work on open parts; what is finished stays. Returns at once."""
+        for key, shown in self._shown_parts.items():
+            if self._part_worker.is_busy(key):
+                self._part_worker.cancel(key)
+                self._say_stopped(shown)
+        super().cancel()  # type: ignore[misc]
+
+    def _open_parts(self) -> list[_Shown]:
+        return [shown for key, shown in self._shown_parts.items() if getattr(self, key) and shown.of is not None]
+
+    def _exported_parts(self) -> list[LayoutDOM]:
+        parts = super()._exported_parts()  # type: ignore[misc]
+        return [*parts, *(shown.fold.pane.root for shown in self._open_parts() if shown.fold.pane is not None)]
+
+    def _part_arrays(self) -> dict[str, Any]:
+        """Numbers of the open parts, by name."""
+        return {
+            f"{key}_{name}": array
+            for key, shown in self._shown_parts.items()
+            if shown in self._open_parts()
+            for name, array in shown.part.arrays(shown.found).items()
+        }
+
+    def close(self) -> None:
+        """Close the widget; see :meth:`AnalysisWidget.close`."""
+        super().close()  # type: ignore[misc]
+        for shown in self.__dict__.get("_shown_parts", {}).values():
+            shown.forget()
+
+
+def _listener(fold: WorkFold) -> Callable[[Progress], None]:
+    """Passes on at most ten reports a second."""
+    last = 0.0
+
+    def listen(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _TOLD:
+            last = now
+            fold.work(progress.fraction, progress.text)
+
+    return listen
