@@ -26,6 +26,8 @@ SMALL = "11px"
 _STROKES = ("x", "cross")
 #: More entries than this make a legend longer than its plot.
 LEGEND_ENTRIES = 12
+#: Pixels of a sign in a legend with what is around it, and of a letter.
+_SIGN, _LETTER = 28, 6
 
 
 def make_plot(height: int, *, tools: Sequence[Any] = ("pan", "wheel_zoom", "reset"), **options: Any) -> figure:
@@ -122,11 +124,19 @@ def limits(*columns: Any) -> tuple[float, float]:
 
 
 class KeyLegend:
-    """A legend of its own signs beside a plot: colour and shape with a name each."""
+    """A legend of its own signs beside a plot: colour and shape with a name each.
 
-    def __init__(self, plot: figure, side: str = "right") -> None:
+    Parameters
+    ----------
+    plot : bokeh.plotting.figure
+    side : {"right", "left", "above", "below"}
+    width : float, optional
+        Pixels that a legend above or below may take before it gets a second row; without it, there is one row.
+    """
+
+    def __init__(self, plot: figure, side: str = "right", width: float | None = None) -> None:
         across = side in ("above", "below")
-        self._plot = plot
+        self._plot, self._width = plot, width
         self._signs: list[GlyphRenderer] = []
         self._legend = Legend(
             items=[],
@@ -158,6 +168,9 @@ class KeyLegend:
                 item.label = {"value": name}
                 edge = colour if marker in _STROKES else None
                 sign.glyph.update(marker=marker, fill_color=colour, line_color=edge)
+        if self._width is not None:
+            longest = max((len(name) for name, _, _ in entries), default=0)
+            self._legend.ncols = max(1, int(self._width // (_SIGN + _LETTER * longest)))
         self._legend.visible = bool(entries)
 
     def _make_sign(self) -> GlyphRenderer:

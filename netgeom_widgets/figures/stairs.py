@@ -58,10 +58,14 @@ class StairsPlot:
         Whether the horizontal axis is logarithmic; whether it takes whole numbers only.
     what : str
         What a bin is about, for the hover box.
+    letters : int
+        Characters of a caption's line; by default those of a plot that is a third of a cell wide.
     """
 
-    def __init__(self, height: int = 200, *, log: bool = False, whole: bool = False, what: str = "") -> None:
-        self._height, self._title = height, ""
+    def __init__(
+        self, height: int = 200, *, log: bool = False, whole: bool = False, what: str = "", letters: int = _CAPTION
+    ) -> None:
+        self._height, self._title, self._letters = height, "", letters
         self._x = Range1d(1, 10, reset_start=1, reset_end=10)
         self._y = Range1d(0, 1, reset_start=0, reset_end=1)
         axis = "log" if log else "linear"
@@ -171,7 +175,7 @@ class StairsPlot:
         if ticks is not None:
             name_ticks(self.root.xaxis[0], (edges[:-1] + edges[1:]) / 2, ticks)
             self.root.xgrid[0].ticker = self.root.xaxis[0].ticker
-        self._write(caption)
+        self.write(caption)
         self.mark(None)
 
     def mark(self, value: float | None, words: str = "") -> None:
@@ -182,10 +186,10 @@ class StairsPlot:
         self._mark.visible = bool(shown)
         self.root.title.text = self._title + literal(words)
 
-    def _write(self, caption: Sequence[str]) -> None:
-        """The caption; it and the legend take no height from the frame."""
+    def write(self, caption: Sequence[str]) -> None:
+        """Put other words into the caption; it and the legend take no height from the frame."""
         texts = [text for given in caption for text in given.splitlines()]
-        lines = [line for text in texts for line in textwrap.wrap(literal(text), _CAPTION)]
+        lines = [line for text in texts for line in textwrap.wrap(literal(text), self._letters)]
         self._caption.text = "\n".join(lines)
         rows = math.ceil(len(self._legend.items) / self._legend.ncols) if self._legend.visible else 0
         self.root.height = self._height + _LINE * (max(0, len(lines) - 1) + rows)
