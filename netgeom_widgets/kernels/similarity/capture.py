@@ -7,16 +7,16 @@ is named in `Capture.others`: its gradient is not the sum of the uses seen here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from netgeom_widgets.kernels.similarity.positions import Window
+from netgeom_widgets.kernels.similarity.readings import READERS, Reading
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +25,21 @@ class Use:
 
     Attributes
     ----------
-    form : {"linear", "convolution", "embedding", "scale"}
-        Of the gradient with respect to `weight`. "scale" multiplies a normalised input elementwise.
+    form : {"linear", "convolution", "transposed", "embedding", "scale"}
+        Of the gradient with respect to `weight`. "scale" multiplies a function of the input elementwise, as norm layers
+        multiply the normalised input; "transposed" is a transposed convolution.
     weight, bias : str or None
         Names of the chosen parameters among the operation's, if any.
     inputs : Tensor
-        What the weight was applied to, without history; for "scale" the normalised input.
+        What the weight was applied to, without history; for "scale" what it multiplies.
     result : GradientEdge
         Where the cotangent of the result is asked for: a later in-place operation cannot move it.
     shape : tuple of int
         Of the result.
     window : Window or None
-    features : tuple of int
-        Trailing shape that belongs to one scale or bias entry of "scale"; () when the channel is axis 1.
+    features : tuple of int or None
+        Of "scale": trailing axes with a weight for each entry; () for one for each channel (axis 1); None for one
+        in all.
     """
 
     form: str
@@ -47,20 +49,7 @@ class Use:
     result: Any
     shape: tuple[int, ...]
     window: Window | None = None
-    features: tuple[int, ...] = ()
-
-
-@dataclass(eq=False)
-class _Reading:
-    """What a reader makes of the arguments: which tensors are weight, bias and input, and the form of the gradient."""
-
-    form: str
-    inputs: Tensor
-    weight: Tensor | None
-    bias: Tensor | None = None
-    window: Window | None = None
-    features: tuple[int, ...] = ()
-    normalised: Callable[[], Tensor] | None = None
+    features: tuple[int, ...] | None = ()
 
 
 @dataclass(eq=False)
@@ -71,23 +60,18 @@ class Capture(TorchFunctionMode):
     ----------
     names : dict of int to str
         Name of each chosen parameter by its id().
-    copies : bool
-        Copy the inputs of operations, for models that later change them in place.
+
+    Notes
+    -----
+    Inputs are kept as they are: autograd itself refuses a model that later changes the input of a weight in place.
     """
 
     names: dict[int, str]
-    copies: bool = False
     uses: list[Use] = field(default_factory=list)
     others: set[str] = field(default_factory=set)
-    versions: list[tuple[Tensor, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
-
-    @property
-    def changed_in_place(self) -> bool:
-        """Whether an input was changed after its use."""
-        return any(tensor._version != version for tensor, version in self.versions)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function and note which chosen parameters it read."""
@@ -95,26 +79,22 @@ class Capture(TorchFunctionMode):
         result = func(*args, **kwargs)
         met = {self.names[id(x)] for x in _tensors((args, kwargs)) if id(x) in self.names}
         if met and any(x.requires_grad for x in _tensors(result)):
-            reader = _READERS.get(func)
+            reader = READERS.get(func)
             reading = reader(*args, **kwargs) if reader is not None else None
             if reading is not None and isinstance(result, Tensor) and not self._is_mixed(reading):
                 met -= self._note(reading, result)
             self.others |= met
         return result
 
-    def _is_mixed(self, reading: _Reading) -> bool:
+    def _is_mixed(self, reading: Reading) -> bool:
         return id(reading.inputs) in self.names
 
-    def _note(self, reading: _Reading, result: Tensor) -> set[str]:
+    def _note(self, reading: Reading, result: Tensor) -> set[str]:
         weight, bias = (self.names.get(id(x)) if x is not None else None for x in (reading.weight, reading.bias))
         inputs = reading.inputs.detach()
-        if reading.normalised is not None:
+        if reading.multiplied is not None:
             with torch.no_grad():
-                inputs = reading.normalised().detach() if weight else result.detach()[:0]
-        elif self.copies:
-            inputs = inputs.clone()
-        elif weight:
-            self.versions.append((inputs, inputs._version))
+                inputs = reading.multiplied().detach() if weight else result.detach()[:0]
         edge = torch.autograd.graph.get_gradient_edge(result)
         shape = (*result.shape,)
         self.uses.append(Use(reading.form, weight, bias, inputs, edge, shape, reading.window, reading.features))
@@ -130,154 +110,3 @@ def _tensors(value: Any) -> Iterable[Tensor]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _tensors(item)
-
-
-# ---------------------------------------------------------------------------------------------------------- readers
-# Their signatures are those of the torch functions. None: this call is not of the known form.
-
-
-def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> _Reading | None:
-    return _Reading("linear", input, weight, bias) if input.ndim >= 2 and weight.ndim == 2 else None
-
-
-def _matmul(input: Tensor, other: Any, **_: Any) -> _Reading | None:
-    # x @ W is linear in W with the same outer products as F.linear, transposed: inner products do not see that
-    plain = isinstance(input, Tensor) and isinstance(other, Tensor) and input.ndim >= 2 and other.ndim == 2
-    return _Reading("linear", input, other) if plain else None
-
-
-def _convolution(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> _Reading | None:
-    dims = weight.ndim - 2
-    if input.ndim != weight.ndim:
-        return None
-    kernel = (*weight.shape[2:],)
-    stride, dilation = (_each(value, dims) for value in (stride, dilation))
-    if padding == "same":
-        totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        around = tuple((total // 2, total - total // 2) for total in totals)
-    else:
-        around = tuple((p, p) for p in _each(0 if padding == "valid" else padding, dims))
-    return _Reading("convolution", input, weight, bias, Window(kernel, stride, around, dilation, groups))
-
-
-def _each(value: Any, dims: int) -> tuple[int, ...]:
-    return (int(value),) * dims if isinstance(value, int) else tuple(int(v) for v in value) * (dims // len(value))
-
-
-def _embedding(
-    input: Tensor,
-    weight: Tensor,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> _Reading | None:
-    if max_norm is not None or scale_grad_by_freq or sparse or input.ndim < 1:
-        return None  # these change the weight, or its gradient by the other samples of the batch
-    ids = input
-    if padding_idx is not None:
-        ids = ids.masked_fill(ids == padding_idx % len(weight), -1)
-    return _Reading("embedding", ids, weight)
-
-
-def _batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> _Reading | None:
-    if training or input.ndim < 2:
-        return None  # statistics of the batch: samples are no longer independent
-    return _Reading(
-        "scale",
-        input,
-        weight,
-        bias,
-        normalised=lambda: F.batch_norm(input, running_mean, running_var, None, None, False, momentum, eps),
-    )
-
-
-def _instance_norm(
-    input: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> _Reading | None:
-    def normalised() -> Tensor:
-        return F.instance_norm(input, running_mean, running_var, None, None, use_input_stats, momentum, eps)
-
-    return _Reading("scale", input, weight, bias, normalised=normalised) if input.ndim >= 3 else None
-
-
-def _group_norm(
-    input: Tensor,
-    num_groups: int,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> _Reading:
-    return _Reading("scale", input, weight, bias, normalised=lambda: F.group_norm(input, num_groups, None, None, eps))
-
-
-def _layer_norm(
-    input: Tensor,
-    normalized_shape: Any,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> _Reading | None:
-    features = tuple(int(size) for size in normalized_shape)
-    return _Reading(
-        "scale",
-        input,
-        weight,
-        bias,
-        features=features,
-        normalised=lambda: F.layer_norm(input, features, None, None, eps),
-    )
-
-
-def _rms_norm(
-    input: Tensor,
-    normalized_shape: Any,
-    weight: Tensor | None = None,
-    eps: float | None = None,
-) -> _Reading | None:
-    features = tuple(int(size) for size in normalized_shape)
-    return _Reading(
-        "scale", input, weight, features=features, normalised=lambda: F.rms_norm(input, features, None, eps)
-    )
-
-
-_READERS: dict[Any, Callable[..., _Reading | None]] = {
-    F.linear: _linear,
-    torch.matmul: _matmul,
-    Tensor.matmul: _matmul,
-    Tensor.__matmul__: _matmul,
-    torch.conv1d: _convolution,
-    torch.conv2d: _convolution,
-    torch.conv3d: _convolution,
-    F.embedding: _embedding,
-    F.batch_norm: _batch_norm,
-    F.instance_norm: _instance_norm,
-    F.group_norm: _group_norm,
-    F.layer_norm: _layer_norm,
-    F.rms_norm: _rms_norm,
-}

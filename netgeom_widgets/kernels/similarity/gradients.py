@@ -102,10 +102,8 @@ class Gradients:
         wanted = self._reference(few, few_targets, rng)
         self.method: dict[str, str] = {}
         self.notes: list[str] = []
-        self._settle(few, few_targets, *wanted)
-        trial = self._block_of(few, few_targets, "none")
-        kept = sum(factor.numel for factor in trial.factors.values())
-        self.numbers_per_sample = -(-kept // len(few)) + trial.outputs.shape[1]
+        kept = self._settle(few, few_targets, *wanted)
+        self.numbers_per_sample = max(1, -(-kept // len(few)))
         largest = sum(p.numel() for name, p in network.parameters.items() if self.method[name] != "layers")
         self._rows_at_once = max(1, min(1024, _NUMBERS_AT_ONCE // (self.numbers_per_sample + self.n_outputs * largest)))
 
@@ -127,38 +125,52 @@ class Gradients:
                 _check_alone(alone, together[i : i + 1], self.network.dtype)
                 chosen = self.output(alone, None if targets is None else targets[i : i + 1])
                 cotangent = torch.from_numpy(rng.standard_normal(chosen.shape[1])).to(chosen.dtype)
-                rows.append(gradients_of((chosen[0] * cotangent).sum(), list(parameters)))
+                rows.append(_differentiated((chosen[0] * cotangent).sum(), list(parameters)))
                 cotangents.append(cotangent[None])
         self.n_outputs = cotangents[0].shape[1]
         return torch.stack(cotangents), {name: torch.stack([r[p] for r in rows]) for p, name in enumerate(names)}
 
-    def _settle(self, inputs: Tensor, targets: Tensor | None, cotangents: Tensor, wanted: dict[str, Tensor]) -> None:
-        """Choose a path for each parameter: the first whose products agree with autograd's."""
-        network, output, names = self.network, self.output, list(self.network.parameters)
-        found = layer_gradients(network, inputs, output, targets, set(names), by_parameter=True)
+    def _settle(self, inputs: Tensor, targets: Tensor | None, cotangents: Tensor, wanted: dict[str, Tensor]) -> int:
+        """Choose a path for each parameter, the first whose products agree with autograd's; numbers kept by all."""
+        network, names = self.network, list(self.network.parameters)
+        # Gradients that vanish but for rounding, such as of a bias before a norm layer, are compared with the whole.
+        squares = torch.stack([gradient.double().square().sum(1) for gradient in wanted.values()]).sum(0)
+        floor = 1e-8 * float(squares.max()) + torch.finfo(torch.float64).tiny
+        found = layer_gradients(network, inputs, self.output, targets, set(names), by_parameter=True)
+        kept = 0
         for name in names:
-            if name in found.others:
-                self.method[name] = "jacobian"
-                continue
             factor = found.factors.get(name)
-            error = _disagreement(factor and factor.scaled(cotangents), wanted[name])
-            self.method[name] = "layers" if error <= _TOLERANCE[network.dtype] else "jacobian"
-            if self.method[name] != "layers":
-                self.notes.append(
-                    f"{name}: its layer form disagrees with autograd by {error:.1g}; differentiated whole"
-                )
+            error = _disagreement(factor and factor.scaled(cotangents), wanted[name], floor)
+            known = name not in found.others
+            self.method[name] = "layers" if known and error <= _TOLERANCE[network.dtype] else "jacobian"
+            if self.method[name] == "layers":
+                kept += self._smaller(factor).numel if factor else 0
+            elif known:
+                self.notes.append(f"{name}: its layer form is off by {error:.1g} from autograd; differentiated whole")
         whole = [name for name in names if self.method[name] == "jacobian"]
-        if not whole:
-            return
+        if whole:
+            self._settle_whole(whole, inputs, targets, cotangents, wanted, floor)
+        return kept + len(inputs) * self.n_outputs * sum(network.parameters[name].numel() for name in whole)
+
+    def _settle_whole(
+        self,
+        names: list[str],
+        inputs: Tensor,
+        targets: Tensor | None,
+        cotangents: Tensor,
+        wanted: dict[str, Tensor],
+        floor: float,
+    ) -> None:
+        """Of parameters differentiated whole: in batches, or one by one where torch cannot."""
         try:
-            values = batched_jacobians(network, inputs, output, targets, whole)
+            values = batched_jacobians(self.network, inputs, self.output, targets, names)
         except Exception as error:  # noqa: BLE001  # whatever torch raises where it cannot batch, the loop is right
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            self._fall_back(whole, f"torch cannot batch its gradients ({reason[:120]})")
+            self._fall_back(names, f"torch cannot batch its gradients ({reason[:120]})")
             return
-        wrong = [n for n in whole if _disagreement(Vectors(values[n]).scaled(cotangents), wanted[n]) > 1e-4]
-        if wrong:
-            self._fall_back(whole, "batched gradients disagree with autograd")
+        errors = [_disagreement(Vectors(values[name]).scaled(cotangents), wanted[name], floor) for name in names]
+        if max(errors) > _TOLERANCE[self.network.dtype]:
+            self._fall_back(names, "batched gradients disagree with autograd")
 
     def _fall_back(self, names: list[str], why: str) -> None:
         self.method.update(dict.fromkeys(names, "loop"))
@@ -219,6 +231,17 @@ class Gradients:
         return factor.as_vectors() if whole <= factor.numel or (factor.prefers_vectors and affordable) else factor
 
 
+def _differentiated(value: Tensor, parameters: list[torch.nn.Parameter]) -> list[Tensor]:
+    try:
+        return gradients_of(value, parameters)
+    except RuntimeError as error:
+        raise NetgeomError(
+            "The model cannot be differentiated",
+            expected="operations with a gradient, none of whose inputs is changed in place after its use",
+            got=str(error).strip().splitlines()[0],
+        ) from error
+
+
 def _takes_floats_only(network: Network, inputs: Tensor) -> bool:
     """Whether whole numbers must be converted: they are tokens only for a model that takes them."""
     if inputs.is_floating_point():
@@ -256,12 +279,13 @@ def _check_finite(own_blocks: Tensor, first: int) -> None:
         )
 
 
-def _disagreement(factor: Factor | None, wanted: Tensor) -> float:
-    """Largest difference of the products of a few gradients, relative to their norms."""
-    products = wanted.double() @ wanted.double().T
+def _disagreement(factor: Factor | None, wanted: Tensor, floor: float) -> float:
+    """Largest difference of the products of a few gradients, relative to their norms or the floor."""
+    wanted = wanted.double()
+    products = wanted @ wanted.T
     found = torch.zeros_like(products) if factor is None else factor.traces(factor).double()
     norms = products.diagonal().sqrt()
-    scale = (norms[:, None] * norms).clamp_min(float(norms.max()) ** 2 * 1e-12 + torch.finfo(torch.float64).tiny)
+    scale = (norms[:, None] * norms).clamp_min(floor)
     return float(((found - products).abs() / scale).nan_to_num(torch.inf).max())
 
 

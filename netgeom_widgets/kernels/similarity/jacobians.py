@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,11 @@ def batched_jacobians(
         result = functional_call(network.model, parameters, (x[None],))
         return output(result.reshape(1, -1), None if target is None else target[None])[0]
 
-    with torch.no_grad():  # the network's own parameters require gradients: no graph of theirs is wanted here
+    with (
+        warnings.catch_warnings(),  # torch warns of operations that it batches slowly: still faster than a loop
+        torch.no_grad(),  # the network's own parameters require gradients: no graph of theirs is wanted here
+    ):
+        warnings.simplefilter("ignore")
         axes = (None, 0, None if targets is None else 0)
         found = vmap(jacrev(outputs_of), in_dims=axes, randomness="different")(chosen, inputs, targets)
     return {name: value.detach().flatten(2) for name, value in found.items()}

@@ -53,10 +53,6 @@ def layer_gradients(
         capture = Capture(ids)
         with capture:
             outputs = evaluated(network, inputs)
-        if capture.changed_in_place:
-            capture = Capture(ids, copies=True)
-            with capture:
-                outputs = evaluated(network, inputs)
         chosen = output(outputs, targets)
         others = capture.others | {n for use in capture.uses if not _sample_major(use, len(inputs)) for n in _of(use)}
         uses = [use for use in capture.uses if not set(_of(use)) <= others]
@@ -150,6 +146,8 @@ def _bias_vectors(use: Use, cotangents: Tensor) -> Tensor:
     """(n, d, entries): cotangents (n, d, r, ...) summed over all places that share an entry."""
     if use.form == "linear":
         return cotangents.reshape(*cotangents.shape[:2], -1, cotangents.shape[-1]).sum(2)
+    if use.features is None:
+        return cotangents.flatten(2).sum(2, keepdim=True)
     if use.features:
         return cotangents.flatten(-len(use.features)).flatten(2, -2).sum(2)
     return cotangents.flatten(4).sum(-1).sum(2) if cotangents.ndim > 4 else cotangents.sum(2)
@@ -181,7 +179,8 @@ def _weight_factor(found: _Found, n: int) -> Factor | None:
     ):
         use, given = found.forms[0]
         return Outers(use.inputs.reshape(n, -1), given.reshape(*given.shape[:2], -1))
-    calls = [_linear_call(*pair) if form == "linear" else _convolution_call(*pair) for pair in found.forms]
+    call_of = {"linear": _linear_call, "convolution": _convolution_call, "transposed": _transposed_call}[form]
+    calls = [call_of(*pair) for pair in found.forms]
     entries = {(c.cotangents.shape[2], c.patches(slice(0, 1)).shape[2], c.cotangents.shape[3]) for c in calls}
     return Positions(tuple(calls), entries.pop()) if len(entries) == 1 else None
 
@@ -195,7 +194,7 @@ def _scale_vectors(use: Use, cotangents: Tensor) -> Tensor:
 def _linear_call(use: Use, cotangents: Tensor) -> Call:
     n, d, b = *cotangents.shape[:2], cotangents.shape[-1]
     given = cotangents.reshape(n, d, -1, b).transpose(2, 3)[:, :, None]
-    return Call(use.inputs.reshape(n, -1, use.inputs.shape[-1]), given)
+    return Call(use.inputs.reshape(n, 1, -1, use.inputs.shape[-1]).transpose(2, 3), given)
 
 
 def _convolution_call(use: Use, cotangents: Tensor) -> Call:
@@ -205,6 +204,17 @@ def _convolution_call(use: Use, cotangents: Tensor) -> Call:
     given = cotangents.reshape(n, d, r, groups, channels // groups, -1)
     given = given[:, :, 0] if r == 1 else given.permute(0, 1, 3, 4, 2, 5).flatten(4)
     return Call(use.inputs, given, use.window)
+
+
+def _transposed_call(use: Use, cotangents: Tensor) -> Call:
+    """With the roles of a convolution exchanged: patches of the cotangents stand against the input's positions."""
+    assert use.window is not None  # noqa: S101  # by its form
+    n, d, r, channels, *sizes = cotangents.shape
+    groups = use.window.groups
+    patches = use.window.patches(cotangents.reshape(-1, channels, *sizes))
+    patches = patches.reshape(n, d, r, *patches.shape[1:]).permute(0, 1, 3, 4, 2, 5).flatten(4)
+    inputs = use.inputs.reshape(n, r, use.inputs.shape[1], -1).transpose(1, 2).flatten(2)
+    return Call(inputs.reshape(n, groups, -1, inputs.shape[-1]), patches)
 
 
 def _count_biases_with_weights(factors: dict[str, Factor], uses: list[Use]) -> None:

@@ -124,8 +124,6 @@ def similarity_matrix(
         else:
             tile = of_blocks(left.blocks(right), kernel)
         pairs.put(values, rows, columns, tile, kernel, left, right)
-    if SCALING[kernel] != "none":
-        np.clip(values, -1, 1, out=values)  # rounding only
     return pairs.result(values, parts, kernel)
 
 

@@ -124,6 +124,8 @@ class Pairs:
         self, values: ndarray, rows: slice, columns: slice, tile: Tensor, kernel: str, left: Block, right: Block
     ) -> None:
         """Write a tile, and its mirror image below the diagonal."""
+        if self.symmetric and rows == columns:  # equal to the last bit, whatever order the products were summed in
+            tile = tile.triu() + tile.triu(1).T
         values[rows, columns] = finished(tile, kernel, left, self.gradients.n_outputs).numpy()
         if self.symmetric and rows != columns:
             values[columns, rows] = finished(tile.T, kernel, right, self.gradients.n_outputs).numpy()
@@ -164,12 +166,12 @@ class Pairs:
 
 def finished(tile: Tensor, kernel: str, left: Block, d: int) -> Tensor:
     """Similarities from the sums of products of scaled gradients."""
-    if kernel in ("trace", "cosine"):
-        return tile / d
+    if kernel == "inner":
+        return tile
     if kernel == "relative":
         norms = left.scales.norms
         return tile * torch.where(norms > 0, 1 / norms, 0.0)[:, None].to(tile.dtype)
-    return tile
+    return (tile / d if kernel in ("trace", "cosine") else tile).clamp(-1, 1)  # rounding alone goes beyond
 
 
 def _check_same_shape(inputs: Tensor, others: Tensor) -> None:

@@ -56,7 +56,7 @@ class Window:
 class Call:
     """One use of a weight: inputs as they came and the cotangents (n, d, groups, b, T) of its result.
 
-    `inputs` is (n * r, C, ...) for a convolution, with r images a sample, and (n, T, a) for a linear layer.
+    `inputs` is (n * r, C, ...) where a window cuts it, with r images a sample, else (n, groups, a, T).
     """
 
     inputs: Tensor
@@ -66,7 +66,7 @@ class Call:
     def patches(self, rows: slice) -> Tensor:
         """(n, groups, a, T)."""
         if self.window is None:
-            return self.inputs[rows].transpose(1, 2)[:, None]
+            return self.inputs[rows]
         repeats = len(self.inputs) // len(self.cotangents)
         start, stop, _ = rows.indices(len(self.cotangents))
         found = self.window.patches(self.inputs[start * repeats : stop * repeats])
