@@ -62,6 +62,11 @@ def load(name: str, folder: Path | None = None) -> Case:
     return Case(name, json.loads((folder / "case.json").read_text()), weights, inputs["X"], inputs["y"], expected)
 
 
+def jacobian(name: str) -> np.ndarray:
+    """The stored J of a case, (n, d, p), parameters in its order."""
+    return _arrays(FOLDER / name / "jacobian.npz")["J"]
+
+
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as stored:
         return {key: stored[key] for key in stored.files}

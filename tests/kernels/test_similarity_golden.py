@@ -24,6 +24,11 @@ def toy():
     return golden.load(golden.TOY.name, golden.TOY)
 
 
+def _quotient(values, divisors):
+    """Rows divided by ranks; 0 where the rank is."""
+    return np.divide(values, divisors[:, None], out=np.zeros_like(values), where=divisors[:, None] > 0)
+
+
 def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
 
@@ -67,6 +72,92 @@ def test_counts(case, prefix, key):
         pairs = values - 9 * np.eye(len(values))  # the margins are those of pairs of two samples
         assert sim.near_threshold(pairs, threshold, margin=1.01 * margin).any()
         assert not sim.near_threshold(pairs, threshold, margin=0.99 * margin).any()
+
+
+@pytest.mark.parametrize("form", ["model", "functional"])
+def test_the_kernel(case, form):
+    """The model of real modules, with one forward pass of known operations, and of raw parameters."""
+    model, expected = getattr(case, form), case.expected
+    names = {name: case.model.names[name] if form == "model" else name for name in case.order}
+    close(sim.cross_gram(model, case.inputs), expected["K"])
+    half = len(case.inputs) // 2
+    rectangular = sim.similarity_matrix(model, case.inputs[:half], case.inputs[half:])
+    close(rectangular.values.sum(1), expected["rect_soft"])
+    close(sim.soft_neighbour_counts(model, case.inputs), expected["tr_soft"])
+    found = sim.similarity_matrix(model, case.inputs)
+    close(found.values, expected["k_trace"])
+    close(_quotient(found.values * case.n_outputs, found.rank), expected["k_trace_over_rank"])
+    np.testing.assert_array_equal(found.zero_gradient, expected["zero_grad"])
+    np.testing.assert_array_equal(found.rank, expected["rank"])
+    shares = [
+        sim.similarity_matrix(model, case.inputs, kernel="inner", output=output, by_parameter=True).parts
+        for output in range(case.n_outputs)
+    ]
+    for name, dotted in names.items():
+        close(sum(parts[dotted] for parts in shares) / case.n_outputs, expected[f"part__{name}"])
+
+
+def test_all_kernels(case):
+    for kernel, key in SCALARS.items():
+        if key in case.expected:
+            close(sim.similarity_matrix(case.model, case.inputs, kernel=kernel).values, case.expected[key])
+    for output in {0, case.n_outputs - 1}:
+        for kernel, key in (("inner", "kI"), ("relative", "kN"), ("cosine", "kC")):
+            found = sim.similarity_matrix(case.model, case.inputs, kernel=kernel, output=output)
+            close(found.values, case.expected[key][output])
+
+
+def test_stored_gradients(case):
+    j, expected = golden.jacobian(case.name), case.expected
+    for kernel, key in SCALARS.items():
+        if key in expected:
+            found = sim.similarity_from_gradients(j, kernel=kernel)
+            close(found.values, expected[key])
+            np.testing.assert_array_equal(found.zero_gradient, expected["zero_grad"])
+            np.testing.assert_array_equal(found.rank, expected["rank"])
+    for kernel, key in (("inner", "kI"), ("relative", "kN"), ("cosine", "kC")):
+        close(sim.similarity_from_gradients(j[:, -1], kernel=kernel).values, expected[key][-1])
+    half = len(j) // 2
+    close(sim.similarity_from_gradients(j[:half], j[half:]).values.sum(1), expected["rect_soft"])
+
+
+def test_denoising(case):
+    expected = case.expected
+    found = sim.denoise(case.model, case.inputs, case.targets[:, 0], output=0)
+    close(found.estimate, expected["Ek_y_c0"])
+    close(found.factor, expected["den_factor_c0"])
+    close(found.consistency, expected["consist_c0"])
+    np.testing.assert_array_equal(found.defined, ~expected["zero_grad"])
+    if case.n_outputs > 1:
+        found = sim.denoise(case.model, case.inputs, case.targets)
+    else:
+        outputs = sim.similarity_matrix(case.model, case.inputs).outputs
+        found = sim.denoise_from_gram(expected["K"], case.targets, outputs)
+    if "den_mat" not in expected:  # the sums of K are singular
+        assert not found.defined.all() and np.isnan(found.factor[~found.defined]).all()
+        return
+    assert found.defined.all()
+    np.testing.assert_allclose(found.estimate.reshape(case.targets.shape), expected["Ek_y_mat"], rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found.variance, expected["den_mat"], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.consistency, expected["consist_mat"], rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found.factor**2 * case.n_outputs, expected["den_mat"].trace(axis1=1, axis2=2), rtol=1e-9)
+
+
+def test_facts(case):
+    """What the case says about itself in words."""
+    values, facts = sim.similarity_matrix(case.functional, case.inputs).values, case.facts["facts"]
+    if "k_trace[i,i+4]==1" in facts:
+        close(np.diag(values[:4, 4:]), 1)
+    for fact in facts:
+        if fact.startswith("k_trace[") and "i" not in fact:
+            i, j = map(int, fact[len("k_trace[") : fact.index("]")].split(","))
+            assert values[i, j] == pytest.approx(1, abs=1e-12)
+    if case.name == "linear_closed_form":
+        products = case.inputs @ case.inputs.T + 1
+        close(sim.cross_gram(case.functional, case.inputs), products[:, :, None, None] * np.eye(case.n_outputs))
+    if case.name == "softmax_rank_deficient":
+        close(np.diag(values), 0.75)
+        assert (sim.similarity_matrix(case.functional, case.inputs).rank == 3).all()
 
 
 def test_alignment():

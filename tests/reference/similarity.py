@@ -206,7 +206,7 @@ def _hsic1(k, l) -> float:  # noqa: E741
 
 
 def label_noise_scores(values, labels, method: str, k: int, power: float) -> np.ndarray:
-    """Share of the similarity to the others that lies with other labels: 0.5 when nothing speaks for either side."""
+    """Share of the similarity to the others that lies with other labels; NaN where nothing is similar."""
     scores = []
     for i, row in enumerate(values):
         others = [(v, labels[j]) for j, v in enumerate(row) if j != i]
@@ -216,5 +216,5 @@ def label_noise_scores(values, labels, method: str, k: int, power: float) -> np.
         weights = [(max(v, 0.0) ** exponent, label) for v, label in others]
         total = math.fsum(w for w, _ in weights)
         wrong = math.fsum(w for w, label in weights if label != labels[i])
-        scores.append(wrong / total if total else 0.5)
+        scores.append(wrong / total if total else math.nan)
     return np.array(scores)

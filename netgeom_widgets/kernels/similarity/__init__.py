@@ -10,7 +10,11 @@ from netgeom_widgets.kernels.similarity.alignment import (
     spearman_rows,
 )
 from netgeom_widgets.kernels.similarity.counts import near_threshold, neighbour_counts
+from netgeom_widgets.kernels.similarity.denoising import Denoised, denoise, denoise_from_gram
 from netgeom_widgets.kernels.similarity.fit import Fit, fit_error
+from netgeom_widgets.kernels.similarity.invariance import Invariance, invariance
+from netgeom_widgets.kernels.similarity.label_noise import label_noise_scores
+from netgeom_widgets.kernels.similarity.loss import similarity_loss
 from netgeom_widgets.kernels.similarity.matrix import cross_gram, similarity_matrix
 from netgeom_widgets.kernels.similarity.neighbour_labels import neighbour_labels
 from netgeom_widgets.kernels.similarity.ordering import Nearest, nearest, path_length, seriate
@@ -21,7 +25,9 @@ from netgeom_widgets.kernels.similarity.tiles import similarity_tiles
 from netgeom_widgets.kernels.similarity.transforms import image_transforms, is_image
 
 __all__ = [
+    "Denoised",
     "Fit",
+    "Invariance",
     "Nearest",
     "NeighbourhoodChanges",
     "Output",
@@ -29,10 +35,14 @@ __all__ = [
     "SimilarityTiles",
     "cka",
     "cross_gram",
+    "denoise",
+    "denoise_from_gram",
     "fit_error",
     "image_transforms",
+    "invariance",
     "is_image",
     "kernel_alignment",
+    "label_noise_scores",
     "loss_gradient",
     "margin",
     "near_threshold",
@@ -44,7 +54,10 @@ __all__ = [
     "path_length",
     "probabilities",
     "seriate",
+    "similarity_from_gradients",
+    "similarity_loss",
     "similarity_matrix",
     "similarity_tiles",
+    "soft_neighbour_counts",
     "spearman_rows",
 ]

@@ -161,7 +161,11 @@ def cross_gram(
     -----
     Cost as there, with d^2 in place of d.
     """
-    pairs = Pairs(model, inputs, others, output, parameters, False, dtype, "none", seed, cancel)
+    return gram_of(Pairs(model, inputs, others, output, parameters, False, dtype, "none", seed, cancel), progress)
+
+
+def gram_of(pairs: Pairs, progress: Progress | bool | None) -> Float[ndarray, "n m d d"]:
+    """The blocks of all pairs, of gradients that are not scaled."""
     d = pairs.gradients.n_outputs
     pairs.require(d * d, "The blocks of all pairs")
     values = np.empty((*pairs.shape, d, d), numpy_dtype(pairs.dtype))

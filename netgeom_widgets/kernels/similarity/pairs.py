@@ -155,6 +155,11 @@ class Pairs:
             versions(),
         )
 
+    def chosen(self) -> ndarray:
+        """The chosen function of the network's outputs at the inputs, (n, d); once all tiles have been taken."""
+        outputs = torch.from_numpy(self._of(0)("outputs"))
+        return self.output(outputs, self.targets[0]).numpy()
+
     def _of(self, which: int) -> Callable[[str], ndarray]:
         blocks = [self._seen[key] for key in sorted(self._seen) if key[0] == which]
 

@@ -1,0 +1,130 @@
+"""A training term that makes a network treat pairs of inputs alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels.similarity.outputs import Output, as_output, rows_of
+
+
+def similarity_loss(
+    model: nn.Module, a: Any, b: Any, *, output: Any = None, parameters: Sequence[str] | None = None
+) -> Tensor:
+    """1 - mean similarity of the pairs (a_i, b_i), to be minimised beside the loss of the task.
+
+    Inputs that a group maps onto each other become alike for the network when this falls (Charpiat et al. 2019, where
+    it is the term for group invariance). The sign matters: the authors' program for this experiment adds + similarity
+    to the loss, and training with it lowers the similarity.
+
+    The similarity is the cosine of the gradients, of all d outputs together ("flat" in `similarity_matrix`). For
+    classes the authors take one number instead, the margin of the label: ``output=margin(labels)``, d times cheaper.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The live model, on any device: nothing is copied, no train or eval flag and no ``.grad`` is touched. In train
+        mode random layers draw one mask for all of the batch; layers that use statistics of the batch are refused.
+    a, b : (n, *input shape)
+        The pairs; tensors or arrays.
+    output : None, int, callable or Output
+        As in `similarity_matrix`; of an Output its ``targets`` belong to ``a``, and to ``b`` its ``others`` or, where
+        there are none, its ``targets`` again.
+    parameters : list of str, optional
+        Dotted names of the parameters whose gradients are compared; None: all that require gradients.
+
+    Returns
+    -------
+    Tensor
+        A scalar from 0 to 2, differentiable in all parameters of the model. Pairs with a zero gradient count 1.
+
+    Raises
+    ------
+    NetgeomError
+        Batches that do not fit, unknown parameters, layers that use statistics of the batch.
+
+    Notes
+    -----
+    Cost 2 n d gradients and the same again, or twice, to differentiate them; n d p numbers and what their graph holds.
+    """
+    _check_independent(model)
+    chosen = _parameters(model, parameters)
+    function = as_output(output)
+    first, second = (_batch(x, next(iter(chosen.values()))) for x in (a, b))
+    if first.shape != second.shape or not len(first):
+        raise NetgeomError(
+            "a and b are no pairs", expected="two batches of one shape", got=f"{(*a.shape,)}, {(*b.shape,)}"
+        )
+    own = rows_of(function, len(first))
+    other = own if function.others is None else rows_of(function, len(second), others=True)
+    targets = None if own is None or other is None else torch.cat([own, other]).to(first.device)
+    gradients = _gradients(model, chosen, torch.cat([first, second]), function, targets)
+    left, right = gradients[: len(first)], gradients[len(first) :]
+    squares = left.square().sum(1) * right.square().sum(1)
+    zero = squares == 0
+    norms = torch.where(zero, 1.0, squares).sqrt()  # not the root of 0, whose derivative is infinite
+    return 1 - torch.where(zero, 0.0, (left * right).sum(1) / norms).mean()
+
+
+def _gradients(
+    model: nn.Module, chosen: dict[str, nn.Parameter], x: Tensor, output: Output, targets: Tensor | None
+) -> Tensor:
+    """(n, d p), differentiable; sample by sample where torch cannot batch an operation of the model."""
+    from torch.func import functional_call, jacrev, vmap
+
+    def outputs_of(parameters: dict[str, Tensor], sample: Tensor, target: Tensor | None) -> Tensor:
+        found = functional_call(model, parameters, (sample[None],)).reshape(1, -1)
+        return output(found, None if target is None else target[None])[0]
+
+    axes = (None, 0, None if targets is None else 0)
+    try:
+        found = vmap(jacrev(outputs_of), in_dims=axes, randomness="same")(dict(chosen), x, targets)
+        return torch.cat([value.flatten(1) for value in found.values()], 1)
+    except (RuntimeError, NotImplementedError):
+        rows = []
+        for i in range(len(x)):
+            values = output(model(x[i : i + 1]).reshape(1, -1), None if targets is None else targets[i : i + 1])[0]
+            rows.append(torch.cat([_flat_gradient(value, list(chosen.values())) for value in values]))
+        return torch.stack(rows)
+
+
+def _flat_gradient(value: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+    found = torch.autograd.grad(value, parameters, create_graph=True, allow_unused=True)
+    return torch.cat(
+        [(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in zip(found, parameters, strict=True)]
+    )
+
+
+def _parameters(model: nn.Module, names: Sequence[str] | None) -> dict[str, nn.Parameter]:
+    known = dict(model.named_parameters())
+    wanted = [name for name, p in known.items() if p.requires_grad] if names is None else list(names)
+    wrong = [name for name in wanted if name not in known or not known[name].requires_grad]
+    if isinstance(names, str) or wrong or not wanted:
+        raise NetgeomError(
+            "These are no parameters to differentiate in",
+            expected="a list of dotted names of parameters that require gradients",
+            got=f"{names!r}" if names is not None else "a model without any",
+        )
+    return {name: known[name] for name in wanted}
+
+
+def _batch(x: Any, like: Tensor) -> Tensor:
+    tensor = torch.as_tensor(x, device=like.device)
+    return tensor.to(like.dtype) if tensor.is_floating_point() else tensor
+
+
+def _check_independent(model: nn.Module) -> None:
+    for path, module in model.named_modules():
+        batch = isinstance(module, nn.modules.batchnorm._BatchNorm) and (module.training or module.running_mean is None)
+        tracked = isinstance(module, nn.modules.instancenorm._InstanceNorm) and module.training
+        if batch or (tracked and module.track_running_stats):
+            raise NetgeomError(
+                f"{path or 'The model'} uses or changes statistics of the batch: a sample has no gradient of its own",
+                expected="running statistics in eval mode, GroupNorm or LayerNorm",
+                got=type(module).__name__,
+                try_this=f"model.get_submodule({path!r}).eval() while this term is taken",
+            )
