@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from netgeom_widgets.diagnosis import doctor
     from netgeom_widgets.kernels.regions import Slice
     from netgeom_widgets.recording import Recorder, open_recording, record_arrays
-    from netgeom_widgets.widgets import RegionExplorer, TransitionHeatMap, link
+    from netgeom_widgets.widgets import RegionExplorer, SimilarityMatrix, TransitionHeatMap, link
 
 _SUBPACKAGES = ("datasets", "errors", "execution", "figures", "kernels", "recording", "training", "widgets")
 _NAMES = {
     "Recorder": "netgeom_widgets.recording",
     "RegionExplorer": "netgeom_widgets.widgets",
+    "SimilarityMatrix": "netgeom_widgets.widgets",
     "Slice": "netgeom_widgets.kernels.regions",
     "TransitionHeatMap": "netgeom_widgets.widgets",
     "doctor": "netgeom_widgets.diagnosis",
@@ -32,6 +33,7 @@ _NAMES = {
 __all__ = [
     "Recorder",
     "RegionExplorer",
+    "SimilarityMatrix",
     "Slice",
     "TransitionHeatMap",
     "datasets",

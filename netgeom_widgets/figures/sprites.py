@@ -153,6 +153,13 @@ def is_image_shape(shape: Sequence[int]) -> bool:
     return len(shape) == 3 or shape[3] in _CHANNELS or shape[1] in _CHANNELS
 
 
+def looks_like_images(inputs: np.ndarray) -> bool:
+    """Whether inputs are images: three axes may also be words of a text, so those must be square or bytes."""
+    if not is_image_shape(inputs.shape):
+        return False
+    return inputs.ndim == 4 or inputs.dtype == np.uint8 or inputs.shape[1] == inputs.shape[2]
+
+
 def to_png(pixels: UInt8[np.ndarray, "h w 4"]) -> bytes:
     """A PNG file (W3C, Portable Network Graphics, 2nd edition) of RGBA pixels, no larger a colour type than needed."""
     opaque = bool((pixels[..., 3] == 255).all())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from netgeom_widgets.widgets.linking import Link, link
     from netgeom_widgets.widgets.pane import BokehPane
     from netgeom_widgets.widgets.regions import RegionExplorer
+    from netgeom_widgets.widgets.similarity import SimilarityMatrix
     from netgeom_widgets.widgets.transitions import TransitionHeatMap
 
 _NAMES = {
@@ -20,11 +21,12 @@ _NAMES = {
     "BokehPane": "netgeom_widgets.widgets.pane",
     "Link": "netgeom_widgets.widgets.linking",
     "RegionExplorer": "netgeom_widgets.widgets.regions",
+    "SimilarityMatrix": "netgeom_widgets.widgets.similarity",
     "TransitionHeatMap": "netgeom_widgets.widgets.transitions",
     "link": "netgeom_widgets.widgets.linking",
 }
 
-__all__ = ["AnalysisWidget", "BokehPane", "Link", "RegionExplorer", "TransitionHeatMap", "link"]
+__all__ = ["AnalysisWidget", "BokehPane", "Link", "RegionExplorer", "SimilarityMatrix", "TransitionHeatMap", "link"]
 
 
 def __getattr__(name: str) -> Any:

@@ -142,6 +142,10 @@ class Control:
         if self.widget.value != value:
             self.widget.value = value
 
+    def try_again(self) -> None:
+        """Assign a value that was refused and is still in the control: it may fit by now."""
+        self._changed({"new": self.widget.value})
+
     def say(self, text: str) -> None:
         """Put a message beside the control; an empty one removes it."""
         if self._note is None:
@@ -204,6 +208,11 @@ class OptionalNumber(ipywidgets.Box):
         super().__init__(children, layout=ROW)
         self._field.observe(self._typed, "value")
         self.observe(lambda _: self._show(), "value")
+
+    def show(self, value: Any) -> None:
+        """Show a value, also where the field holds a text that was refused."""
+        self.value = value
+        self._show()
 
     def _show(self) -> None:
         self._field.value = self._text

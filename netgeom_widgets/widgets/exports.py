@@ -52,19 +52,41 @@ def save_data(arrays: dict[str, Any], path: str | Path, about: dict[str, Any]) -
     NetgeomError
         When the suffix is another one, an array holds Python objects, or the arrays do not fit one table.
     """
-    suffix = Path(path).suffix.lower()
-    named = {name: np.asarray(array) for name, array in arrays.items()}
-    bad = [name for name, array in named.items() if array.dtype.hasobject]
-    if bad:
-        raise NetgeomError(
-            "Arrays of Python objects cannot be written.", expected="numbers or text", got=", ".join(bad)
-        )
+    suffix, named = Path(path).suffix.lower(), _checked(arrays)
     if suffix == ".npz":
         np.savez_compressed(path, about=np.array(json.dumps(about)), **named)
     elif suffix == ".csv":
         _save_table(named, path)
     else:
         raise NetgeomError("The file name does not fit.", expected=".npz or .csv", got=suffix or "no suffix")
+
+
+def save_zarr(arrays: dict[str, Any], path: str | Path, about: dict[str, Any]) -> None:
+    """Write arrays into a new zarr 3 group, an array per name, with what produced them as its attribute ``about``.
+
+    Raises
+    ------
+    NetgeomError
+        When there is something at the path already, or an array holds Python objects.
+    """
+    import zarr
+
+    named = _checked(arrays)
+    if Path(path).exists():
+        raise NetgeomError("There is something at this path already.", expected="a new path", got=str(path))
+    group = zarr.create_group(path, attributes={"about": about}, zarr_format=3)
+    for name, array in named.items():
+        group.create_array(name, data=array)
+
+
+def _checked(arrays: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    named = {name: np.asarray(array) for name, array in arrays.items()}
+    bad = [name for name, array in named.items() if array.dtype.hasobject]
+    if bad:
+        raise NetgeomError(
+            "Arrays of Python objects cannot be written.", expected="numbers or text", got=", ".join(bad)
+        )
+    return named
 
 
 def _save_table(arrays: dict[str, np.ndarray[Any, Any]], path: str | Path) -> None:

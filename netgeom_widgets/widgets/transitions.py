@@ -12,7 +12,7 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
-from netgeom_widgets.figures.sprites import SpriteSheet, is_image_shape
+from netgeom_widgets.figures.sprites import SpriteSheet, looks_like_images
 from netgeom_widgets.figures.transitions import TransitionFigure
 from netgeom_widgets.kernels.transitions import Neighbours
 from netgeom_widgets.widgets.base import AnalysisWidget
@@ -280,16 +280,9 @@ def _thumbnails(source: Source, images: Any) -> SpriteSheet | None:
             raise NetgeomError("images do not fit the recording.", expected=expected, got=f"shape {array.shape}")
         return SpriteSheet.of(array[source.rows] if len(array) == total else array, ids)
     inputs = source.recording.inputs
-    if inputs is None or not _looks_like_images(inputs):
+    if inputs is None or not looks_like_images(inputs):
         return None
     try:
         return SpriteSheet.of(inputs[source.rows], ids)
     except NetgeomError:  # nobody asked for them: too many, or not finite
         return None
-
-
-def _looks_like_images(inputs: np.ndarray) -> bool:
-    """Whether recorded inputs are images: three axes may also be words of a text, so those must be square or bytes."""
-    if not is_image_shape(inputs.shape):
-        return False
-    return inputs.ndim == 4 or inputs.dtype == np.uint8 or inputs.shape[1] == inputs.shape[2]

@@ -1,0 +1,221 @@
+"""SimilarityMatrix: which inputs are alike for a network, alive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import numpy as np
+from bokeh.models import LayoutDOM
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.figures.similarity_scene import SimilarityScene
+from netgeom_widgets.widgets.base import AnalysisWidget
+from netgeom_widgets.widgets.similarity_counting import Counting
+from netgeom_widgets.widgets.similarity_details import Details
+from netgeom_widgets.widgets.similarity_exports import Exports
+from netgeom_widgets.widgets.similarity_picking import Picking
+from netgeom_widgets.widgets.similarity_picture import Picture, PictureMaker
+from netgeom_widgets.widgets.similarity_settings import SimilaritySettings
+from netgeom_widgets.widgets.similarity_source import Source
+from netgeom_widgets.widgets.similarity_table import SelectionTable
+from netgeom_widgets.widgets.similarity_view import Viewing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class SimilarityMatrix(
+    SelectionTable, Counting, Details, Viewing, Picking, SimilaritySettings, Exports, AnalysisWidget
+):
+    """How similar inputs are from a network's perspective: how much moving one output moves that of another.
+
+    Click a cell for its row and pair; draw a box, and its inputs become the selection. What each similarity is, and
+    what is exact: see :func:`netgeom_widgets.kernels.similarity.similarity_matrix`.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or None
+        Copied in eval mode when a run starts, never touched. None where ``inputs`` is a store.
+    inputs : array or tensor (n, *input shape), or store, or its path
+        The samples, whose ids are 0 to n - 1. A store of
+        :func:`netgeom_widgets.kernels.similarity.similarity_tiles` is shown as it is, nothing is computed.
+    labels : array (n,), optional
+        Colours, the order by class, and the margin of the label.
+    images : array, optional
+        Thumbnails: (n, h, w), (n, h, w, c) or (n, c, h, w). By default the inputs where they are images; False for
+        none.
+    names : sequence of n texts, or table, optional
+        Words for each input, shown where there are no images; of a table (columns by name, a DataFrame) the row.
+    targets : array (n, ...), optional
+        Classes or values that the outputs should be.
+    loss : {"mse", "cross_entropy"} or callable, optional
+        By default that which fits the targets: whole numbers are classes.
+    function : callable, optional
+        Numbers of the outputs, (n, C) -> (n,) or (n, d), which ``output="function"`` compares.
+    **kwargs
+        Settings (see :attr:`settings`), ``row``, ``pair``, ``view``, ``selection``, ``autorun``, ``static_picture``,
+        ``layout``; ``counts=True`` opens the histograms of neighbour counts.
+
+    Attributes
+    ----------
+    result : Similarity or SimilarityTiles
+        What the kernel returned; ``result.values`` is the matrix in the order given.
+    shown_order : (n,) int64
+        Ids of the inputs from top to bottom.
+    neighbour_counts : Counts
+        At the threshold.
+
+    Raises
+    ------
+    NetgeomError
+        Before anything starts: no inputs, a model that does not take them, labels or images that do not fit, bad
+        settings.
+
+    Examples
+    --------
+    >>> matrix = SimilarityMatrix(model, x, y)  # doctest: +SKIP
+    >>> matrix.wait()  # doctest: +SKIP
+    >>> matrix.result.values.shape, matrix.neighbour_counts.soft  # doctest: +SKIP
+    """
+
+    title = "Similarity of inputs, as the network sees them"
+
+    def __init__(
+        self,
+        model: Any,
+        inputs: Any,
+        labels: Any = None,
+        images: Any = None,
+        names: Any = None,
+        targets: Any = None,
+        loss: Any = None,
+        *,
+        function: Callable[..., Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        known = {"labels": labels, "images": images, "names": names, "targets": targets}
+        self._source = Source(model, inputs, loss=loss, function=function, **known)
+        self._maker = PictureMaker(self._source)
+        self._copied: nn.Module | None = None
+        self._copies = 0
+        super().__init__(**kwargs)
+
+    # ---- what the base asks for
+
+    def _make_root(self) -> LayoutDOM:
+        samples = self._source.samples
+        self._figure = figure = SimilarityScene(samples.n, samples.known, sprites=samples.sprites, texts=samples.texts)
+        figure.matrix.on_cell(lambda row, column: self._paint(lambda: self._tapped(row, column), "pick"))
+        figure.matrix.on_box(lambda rows, columns: self._paint(lambda: self._boxed(rows, columns), "lasso"))
+        figure.on_sample(lambda sample: self._paint(lambda: self._go_pair(sample), "pick"))
+        figure.on_threshold(lambda value: self._paint(lambda: setattr(self, "threshold", value), "threshold"))
+        self._offer_choices()
+        self._watch_ranges()
+        self._setup_details()
+        return figure.root
+
+    def _panels(self) -> list[ipywidgets.Widget]:
+        return [self._panel_of_rows(), *super()._panels()]
+
+    def run(self) -> None:
+        """Start a run on a copy of the model as it is now; one that is running is cancelled. Returns at once."""
+        self._check_open()
+        if not self._source.is_stored:
+            self._copied = self._source.copied()
+            self._copies += 1
+        super().run()
+
+    def _network(self, settings: dict[str, Any]) -> tuple[nn.Module | None, Any]:
+        """The network that a run is of, and a key that says which one: of the same nothing is computed twice."""
+        return self._copied, self._copies
+
+    def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Picture:
+        model, key = self._network(settings)
+        return self._maker.picture(
+            model, settings, key, before=self._picture, progress=progress, cancel=cancel, publish=publish
+        )
+
+    def _result_of(self, computed: Picture) -> Any:
+        return computed.found
+
+    def _draw(self, result: Picture, settings: dict[str, Any], *, final: bool) -> None:
+        new = result is not self._picture
+        self._figure.draw_matrix(
+            result.entries.values,
+            kernel=result.kernel,
+            order=result.order,
+            ordering=result.settings["order"],
+            reduce=settings["pixel"],
+            note=self._note(result),
+            final=final,
+        )
+        if not final:
+            return
+        if new:
+            self._take_picture(result)
+            self._panel.show_badges(self._badges_html(result))
+        self._figure.move_threshold(settings["threshold"])
+        self._move_to_view()
+        self._count_soon()
+
+    def _draw_marks(self, result: Picture) -> None:
+        self._figure.mark(self.row, self.pair, self.selection)
+        self._panel.show_selection(len(self.selection))
+
+    def _sample_ids(self) -> range:
+        return range(len(self._source.samples))
+
+    # ---- words
+
+    def _note(self, picture: Picture) -> str:
+        """What the caption adds: rows that are missing yet."""
+        return "" if picture.final else f"{picture.done:,} of {picture.entries.n:,} rows computed so far."
+
+    def _badges(self, picture: Picture) -> list[str]:
+        """Remarks that belong to every reading of the matrix, in words."""
+        found, n = picture.found, picture.entries.n
+        words = []
+        zero, rank = (getattr(found, name, None) for name in ("zero_gradient", "rank"))
+        if zero is not None and (dead := int(np.count_nonzero(zero))):
+            words.append(f"{dead:,} of {n:,} inputs have a zero gradient: their similarity is 0, also to themselves.")
+        if rank is not None and len(rank) and (low := int(np.min(rank))) < (high := int(np.max(rank))):
+            words.append(f"K(x, x) has rank {low} to {high}: k(x, x) is the rank over d.")
+        elif rank is not None and len(rank) and self._lacks_rank(picture, int(rank[0])):
+            words.append(f"K(x, x) has rank {int(rank[0])}, less than d: k(x, x) is the rank over d.")
+        words += [str(note) for note in getattr(found, "notes", ())]
+        digest = str(getattr(found, "model_digest", ""))[:12]
+        words.append("Network in eval mode" + (f", weights {digest}." if digest else "."))
+        return words
+
+    def _lacks_rank(self, picture: Picture, rank: int) -> bool:
+        output = picture.settings["output"]
+        return output in ("all outputs", "probabilities") and 0 < rank < self._source.n_outputs
+
+    def _badges_html(self, picture: Picture) -> str:
+        return "".join(f"<div class='netgeom-status'>{escape(words)}</div>" for words in self._badges(picture))
+
+    def _summary(self) -> str:
+        if self.result is None or self._picture is None:
+            return ""
+        n = self._picture.entries.n
+        return f"{n:,} inputs, {n * n:,} pairs, {self._picture.kernel}"
+
+    @property
+    def shown_order(self) -> np.ndarray:
+        """Ids of the inputs from top to bottom, (n,) int64."""
+        return self._finished().order
+
+    def _finished(self) -> Picture:
+        if self._picture is None:
+            raise NetgeomError("There is no matrix yet.", try_this="run() and wait() first")
+        return self._picture
+
+    def close(self) -> None:
+        """Close the widget; see :meth:`AnalysisWidget.close`."""
+        super().close()
+        if "_maker" in self.__dict__:
+            self._maker.forget()

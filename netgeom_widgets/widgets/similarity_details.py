@@ -1,0 +1,204 @@
+"""Mixin of the similarity matrix: what is shown of the picked row, and of the pair picked or under the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import traitlets
+from bokeh.events import MouseLeave, MouseMove
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.figures.plots import number
+from netgeom_widgets.widgets.similarity_panel import SimilarityPanel
+from netgeom_widgets.widgets.similarity_picture import Picture, PictureMaker
+from netgeom_widgets.widgets.similarity_source import Source
+from netgeom_widgets.widgets.transition_picture import Recent
+
+#: Neighbours listed and drawn of a row.
+NEIGHBOURS = 20
+_SHARES = 200  # pairs whose shares are kept
+_SAID = 4  # of the parameters those that contribute most are said
+_PAUSE = 0.3  # seconds that the pointer rests on a pair before its shares by layer are computed
+
+Pair = tuple[int, int]
+Draw = Callable[[], None]
+
+
+class Details(traitlets.HasTraits):
+    """Rows are read and shares computed on the worker, for what is picked now; the latest request wins."""
+
+    _source: Source
+    _maker: PictureMaker
+    _figure: Any
+    _panel: SimilarityPanel
+    _picture: Picture | None = None
+    _row_shown: tuple[Picture, int | None] | None = None
+    _hovered: Pair | None = None
+    _shares_known: Recent
+
+    def _setup_details(self) -> None:
+        """Listen to picks and pointer; called once the figure exists."""
+        plot = self._figure.matrix.root
+        plot.on_event(MouseMove, self._on_pointer)
+        plot.on_event(MouseLeave, self._on_pointer)
+        self.observe(self._row_soon, "row")
+        self.observe(self._follow_picked_pair, "pair")
+        self.observe(self._details_again, "status")
+
+    def _start(self, settings: dict[str, Any], debounce: float) -> None:
+        self._worker.cancel("shares")  # type: ignore[attr-defined]  # of a matrix that is about to be replaced
+        super()._start(settings, debounce)  # type: ignore[misc]
+
+    def _details_again(self, change: Any) -> None:
+        """A run cancels what is being fetched; one that brings no new matrix owes it."""
+        if change["new"] in ("cancelled", "error"):
+            self._row_soon()
+            self._shares_soon(0.0)
+
+    def _take_picture(self, picture: Picture) -> None:
+        """Take over what a finished run found; called with the lock held."""
+        if self._picture is None or self._picture.found is not picture.found:
+            self._shares_known = Recent(_SHARES)
+        self._picture = picture
+        self._row_soon()
+        self._shares_soon(0.0)
+
+    # ---- the row
+
+    def _row_soon(self, _: Any = None) -> None:
+        if not self._closed:  # type: ignore[attr-defined]
+            self._submit(self._fetch_row, key="view")  # type: ignore[attr-defined]
+
+    def _fetch_row(self, progress: Progress, cancel: Cancel) -> None:
+        """Read the row and draw it; runs on the worker's thread."""
+        picture, row = self._picture, self.row
+        if picture is None or self._row_shown == (picture, row):
+            return
+        draw = self._all_rows(picture) if row is None else self._one_row(picture, row)
+        with self._lock:  # type: ignore[attr-defined]
+            cancel.checkpoint()  # under the lock: nothing late is drawn
+            if self._picture is not picture or self._closed:  # type: ignore[attr-defined]
+                return
+            with self.pane.batch():  # type: ignore[attr-defined]
+                draw()
+            self._row_shown = (picture, row)
+        self._keep_picture()  # type: ignore[attr-defined]
+
+    def _one_row(self, picture: Picture, row: int) -> Draw:
+        """Read a row; what is returned draws it."""
+        values = picture.entries.row(row)
+        ids, near = picture.entries.nearest(row, NEIGHBOURS)
+        words = self._source.samples.words
+        listed = [(f"{words(i)}: k = {number(k)}", i) for i, k in zip(ids.tolist(), near.tolist(), strict=True)]
+
+        def draw() -> None:
+            self._panel.show_row(self._facts_of(picture, row), listed)
+            self._panel.show_picked(self.row, self.pair, self._pair_words(picture, self.pair))
+            self._figure.draw_row(row, values, ids, near, predictions=predictions(picture), threshold=self.threshold)
+
+        return draw
+
+    def _all_rows(self, picture: Picture) -> Draw:
+        """The distribution of all similarities, for when no row is picked."""
+        counts, edges = picture.entries.histogram()
+
+        def draw() -> None:
+            self._panel.show_row("", ())
+            self._panel.show_picked(None, None, "")
+            self._figure.draw_row(None, None, edges, edges)
+            self._figure.draw_all_pairs(counts, edges, threshold=self.threshold)
+
+        return draw
+
+    def _facts_of(self, picture: Picture, row: int) -> str:
+        """What is known of one input, in words."""
+        known = [self._source.samples.words(row)]
+        predicted = predictions(picture)
+        if predicted is not None:
+            known.append(f"predicted {predicted[row]}")
+        zero = getattr(picture.found, "zero_gradient", None)
+        if zero is not None and bool(np.asarray(zero)[row]):
+            known.append("zero gradient: similar to nothing")
+        return ", ".join(known)
+
+    # ---- the pair
+
+    def _on_pointer(self, event: MouseMove | MouseLeave) -> None:
+        """Take note of a point; many reports may come while one is worked on, and the latest counts."""
+        if self._closed:  # type: ignore[attr-defined]
+            return
+        left = isinstance(event, MouseLeave) or event.x is None or event.y is None
+        point = None if left else (float(event.x), float(event.y))  # type: ignore[arg-type]
+        self._painter.submit(lambda progress, cancel: self._point_at(point), key="pointer").add_done_callback(  # type: ignore[attr-defined]
+            self._job_ended  # type: ignore[attr-defined]
+        )
+
+    def _point_at(self, point: tuple[float, float] | None) -> None:
+        picture = self._picture
+        pair = None if point is None else self._figure.matrix.at(*point)
+        if picture is None or pair == self._hovered:
+            return
+        self._hovered = pair
+        self._draw_pair()
+        if pair is not None:
+            self._shares_soon(_PAUSE)
+
+    def _follow_picked_pair(self, _: Any = None) -> None:
+        if not self._closed:  # type: ignore[attr-defined]
+            self._paint(self._draw_pair, "pair")  # type: ignore[attr-defined]
+            self._shares_soon(0.0)
+
+    def _draw_pair(self) -> None:
+        """Say what is known of the pair under the pointer and of the one picked, with their shares if known."""
+        with self._lock:  # type: ignore[attr-defined]
+            picture = self._picture
+            if picture is None or self._closed:  # type: ignore[attr-defined]
+                return
+            self._panel.point(self._pair_words(picture, self._hovered))
+            self._panel.show_picked(self.row, self.pair, self._pair_words(picture, self.pair))
+
+    def _pair_words(self, picture: Picture, pair: Pair | None) -> str:
+        if pair is None:
+            return ""
+        words = self._source.samples.words
+        text = f"{words(pair[0])} and {words(pair[1])}: k = {number(picture.entries.entry(*pair))}"
+        shares = self._shares_known.find(pair)
+        if isinstance(shares, str):
+            return f"{text} ({shares})"
+        parts = sorted((shares or {}).items(), key=lambda item: -abs(item[1]))[:_SAID]
+        return f"{text}; of it " + ", ".join(f"{name} {number(k)}" for name, k in parts) if parts else text
+
+    # ---- shares by layer
+
+    def _shares_soon(self, pause: float) -> None:
+        if not self._closed and not self._source.is_stored:  # type: ignore[attr-defined]
+            self._submit(self._fetch_shares, key="shares", debounce=pause)  # type: ignore[attr-defined]
+
+    def _fetch_shares(self, progress: Progress, cancel: Cancel) -> None:
+        """Compute what each parameter contributes to the pair shown; runs on the worker's thread."""
+        picture, pair = self._picture, self._hovered or self.pair
+        if picture is None or pair is None or self._shares_known.find(pair) is not None:
+            return
+        try:
+            found = self._maker.similarity(
+                picture.model, picture.settings, [pair[0]], [pair[1]], by_parameter=True, cancel=cancel
+            )
+        except NetgeomError as error:  # similarities that are no sums have no shares
+            shares: dict[str, float] | str = str(error)
+        else:
+            shares = {name: float(np.asarray(part).item()) for name, part in found.parts.items()}
+        with self._lock:  # type: ignore[attr-defined]
+            if self._picture is not None and self._picture.found is picture.found:
+                self._shares_known.put(pair, shares)
+                self._draw_pair()
+
+
+def predictions(picture: Picture) -> np.ndarray | None:
+    """Predicted classes (n,), the largest output; None for a store and for networks with one output."""
+    outputs = getattr(picture.found, "outputs", None)
+    if outputs is None or np.ndim(outputs) != 2 or np.shape(outputs)[1] < 2:
+        return None
+    return np.asarray(outputs).argmax(axis=1)

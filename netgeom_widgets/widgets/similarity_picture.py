@@ -1,0 +1,204 @@
+"""The similarity matrix of a run as numbers: the kernel's result, the order of the inputs, what is found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.widgets.similarity_entries import Entries
+from netgeom_widgets.widgets.similarity_source import Source
+from netgeom_widgets.widgets.transition_picture import Recent
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Settings on which the matrix depends; all others only say how it is shown.
+COMPUTED = ("kernel", "output", "parameters", "precision")
+#: Matrices of recent settings are kept up to this number of bytes; the newest always is.
+_KEPT_BYTES = 1 << 29
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What the widget shows of one run.
+
+    Attributes
+    ----------
+    found : Similarity or SimilarityTiles or None
+        What the kernel returned; None while it runs.
+    entries : Entries
+        Its numbers; NaN in rows that are not computed yet.
+    order : (n,) int64
+        Ids of the inputs from top to bottom and from left to right.
+    settings : dict
+        Of the run.
+    done : int
+        Rows computed.
+    model : torch.nn.Module or None
+        The copy that it was computed with.
+    """
+
+    found: Any
+    entries: Entries
+    order: np.ndarray
+    settings: dict[str, Any]
+    done: int
+    model: nn.Module | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether all rows are in it."""
+        return self.found is not None
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """Where each input stands in the order, (n,) int64."""
+        places = np.empty(len(self.order), dtype=np.int64)
+        places[self.order] = np.arange(len(self.order))
+        return places
+
+    @property
+    def is_cosine(self) -> bool:
+        """Whether an entry lies from -1 to 1."""
+        return self.kernel not in ("inner", "relative")
+
+    @property
+    def kernel(self) -> str:
+        """Name of the similarity."""
+        return str(getattr(self.found, "kernel", self.settings["kernel"]))
+
+
+class PictureMaker:
+    """Makes pictures, and computes nothing twice; used on one thread only."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._matrices = Recent(4)
+        self._orders = Recent(12)
+
+    def picture(
+        self,
+        model: nn.Module | None,
+        settings: dict[str, Any],
+        key: Any,
+        *,
+        before: Picture | None,
+        progress: Progress,
+        cancel: Cancel,
+        publish: Callable[[Picture], None],
+    ) -> Picture:
+        """The picture for some settings.
+
+        Parameters
+        ----------
+        model : torch.nn.Module or None
+            The network; None for a store.
+        settings : dict
+            Of the widget.
+        key : hashable
+            Says which network it is: of the same one with the same settings nothing is computed again.
+        before : Picture or None
+            What is shown now: its order is kept while rows appear.
+        publish : callable
+            Called with pictures of the first rows.
+        """
+        if self.source.tiles is not None:
+            found, entries = self.source.tiles, self._matrices.get("store", lambda: Entries.stored(self.source.tiles))
+        else:
+            found, entries, model = self._matrix(model, settings, key, before, progress, cancel, publish)
+        order = self._order(settings["order"], found, entries, progress, cancel)
+        return Picture(found, entries, order, settings, entries.n, model)
+
+    def forget(self) -> None:
+        """Let go of all matrices."""
+        self._matrices, self._orders = Recent(4), Recent(12)
+
+    # ---- the matrix
+
+    def _matrix(
+        self,
+        model: nn.Module | None,
+        settings: dict[str, Any],
+        key: Any,
+        before: Picture | None,
+        progress: Progress,
+        cancel: Cancel,
+        publish: Callable[[Picture], None],
+    ) -> tuple[Any, Entries, nn.Module | None]:
+        wanted = (key, *(settings[name] for name in COMPUTED))
+        held = self._matrices.find(wanted)
+        if held is None:
+            if self.source.samples.n**2 * 8 > _KEPT_BYTES:
+                self.forget()
+            on_rows = self._shows_rows(settings, before, publish)
+            found = self.similarity(model, settings, None, None, on_rows=on_rows, progress=progress, cancel=cancel)
+            held = (found, Entries.held(found.values), model)
+        self._matrices.put(wanted, held)
+        return held  # type: ignore[no-any-return]
+
+    def similarity(
+        self, model: nn.Module | None, settings: dict[str, Any], rows: Any, columns: Any, **options: Any
+    ) -> Any:
+        """The kernel's result for all inputs, or for some rows and columns of the matrix."""
+        import torch
+
+        from netgeom_widgets.kernels.similarity import similarity_matrix
+
+        source, inputs = self.source, self.source.samples.inputs
+        sides = (inputs,) if rows is None else (inputs[np.asarray(rows)], inputs[np.asarray(columns)])
+        return similarity_matrix(
+            model,
+            *sides,
+            kernel=settings["kernel"],
+            output=source.output(settings["output"], rows, columns),
+            parameters=source.parameter_names(settings["parameters"]),
+            dtype=torch.float64 if settings["precision"] == "float64" else None,
+            **options,
+        )
+
+    def _shows_rows(
+        self, settings: dict[str, Any], before: Picture | None, publish: Callable[[Picture], None]
+    ) -> Callable[[int, int, np.ndarray], None]:
+        """What takes rows while the kernel runs; they appear in the order shown before."""
+        n = self.source.samples.n
+        values = np.full((n, n), np.nan, dtype=np.float32)
+        order = self._known_order(settings["order"])
+        if order is None:
+            order = before.order if before is not None else np.arange(n)
+
+        def on_rows(start: int, stop: int, rows: np.ndarray) -> None:
+            values[start:stop] = rows
+            publish(Picture(None, Entries.held(values), order, settings, stop))
+
+        return on_rows
+
+    # ---- the order
+
+    def _known_order(self, order: str) -> np.ndarray | None:
+        """An order that needs no similarities."""
+        samples = self.source.samples
+        if order == "as given":
+            return np.arange(samples.n)
+        if order == "by class":
+            return np.argsort(samples.known.kinds, kind="stable")
+        return None
+
+    def _order(self, order: str, found: Any, entries: Entries, progress: Progress, cancel: Cancel) -> np.ndarray:
+        known = self._known_order(order)
+        if known is not None:
+            return known
+
+        def seriated() -> tuple[Any, np.ndarray]:
+            from netgeom_widgets.kernels.similarity import seriate
+
+            progress.update(text="putting similar inputs together")
+            cancel.checkpoint()
+            return found, np.asarray(seriate(entries.rows), dtype=np.int64)
+
+        # the result is held too: an id is only good while its object lives
+        return self._orders.get((id(found), order), seriated)[1]  # type: ignore[no-any-return]
