@@ -16,9 +16,6 @@ import itertools
 import json
 import os
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -27,6 +24,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import neuron_by_neuron  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
 from torch import nn  # noqa: E402
 
 from netgeom_widgets.kernels.regions import Slice, partition  # noqa: E402
@@ -95,12 +93,6 @@ def random_slice(radius: float) -> Slice:
 LARGE = {"2-512-128^5-1": many_regions, "3 convolutions": three_convolutions, "VGG11": vgg11}
 
 
-def seconds(function) -> tuple[float, object]:
-    start = time.perf_counter()
-    result = function()
-    return time.perf_counter() - start, result
-
-
 def complex_of(found):
     """Read everything that the twin gives too, should the kernel compute it on first use."""
     _ = found.vertices, found.edges, found.edge_regions, found.edge_op, found.edge_unit
@@ -118,19 +110,7 @@ def matmul_seconds(model: nn.Sequential, vertices: list[int], repetitions: int) 
     return min(seconds(lambda: [a @ b for a, b in pairs])[0] for _ in range(repetitions))
 
 
-def alone(name: str) -> dict:
-    """Regions, seconds, and peak resident memory above that after import, of one partition in a fresh process."""
-    done = subprocess.run([sys.executable, __file__, "--alone", name], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
-
-
 def print_alone(name: str) -> None:
-    def megabytes(key: str) -> float:
-        status = Path("/proc/self/status")
-        if not status.exists():
-            return float("nan")
-        return int(next(row for row in status.read_text().splitlines() if row.startswith(key)).split()[1]) / 1024
-
     model, domain = LARGE[name]() if name in LARGE else (network(*SIZES[name]), Slice.box(-1, 1, -1, 1))
     before = megabytes("VmRSS")
     elapsed, found = seconds(lambda: complex_of(partition(model, domain)))
@@ -143,7 +123,7 @@ def print_large(names: list[str]) -> list[dict]:
     print(f"{'net':>15} {'regions':>8} {'s':>7} {'us/region':>10} {'peak MB':>8} {'area error':>11}")
     rows = []
     for name in names:
-        row = {"net": name, **alone(name)}
+        row = {"net": name, **alone("--alone", name)}
         rows.append(row)
         print(f"{name:>15} {row['regions']:>8} {row['s']:>7.1f} {1e6 * row['s'] / row['regions']:>10.1f}"
               f" {row['peak_MB']:>8.0f} {row['area_error']:>11.0e}")  # fmt: skip
@@ -161,13 +141,7 @@ def measure(name: str, repetitions: int) -> dict:
         "twin": lambda: neuron_by_neuron.partition(weights, biases, BOX),
         "twin_in_place": lambda: neuron_by_neuron.partition(weights, biases, BOX, in_place=True),
     }
-    times: dict[str, list[float]] = {key: [] for key in runs}
-    results: dict = {}
-    for repetition in range(repetitions):
-        order = list(runs) if repetition % 2 == 0 else list(runs)[::-1]
-        for key in order:
-            elapsed, results[key] = seconds(runs[key])
-            times[key].append(elapsed)
+    times, results = paired(runs, repetitions)
     kernel, twin = results["kernel"], results["twin"]
     if list(kernel.region_counts) != twin.counts or len(kernel.vertices) != len(twin.points):
         raise SystemExit(f"{name}: the kernel found {list(kernel.region_counts)}, the twin {twin.counts}")
@@ -175,7 +149,7 @@ def measure(name: str, repetitions: int) -> dict:
     median = statistics.median(times["kernel"])
 
     def ratio(key: str) -> float:
-        return statistics.median(slow / fast for slow, fast in zip(times[key], times["kernel"], strict=True))
+        return median_ratio(times[key], times["kernel"])
 
     return {
         "net": name,
@@ -187,7 +161,7 @@ def measure(name: str, repetitions: int) -> dict:
         "ratio_in_place": ratio("twin_in_place"),
         "us_per_region": 1e6 * median / kernel.n_regions,
         "over_matmul": median / matmul,
-        "peak_MB": alone(name)["peak_MB"],
+        "peak_MB": alone("--alone", name)["peak_MB"],
     }
 
 

@@ -62,6 +62,16 @@ def test_transitions_benchmark_runs(tmp_path):
     assert cases[0] == "search 2000 x 64" and all(case in done.stdout for case in cases)
 
 
+def test_the_similarity_benchmark_runs(tmp_path):
+    rows = tmp_path / "rows.json"
+    command = [sys.executable, "tests/benchmarks/similarity.py", "--quick", "--json", str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # it compares what both sides found
+    found = json.loads(rows.read_text())
+    assert [row["case"] for row in found[:3]] == ["MLP n=60 matrix"] * 2 + ["CNN n=20 matrix"]
+    assert all(row["case"] in done.stdout for row in found) and found[-1]["kernel_error"] < 2e-6
+
+
 def test_the_recording_benchmark_runs(tmp_path):
     rows = tmp_path / "rows.json"
     command = [sys.executable, "tests/benchmarks/recording.py", "--quick", "--json", str(rows)]

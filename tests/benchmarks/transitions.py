@@ -18,9 +18,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -29,6 +26,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from scipy import sparse  # noqa: E402
 from sklearn.neighbors import KNeighborsClassifier  # noqa: E402
+from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
 
 from netgeom_widgets.kernels.transitions import (  # noqa: E402
     Neighbours,
@@ -62,31 +60,10 @@ class Run:
         return ((1 - done) * self.start + done * self.end + 0.1 * (1.2 - done) * noise).astype(np.float32)
 
 
-def seconds(function) -> tuple[float, object]:
-    start = time.perf_counter()
-    result = function()
-    return time.perf_counter() - start, result
-
-
 def query_loop(x: np.ndarray, rows: range) -> np.ndarray:
     """Neighbours of some rows, the sample itself first, one query after the other."""
     search = KNeighborsClassifier(n_neighbors=K + 1, algorithm="ball_tree").fit(x, np.zeros(len(x)))
     return np.array([search.kneighbors(x[row : row + 1], return_distance=False)[0] for row in rows])
-
-
-def paired(runs: dict, repetitions: int) -> tuple[dict, dict]:
-    """Seconds of every repetition and the last results; the order alternates."""
-    times: dict[str, list[float]] = {key: [] for key in runs}
-    results: dict = {}
-    for repetition in range(repetitions):
-        for key in list(runs) if repetition % 2 == 0 else list(runs)[::-1]:
-            elapsed, results[key] = seconds(runs[key])
-            times[key].append(elapsed)
-    return times, results
-
-
-def median_ratio(slow: list[float], fast: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
 
 
 def measure_search(n: int, d: int, repetitions: int, queries: int) -> dict:
@@ -157,21 +134,11 @@ def measure_extended(n_snapshots: int, n: int, d: int, repetitions: int) -> dict
 
 
 def print_peak(n_snapshots: int, n: int, d: int) -> None:
-    def status(key: str) -> float:
-        line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith(key))
-        return int(line.split()[1]) / 1024
-
     run = Run(n_snapshots, n, d)
-    before = status("VmRSS")
+    before = megabytes("VmRSS")
     elapsed, found = seconds(lambda: nearest_neighbours(run, K))
     statistics_s, _ = seconds(lambda: (preservation(found), jaccard(found), transition_distance(found)))
-    print(json.dumps({"search_s": elapsed, "statistics_s": statistics_s, "peak_MB": status("VmHWM") - before}))
-
-
-def measure_peak(sizes: tuple[int, int, int]) -> dict:
-    """Peak resident memory above that after import, in a fresh process."""
-    command = [sys.executable, __file__, "--peak", *map(str, sizes)]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    print(json.dumps({"search_s": elapsed, "statistics_s": statistics_s, "peak_MB": megabytes("VmHWM") - before}))
 
 
 def main() -> None:
@@ -203,7 +170,7 @@ def main() -> None:
         for row in measure_statistics(n_snapshots, n, repetitions):
             report(row)
     if not arguments.quick and Path("/proc/self/status").exists():
-        peak = measure_peak(PEAK)
+        peak = alone("--peak", *map(str, PEAK))
         rows.append({"case": "peak", **peak})
         print("T={} N={} D={}: ".format(*PEAK), end="")
         print("search {search_s:.1f} s, statistics {statistics_s:.1f} s, peak {peak_MB:.0f} MB".format(**peak))
