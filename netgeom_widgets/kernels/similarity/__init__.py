@@ -20,6 +20,8 @@ from netgeom_widgets.kernels.similarity.neighbour_labels import neighbour_labels
 from netgeom_widgets.kernels.similarity.ordering import Nearest, nearest, path_length, seriate
 from netgeom_widgets.kernels.similarity.outputs import Output, loss_gradient, margin, probabilities
 from netgeom_widgets.kernels.similarity.result import Similarity
+from netgeom_widgets.kernels.similarity.soft_counts import soft_neighbour_counts
+from netgeom_widgets.kernels.similarity.stored_gradients import similarity_from_gradients
 from netgeom_widgets.kernels.similarity.tile_reader import SimilarityTiles, open_tiles
 from netgeom_widgets.kernels.similarity.tiles import similarity_tiles
 from netgeom_widgets.kernels.similarity.transforms import image_transforms, is_image
