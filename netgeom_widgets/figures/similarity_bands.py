@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int
 
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.sample_labels import SampleLabels, class_colour
-from netgeom_widgets.figures.similarity_levels import Levels, View, reduced_kinds
+from netgeom_widgets.figures.similarity_levels import Levels, View
 from netgeom_widgets.figures.theme import PICKED
 
 SHARE = 0.035
@@ -124,6 +124,17 @@ def band_pixels(
         any_in = np.logical_or.reduceat(selected, np.arange(0, len(order), factor))
         pixels[2, any_in] = palettes.to_rgba([PICKED])[0]
     return pixels.view(np.uint32)[..., 0]
+
+
+def reduced_kinds(kinds: Int[np.ndarray, " n"], factor: int) -> Int[np.ndarray, " k"]:
+    """The most frequent number in each run of `factor` places; of equally frequent ones the least."""
+    if factor == 1 or not len(kinds):
+        return kinds
+    known, codes = np.unique(kinds, return_inverse=True)
+    blocks = np.arange(len(kinds)) // factor
+    counts = np.zeros((blocks[-1] + 1, len(known)), dtype=np.int32)
+    np.add.at(counts, (blocks, codes), 1)
+    return known[counts.argmax(axis=1)]
 
 
 def _mask(numbers: Iterable[int], n: int) -> np.ndarray:

@@ -64,8 +64,8 @@ class Levels:
     Parameters
     ----------
     values : (n, m) array or tile store
-        An array is not copied. A store has ``n``, ``block(rows, columns)`` and ``overview(level, "mean" | "max")``
-        in the order of its samples.
+        An array is not copied. A store, such as `SimilarityTiles`, has ``shape``, ``block(rows, columns)`` and, in the
+        order of its samples, ``overview(level, "mean" | "max")`` with ``cell(level)`` rows and columns in a number.
     order_rows, order_columns : (h,) and (w,) int, optional
         Rows and columns from top and left; all, as they are, by default. They may leave some out.
 
@@ -101,10 +101,13 @@ class Levels:
                 "This is no matrix.", expected="(n, m) numbers or a tile store",
                 got=f"{self._values.dtype}, shape {self._values.shape}",
             )  # fmt: skip
-        self.sizes: tuple[int, int] = (int(self._store.n),) * 2 if self._store is not None else self._values.shape
-        self._natural = order_rows is None and order_columns is None
+        self.sizes: tuple[int, int] = tuple(self._store.shape) if self._store is not None else self._values.shape
         self.rows, self.columns = (
             _checked(order, size) for order, size in zip((order_rows, order_columns), self.sizes, strict=True)
+        )
+        self._natural = all(
+            np.array_equal(order, np.arange(size))
+            for order, size in zip((self.rows, self.columns), self.sizes, strict=True)
         )
         self._kept: dict[str, list[tuple[np.ndarray, np.ndarray | None]]] = {}
 
@@ -212,9 +215,10 @@ class Levels:
             at, along = _aligned(rows.start, rows.stop, factor), _aligned(columns.start, columns.stop, factor)
             image = self._store.block(self.rows[at][::factor], self.columns[along][::factor])
             return View(np.asarray(image, dtype=np.float32), at.start, along.start, factor, "one")
-        image, level = None, 0
-        while image is None or (step := math.ceil(len(self.rows) / len(image))) < factor:
-            image, level = np.asarray(self._store.overview(level, how)), level + 1
+        level = 0
+        while (step := int(self._store.cell(level))) < factor:
+            level += 1
+        image = np.asarray(self._store.overview(level, how))
         at, along = _aligned(rows.start, rows.stop, step), _aligned(columns.start, columns.stop, step)
         part = image[at.start // step : -(-at.stop // step), along.start // step : -(-along.stop // step)]
         return View(part.astype(np.float32), at.start, along.start, step, how)
@@ -231,17 +235,6 @@ def view(
 ) -> View:
     """One view of a matrix; for several of the same one, keep a `Levels`, which has the same arguments."""
     return Levels(values, order_rows, order_columns).view(x_range, y_range, pixels=pixels, reduce=reduce)
-
-
-def reduced_kinds(kinds: Int[np.ndarray, " n"], factor: int) -> Int[np.ndarray, " k"]:
-    """The most frequent number in each run of `factor` places; of equally frequent ones the least."""
-    if factor == 1 or not len(kinds):
-        return kinds
-    known, codes = np.unique(kinds, return_inverse=True)
-    blocks = np.arange(len(kinds)) // factor
-    counts = np.zeros((blocks[-1] + 1, len(known)), dtype=np.int32)
-    np.add.at(counts, (blocks, codes), 1)
-    return known[counts.argmax(axis=1)]
 
 
 def _checked(order: Any, size: int) -> np.ndarray:

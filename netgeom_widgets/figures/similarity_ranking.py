@@ -42,6 +42,11 @@ class Strip:
     nearest: Sequence[tuple[int, float]]
     farthest: Sequence[tuple[int, float]] = ()
 
+    @property
+    def ids(self) -> list[int]:
+        """Of all that are shown."""
+        return [self.sample, *(one for one, _ in (*self.nearest, *self.farthest))]
+
 
 def ranked(row: Float[np.ndarray, " n"], sample: int | None, k: int, farthest: int = 0, ids: Any = None) -> Strip:
     """The strip of one row of a matrix.

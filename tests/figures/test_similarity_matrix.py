@@ -19,7 +19,8 @@ from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.html import to_html
 from netgeom_widgets.figures.sample_labels import class_colour
 from netgeom_widgets.figures.similarity import matrix_picture
-from netgeom_widgets.figures.similarity_levels import Levels, reduced_kinds, view
+from netgeom_widgets.figures.similarity_bands import reduced_kinds
+from netgeom_widgets.figures.similarity_levels import Levels, view
 from netgeom_widgets.figures.similarity_matrix import MatrixPart
 from netgeom_widgets.figures.similarity_words import WORDS
 from netgeom_widgets.figures.static import render, to_figure
@@ -46,14 +47,17 @@ class Store:
     """As a tile store has it: entries by id, overviews in the order of the samples."""
 
     def __init__(self, values: np.ndarray) -> None:
-        self.n, self._values, self.read = len(values), values, 0
+        self.shape, self._values, self.read = values.shape, values, 0
 
     def block(self, rows, columns):
         self.read += len(rows) * len(columns)
         return self._values[np.ix_(rows, columns)]
 
+    def cell(self, level):
+        return 2 ** (level + 1)
+
     def overview(self, level, how):
-        return Levels(self._values).view(pixels=-(-self.n // 2 ** (level + 1)), reduce=how).image
+        return view(self._values, pixels=-(-len(self._values) // self.cell(level)), reduce=how).image
 
 
 # ---- levels of detail

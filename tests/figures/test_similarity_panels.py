@@ -80,11 +80,11 @@ def test_strips_show_k_and_what_is_predicted_wrongly():
     root = neighbour_strips(values, [4, 9], images(30), labels=labels, predictions=predictions, k=5, farthest=2)
     data = root.renderers[0].data_source.data
     assert len(data["id"]) == 16 and data["id"][:2] == [4, first] and data["edge"][0] == PICKED
-    assert data["k"][:2] == ["", k_text(values[4, first])] and data["edge"][1] == data["ink"][1] == WRONG
-    assert data["under"][1] == f"{labels[first]} → 7" and data["x"][6] > data["x"][5] + 1
+    assert data["words"][:2] == ["", k_text(values[4, first])] and data["edge"][1] == data["ink"][1] == WRONG
+    assert data["short"][1] == f"{labels[first]} → 7" and data["x"][6] > data["x"][5] + 1
     assert "First an input, then the 5 most like it, then the 2 least like it." in caption(root)
     assert "Orange: predicted otherwise than labelled" in caption(root)
-    assert sorted(data["y"]) == data["y"] and {data["k"][1], data["under"][1]} <= texts(root)
+    assert sorted(data["y"]) == data["y"] and {data["words"][1], data["short"][1]} <= texts(root)
 
 
 def test_taps_on_strips_tell_the_input():
@@ -107,7 +107,7 @@ def test_inputs_without_images_are_rows_of_words():
     words = [f"words {i} {HOSTILE} " * 4 for i in range(30)]
     root = neighbour_strips(cosines(30), [4], texts=words, labels=list("abc") * 10, k=3, farthest=1, title=HOSTILE)
     shown = texts(root)
-    assert {"rank", "1.", "last", "4", "input"} <= shown and any(text.endswith("…") for text in shown)
+    assert {"rank", "1.", "last", "4", "input", "label"} <= shown and any(text.endswith("…") for text in shown)
     assert "<img src=x" not in whole(root)
 
 
