@@ -145,21 +145,22 @@ class PictureMaker:
         self, model: nn.Module | None, settings: dict[str, Any], rows: Any, columns: Any, **options: Any
     ) -> Any:
         """The kernel's result for all inputs, or for some rows and columns of the matrix."""
-        import torch
-
         from netgeom_widgets.kernels.similarity import similarity_matrix
 
-        source, inputs = self.source, self.source.samples.inputs
+        inputs = self.source.samples.inputs
         sides = (inputs,) if rows is None else (inputs[np.asarray(rows)], inputs[np.asarray(columns)])
-        return similarity_matrix(
-            model,
-            *sides,
-            kernel=settings["kernel"],
-            output=source.output(settings["output"], rows, columns),
-            parameters=source.parameter_names(settings["parameters"]),
-            dtype=torch.float64 if settings["precision"] == "float64" else None,
-            **options,
-        )
+        return similarity_matrix(model, *sides, **self.options(settings, rows, columns), **options)
+
+    def options(self, settings: dict[str, Any], rows: Any = None, columns: Any = None) -> dict[str, Any]:
+        """Keywords of the kernel for some settings: kernel, output, parameters, dtype."""
+        import torch
+
+        return {
+            "kernel": settings["kernel"],
+            "output": self.source.output(settings["output"], rows, columns),
+            "parameters": self.source.parameter_names(settings["parameters"]),
+            "dtype": torch.float64 if settings["precision"] == "float64" else None,
+        }
 
     def _shows_rows(
         self, settings: dict[str, Any], before: Picture | None, publish: Callable[[Picture], None]

@@ -1,0 +1,90 @@
+"""SimilarityMatrix in JupyterLab: a user points, clicks, zooms, draws a box, moves the threshold."""
+
+from __future__ import annotations
+
+from tests.browser.conftest import Lab
+from tests.browser.notebook import Notebook
+
+DIGITS = """
+import torch
+import netgeom_widgets as ng
+from sklearn.datasets import load_digits
+from torch.nn import Flatten, Linear, ReLU, Sequential
+digits = load_digits()
+x, y = torch.tensor(digits.images / 16, dtype=torch.float32), torch.tensor(digits.target)
+torch.manual_seed(0)
+net = Sequential(Flatten(), Linear(64, 32), ReLU(), Linear(32, 10))
+optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+for _ in range(100):
+    optimizer.zero_grad(); torch.nn.functional.cross_entropy(net(x), y).backward(); optimizer.step()
+matrix = ng.SimilarityMatrix(net, x[:300], y[:300], order="by class")
+matrix
+"""
+
+
+def place(notebook: Notebook, x: float, y: float) -> tuple[float, float]:
+    """A place in cells of the matrix, in page pixels."""
+    found = notebook.page.wait_for_function(
+        """([id, x, y]) => {
+            const pages = Object.values(globalThis[Symbol.for("netgeom.bokehjs")]);
+            const view = pages.flatMap(page => [...page.root.Bokeh.index.query(v => v.model.id === id)])
+                .find(view => view.el.getBoundingClientRect().width > 0);
+            if (!view) return false;
+            view.el.scrollIntoView({block: "nearest"});
+            const box = view.canvas_view.el.getBoundingClientRect();
+            const place = [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)];
+            return place.every(isFinite) && place;
+        }""",
+        arg=[notebook.python("matrix._figure.matrix.root.id"), x, y],
+    )
+    across, down = found.json_value()
+    return across, down
+
+
+def settle(notebook: Notebook) -> None:
+    notebook.kernel.wait_for("not matrix._is_busy() and not matrix.pane.busy")
+    notebook.page.wait_for_timeout(400)
+
+
+def test_a_user_looks_around_in_the_matrix(lab: Lab) -> None:
+    notebook = lab.open(DIGITS)
+    notebook.run_all()
+    notebook.wait_run()
+    notebook.hide_sidebar()
+    notebook.window(1300, 1500)
+    notebook.figure()
+    settle(notebook)
+    page = notebook.page
+    page.mouse.move(*place(notebook, 100.5, 40.5), steps=4)
+    page.get_by_text("k = ").first.wait_for()
+    page.mouse.click(*place(notebook, 100.5, 40.5))
+    notebook.kernel.wait_for("matrix.pair == (matrix.shown_order[40], matrix.shown_order[100])")
+    settle(notebook)
+    notebook.screenshot("similarity-light")
+    page.locator("button[title^='Next input']").press("Enter")
+    notebook.kernel.wait_for("bool(matrix.row == matrix.shown_order[41])")
+    page.mouse.move(*place(notebook, 150, 150))
+    page.keyboard.down("Control")
+    for _ in range(6):
+        page.mouse.wheel(0, -240)
+        page.wait_for_timeout(60)
+    page.keyboard.up("Control")
+    notebook.kernel.wait_for("matrix.view is not None and matrix._figure.matrix.view.factor == 1")
+    settle(notebook)
+    notebook.screenshot("similarity-zoomed")
+    page.locator("button[title^='Show the whole figure']").click()
+    notebook.kernel.wait_for("matrix.view is None")
+    notebook.slide("Threshold", -30)
+    notebook.kernel.wait_for("matrix.neighbour_counts.threshold == matrix.threshold < 0.7")
+    notebook.kernel.run("matrix.counts = matrix.table = True; matrix._take_neighbours(); matrix.order = 'seriated'")
+    settle(notebook)
+    page.locator(".slick-row").first.wait_for()
+    notebook.screenshot("similarity-open")
+    notebook.theme("Dark")
+    settle(notebook)
+    notebook.screenshot("similarity-dark")
+    notebook.window(560, 2600)
+    settle(notebook)
+    notebook.screenshot("similarity-narrow")
+    notebook.theme("Light")
+    assert notebook.python("(matrix.status, matrix.row in matrix.selection)") == ("done", True)
