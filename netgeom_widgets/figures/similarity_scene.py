@@ -150,7 +150,8 @@ class SimilarityScene:
         """Mark what is picked in the matrix."""
         self.matrix.mark_row(row)
         self.matrix.mark_pair(pair)
-        self.matrix.mark_selection(selection)
+        picked = list(selection)
+        self.matrix.mark_selection(picked, picked)
 
     def move_threshold(self, threshold: float) -> None:
         """Move the line in the histogram, where one is drawn."""

@@ -58,17 +58,21 @@ class Counts:
 
     def words(self, row: int | None) -> str:
         """The counts of one input and their means, in words."""
-        named = self.named
-        means = ", ".join(f"{name} {number(float(values.mean()))}" for name, values in named.items())
-        words = f"Neighbours, itself included, mean of all inputs: {means}."
+        words = f"Neighbours, itself included: mean of all inputs {self._in_words(None)}."
         if row is not None:
-            own = ", ".join(f"{name} {number(float(values[row]))}" for name, values in named.items())
-            words = f"Input {row}: {own}. {words}"
+            words = f"Input {row}: {self._in_words(row)}. {words}"
         if not self.exact:
             words += f" {_BINNED}"
         if self.near:
             words += f" {self.near:,} pairs lie within {MARGIN:g} of the threshold, where rounding decides."
         return words
+
+    def _in_words(self, row: int | None) -> str:
+        """The three counts of one input, or their means."""
+        hard, soft, less_soft = (
+            number(float(values.mean() if row is None else values[row])) for values in self.named.values()
+        )
+        return f"{hard} with k > {number(self.threshold)}, soft {soft}, less soft (power {self.power}) {less_soft}"
 
 
 class Counting(traitlets.HasTraits):

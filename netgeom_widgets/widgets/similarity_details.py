@@ -157,7 +157,8 @@ class Details(traitlets.HasTraits):
             picture = self._picture
             if picture is None or self._closed:  # type: ignore[attr-defined]
                 return
-            self._panel.point(self._pair_words(picture, self._hovered))
+            same = self._hovered == self.pair  # said once
+            self._panel.point("" if same else self._pair_words(picture, self._hovered))
             self._panel.show_picked(self.row, self.pair, self._pair_words(picture, self.pair))
 
     def _pair_words(self, picture: Picture, pair: Pair | None) -> str:

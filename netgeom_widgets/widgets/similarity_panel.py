@@ -108,6 +108,7 @@ class SimilarityPanel(ipywidgets.Box):
     def point(self, text: str) -> None:
         """Show what the pointer is over; an empty text hides the line."""
         self.pointer.value = text
+        self.pointer.layout.display = None if text else "none"
 
     # ---- what is asked
 

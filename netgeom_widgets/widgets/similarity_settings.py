@@ -84,7 +84,7 @@ class ModuleChoice(ipywidgets.Box):
             tooltip=f"{tooltip} Ctrl or Shift chooses several.",
             rows=1,
             style={"description_width": "initial"},
-            layout={"width": "auto", "max_width": "100%"},
+            layout={"width": "auto", "min_width": "160px", "max_width": "100%"},
         )
         super().__init__([self._list], layout=ROW)
         self._list.observe(self._chosen, "value")

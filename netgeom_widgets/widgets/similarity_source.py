@@ -55,6 +55,11 @@ class Source:
             known["labels"] = self.tiles.labels
         self.model, self.loss, self.function = model, loss, function
         if self.tiles is not None:
+            if loss is not None or function is not None:
+                given = "loss" if loss is not None else "function"
+                raise NetgeomError(
+                    "A store is shown as it is.", expected="labels, images, names or targets with it", got=given
+                )
             self.samples = Samples(None, self.tiles.n, **known)
             self.n_outputs = 0
             return

@@ -363,7 +363,7 @@ def test_counts_follow_the_threshold(matrix):
         assert np.allclose(counts.less_soft, (np.maximum(values, 0).astype(np.float64) ** power).sum(1))
     matrix.row = 4
     matrix.wait(60)
-    assert matrix._counts_line.value.startswith(f"Input 4: k > 0.5 {counts.hard[4]}, soft ")
+    assert matrix._counts_line.value.startswith(f"Input 4: {counts.hard[4]} with k > 0.5, soft ")
     matrix.counts = True
     matrix.wait(60)
     assert matrix._counts_fold.is_filled and len(matrix._exported_parts()) == 2
@@ -441,6 +441,31 @@ def test_state_makes_the_same_picture(make, matrix):
         assert np.array_equal(again.neighbour_counts.hard, matrix.neighbour_counts.hard)
     finally:
         again.close()
+
+
+def test_a_store_is_shown_without_computing(make, tmp_path, monkeypatch):
+    tiles = similarity.similarity_tiles(network(), images(), tmp_path / "store", tile=16, labels=labels())
+    values = tiles.block(range(N), range(N))
+    monkeypatch.delattr(similarity, "similarity_matrix")
+    matrix = make(None, tmp_path / "store", images=images(), row=3, counts=True, table=True)
+    matrix.wait(60)
+    assert (matrix.status, matrix.result.path) == ("done", tiles.path)
+    assert repr(matrix) == "<SimilarityMatrix done 36 inputs, 1,296 pairs, trace>"
+    assert np.array_equal(matrix.shown_order, similarity.seriate(values))
+    assert np.array_equal(matrix._figure.matrix.view.image, values[np.ix_(matrix.shown_order, matrix.shown_order)])
+    assert np.array_equal(matrix.neighbour_counts.hard, tiles.hard_counts(0.9))
+    assert np.allclose(matrix.neighbour_counts.less_soft, tiles.less_soft(2))
+    assert "nearest edge of the store" in matrix._counts_line.value
+    ids = [i for _, i in matrix._panel._list.options]
+    assert ids == tiles.top[0][3, : len(ids)].tolist()
+    matrix.order, matrix.pair = "by class", (3, 5)
+    matrix.wait(60)
+    assert "k = " in matrix._panel._told.value and matrix.status == "done"
+    matrix.export_data(tmp_path / "numbers.npz")
+    with np.load(tmp_path / "numbers.npz") as found:
+        assert "values" not in found and np.array_equal(found["hard"], matrix.neighbour_counts.hard)
+    with pytest.raises(NetgeomError, match="shown as it is"):
+        make(network(), tmp_path / "store", targets=labels(), loss="mse")
 
 
 def test_linked_widgets_share_the_selection(make, matrix):
