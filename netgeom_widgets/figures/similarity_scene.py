@@ -1,4 +1,4 @@
-"""The picture of the similarity widget: the matrix, and beside it the neighbours of a row and a histogram."""
+"""The picture of the similarity widget: the matrix, and beside it a pair, the neighbours of a row, a histogram."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from netgeom_widgets.figures.similarity_histogram import SimilarityHistogram
 from netgeom_widgets.figures.similarity_levels import Levels, Reduction
 from netgeom_widgets.figures.similarity_matrix import MatrixPart
 from netgeom_widgets.figures.similarity_neighbours import NeighbourStrips
+from netgeom_widgets.figures.similarity_pair import PairPart
 from netgeom_widgets.figures.similarity_ranking import Facts, Strip
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.sprites import SpriteSheet
@@ -24,6 +25,7 @@ _LEFT_WIDTH, _LEAST_WIDTH = 620, 340
 _STRIP = 10
 # Beside each other where both columns have room, else one under the other.
 _WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
+_NO_PAIR = "Point at a cell to see its two inputs; tap it, and they stay."
 _NO_ROW = "Tap a cell, or choose a row, to see its neighbours."
 
 
@@ -46,7 +48,7 @@ class SimilarityScene:
     Attributes
     ----------
     root : bokeh.models.Row
-    matrix, neighbours, histogram
+    matrix, pair, neighbours, histogram
         The parts.
     """
 
@@ -62,6 +64,7 @@ class SimilarityScene:
         self._n, self._labels, self._texts = n, labels, texts
         marks = SpriteMarks(sprites) if sprites is not None else None
         self.matrix = MatrixPart(height)
+        self.pair = PairPart(marks)
         self.neighbours = NeighbourStrips(marks)
         self.histogram = SimilarityHistogram(200)
         self._levels: tuple[Any, np.ndarray, Levels] | None = None
@@ -69,9 +72,10 @@ class SimilarityScene:
         self._has_histogram = False
         sizes: dict[str, Any] = {"sizing_mode": "stretch_width", "min_width": _LEAST_WIDTH}
         left = Column(self.matrix.root, max_width=_LEFT_WIDTH, **sizes)
-        right = Column(self.neighbours.root, self.histogram.root, spacing=6, **sizes)
+        right = Column(self.pair.root, self.neighbours.root, self.histogram.root, spacing=6, **sizes)
         self.root = Row(left, right, sizing_mode="stretch_width", spacing=8, stylesheets=[InlineStyleSheet(css=_WRAP)])
         self.neighbours.draw([], title="Nearest inputs", note=_NO_ROW)
+        self.pair.clear(_NO_PAIR)
 
     # -- drawing --------------------------------------------------------------------------------------------------
 
@@ -145,6 +149,22 @@ class SimilarityScene:
             threshold=threshold,
             after="each pair twice, and each input with itself",
         )
+
+    def draw_pair(
+        self,
+        pair: tuple[int, int] | None,
+        k: float | None,
+        *,
+        shares: Mapping[str, float] | str | None = None,
+        predictions: np.ndarray | None = None,
+    ) -> None:
+        """Show two inputs with their similarity, and its shares by parameter where known, or why there are none."""
+        if pair is None or k is None:
+            self.pair.clear(_NO_PAIR)
+            return
+        note = shares if isinstance(shares, str) else ""
+        parts = None if isinstance(shares, str) else shares
+        self.pair.draw(pair, k, self._facts(pair, predictions), shares=parts, note=note)
 
     def mark(self, row: int | None, pair: tuple[int, int] | None, selection: Iterable[int]) -> None:
         """Mark what is picked in the matrix."""

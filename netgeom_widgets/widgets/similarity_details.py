@@ -20,7 +20,6 @@ from netgeom_widgets.widgets.transition_picture import Recent
 #: Neighbours listed and drawn of a row.
 NEIGHBOURS = 20
 _SHARES = 200  # pairs whose shares are kept
-_SAID = 4  # of the parameters those that contribute most are said
 _PAUSE = 0.3  # seconds that the pointer rests on a pair before its shares by layer are computed
 
 Pair = tuple[int, int]
@@ -63,6 +62,7 @@ class Details(traitlets.HasTraits):
         if self._picture is None or self._picture.found is not picture.found:
             self._shares_known = Recent(_SHARES)
         self._picture = picture
+        self._paint(self._draw_pair, "pair")  # type: ignore[attr-defined]
         self._row_soon()
         self._shares_soon(0.0)
 
@@ -152,14 +152,25 @@ class Details(traitlets.HasTraits):
             self._shares_soon(0.0)
 
     def _draw_pair(self) -> None:
-        """Say what is known of the pair under the pointer and of the one picked, with their shares if known."""
+        """Show the pair under the pointer, else the one picked, with its shares if these are known."""
         with self._lock:  # type: ignore[attr-defined]
             picture = self._picture
             if picture is None or self._closed:  # type: ignore[attr-defined]
                 return
+            pair = self._hovered or self.pair
+            k = None if pair is None else picture.entries.entry(*pair)
+            shares = None if pair is None else self._shares_known.find(pair)
+            with self.pane.batch():  # type: ignore[attr-defined]
+                self._figure.draw_pair(pair, k, shares=shares, predictions=predictions(picture))
             same = self._hovered == self.pair  # said once
             self._panel.point("" if same else self._pair_words(picture, self._hovered))
             self._panel.show_picked(self.row, self.pair, self._pair_words(picture, self.pair))
+
+    def _forget_pointer(self) -> None:
+        """What was under the pointer has moved away."""
+        if self._hovered is not None:
+            self._hovered = None
+            self._draw_pair()
 
     def _pair_words(self, picture: Picture, pair: Pair | None) -> str:
         if pair is None:
@@ -167,10 +178,7 @@ class Details(traitlets.HasTraits):
         words = self._source.samples.words
         text = f"{words(pair[0])} and {words(pair[1])}: k = {number(picture.entries.entry(*pair))}"
         shares = self._shares_known.find(pair)
-        if isinstance(shares, str):
-            return f"{text} ({shares})"
-        parts = sorted((shares or {}).items(), key=lambda item: -abs(item[1]))[:_SAID]
-        return f"{text}; of it " + ", ".join(f"{name} {number(k)}" for name, k in parts) if parts else text
+        return f"{text} ({shares})" if isinstance(shares, str) else text
 
     # ---- shares by layer
 

@@ -44,6 +44,7 @@ class Viewing(traitlets.HasTraits):
         with self.pane.batch():  # type: ignore[attr-defined]
             (left, right), (top, bottom) = (sorted((axis.start, axis.end)) for axis in (plot.x_range, plot.y_range))
             self._figure.matrix.zoom()
+        self._forget_pointer()  # type: ignore[attr-defined]
         whole = left <= 0 and top <= 0 and right >= n and bottom >= n
         self._seen = None if whole else (left, right, top, bottom)
         self.view = self._seen

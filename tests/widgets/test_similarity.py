@@ -277,6 +277,8 @@ def test_a_click_picks_row_and_pair_and_shows_its_neighbours(matrix):
     parts = similarity.similarity_matrix(network(), images()[[5]], images()[[9]], by_parameter=True).parts
     assert shares == pytest.approx({name: part.item() for name, part in parts.items()})
     assert sum(shares.values()) == pytest.approx(values[5, 9], abs=1e-5)
+    bars = matrix._figure.pair._bars._source.data
+    assert dict(zip(bars["name"], bars["share"], strict=True)) == pytest.approx(shares)
     event(matrix, Tap, **at(matrix, 5, 9))
     assert (matrix.row, matrix.pair) == (None, None)
     event(matrix, Tap, **at(matrix, 7, 7))
