@@ -61,7 +61,9 @@ def soft_neighbour_counts(
 
     Notes
     -----
-    Cost O(n d) passes and the norms of the gradients, in chunks: no n x n array, no n x p array.
+    Cost O(n d) passes and the norms of the gradients, in chunks: no n x n array, no n x p array. Few samples are faster
+    by the matrix: up to 400 for a multi-layer perceptron of 270,000 parameters, to 1,000 or 2,000 for a convolutional
+    network of as many.
     """
     chosen, cancel, reports = as_output(output), as_cancel(cancel), as_progress(progress)
     network = as_network(model, parameters, dtype)
