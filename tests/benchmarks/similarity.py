@@ -7,6 +7,7 @@ initialisation, seed 0, and inputs are Gaussian; one output is chosen where noth
 - MLP 784-256-256-10, CNN conv32-5, conv64-5, fc256-10: the full matrix against per-sample gradients and one BLAS
   product, gradients by a loop over autograd, and by vmap(grad) in chunks (`per_sample.py`).
 - ten outputs: the normalised trace of all ten against the matrix of one.
+- soft counts: matrix-free, against the matrix and its row sums.
 - float32: largest difference to float64, of both ways.
 - ResNet18 (CIFAR stem, 11.2 M parameters, 32 x 32): the full matrix in a process of its own, time and peak resident
   memory minus that after import.
@@ -32,7 +33,7 @@ from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from netgeom_widgets.kernels.similarity import similarity_matrix, similarity_tiles  # noqa: E402
+from netgeom_widgets.kernels.similarity import similarity_matrix, similarity_tiles, soft_neighbour_counts  # noqa: E402
 
 torch.set_num_threads(1)
 OUTPUT, CHUNK = 3, 50
@@ -146,6 +147,19 @@ def measure_outputs(n: int, repetitions: int) -> dict:
     return row(f"MLP n={n} one output", times, "one", "trace", "normalised trace of ten (the ratio is its price)")
 
 
+def measure_soft(name: str, n: int, repetitions: int) -> dict:
+    model, inputs = case(name, n)
+    times, results = paired(
+        {
+            "counts": lambda: soft_neighbour_counts(model, inputs, output=OUTPUT),
+            "matrix": lambda: similarity_matrix(model, inputs, output=OUTPUT, kernel="cosine").values.sum(axis=1),
+        },
+        repetitions,
+    )
+    require_same(results["counts"] / n, results["matrix"] / n, 1e-5, f"{name}: soft counts")
+    return row(f"{name} n={n} soft counts", times, "counts", "matrix", "the matrix and its row sums")
+
+
 def measure_accuracy(name: str, n: int) -> dict:
     """float32 against float64, of the kernel and of materialised gradients; the "ratio" is that of the two errors."""
     model, inputs = case(name, n)
@@ -219,6 +233,8 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
         for found in measure_matrix(name, n, repetitions):
             report(found)
     report(measure_outputs(60 if quick else 400, repetitions))
+    for name, n in (("MLP", 60),) if quick else (("MLP", 400), ("MLP", 4000), ("CNN", 500)):
+        report(measure_soft(name, n, repetitions))
     for name, n in (("MLP", 60),) if quick else (("MLP", 400), ("CNN", 100)):
         rows.append(measure_accuracy(name, n))
         print("{case:>24} error {kernel_error:.1e}, {other} {other_error:.1e}".format(**rows[-1]), flush=True)
