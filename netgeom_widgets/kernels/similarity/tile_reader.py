@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -149,19 +149,17 @@ class SimilarityTiles:
         at, to = _ids(rows, self.n, "rows"), _ids(columns, self.m, "columns")
         require_memory(4 * len(at) * len(to), "This part of the matrix", "fewer rows or columns, or overview(...)")
         found = np.full((len(at), len(to)), np.nan, dtype=np.float32)
+        done = self._store.n_committed
+        columns_by_tile = _by_tile(to, self._grid.side)
         for row, r in _by_tile(at, self._grid.side):
-            for column, c in _by_tile(to, self._grid.side):
-                tile = self._tile(row, column)
-                if tile is not None:
-                    found[np.ix_(r, c)] = tile[np.ix_(at[r] % self._grid.side, to[c] % self._grid.side)]
+            for column, c in columns_by_tile:
+                lines, places = at[r] % self._grid.side, to[c] % self._grid.side
+                if self._grid.half and row > column:
+                    if self._number[column, row] < done:
+                        found[np.ix_(r, c)] = self._store.read_part(column, row, places, lines).T
+                elif self._number[row, column] < done:
+                    found[np.ix_(r, c)] = self._store.read_part(row, column, lines, places)
         return found
-
-    def _tile(self, row: int, column: int) -> Float32[ndarray, "a b"] | None:
-        if self._grid.half and row > column:
-            mirrored = self._tile(column, row)
-            return None if mirrored is None else mirrored.T
-        done = self._number[row, column] < self._store.n_committed
-        return self._store.read_tile(row, column) if done else None
 
     @cached_property
     def _number(self) -> Int64[ndarray, "R C"]:
@@ -394,9 +392,9 @@ def _ids(given: Any, length: int, what: str) -> Int64[ndarray, " ids"]:
     return ids
 
 
-def _by_tile(ids: Int64[ndarray, " ids"], side: int) -> Iterator[tuple[int, Int64[ndarray, " places"]]]:
-    for tile in np.unique(ids // side):
-        yield int(tile), np.flatnonzero(ids // side == tile)
+def _by_tile(ids: Int64[ndarray, " ids"], side: int) -> list[tuple[int, Int64[ndarray, " places"]]]:
+    tiles = ids // side
+    return [(int(tile), np.flatnonzero(tiles == tile)) for tile in np.unique(tiles)]
 
 
 def _as_threshold(threshold: Any) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
@@ -25,6 +25,7 @@ from netgeom_widgets.kernels.similarity.tile_summaries import Summaries
 FORMAT, VERSION = "netgeom-similarity-tiles", 1
 _SUMMARY = "summary-"
 _HIDDEN = ".new-"
+_FEW = 16  # lines of a tile
 _PER_SAMPLE = {"zero_gradient": "|b1", "rank": "<i4", "outputs": "<f4", "zero_gradient_others": "|b1"}
 
 
@@ -130,11 +131,27 @@ class TileStore:
         write_file(self.path / name / chunk_name(*place), content)
 
     def read_tile(self, row: int, column: int) -> Float32[ndarray, "a b"]:
-        """A committed tile, mapped from the disk: only what is looked at is read."""
-        rows, columns = self.grid.rows(row), self.grid.columns(column)
-        shape = (self.grid.side, self.grid.side)
-        tile = np.memmap(self.path / "values" / chunk_name(row, column), "<f4", "r", shape=shape)
-        return tile[: rows.stop - rows.start, : columns.stop - columns.start].view(ndarray)
+        """A committed tile, mapped: only what is looked at is read."""
+        rows, columns, side = self.grid.rows(row), self.grid.columns(column), self.grid.side
+        tile = np.memmap(self._tile_file(row, column), "<f4", "r", shape=(side, side)).view(ndarray)
+        return tile[: rows.stop - rows.start, : columns.stop - columns.start]
+
+    def read_part(
+        self, row: int, column: int, lines: Int64[ndarray, " r"], places: Int64[ndarray, " c"]
+    ) -> Float32[ndarray, "r c"]:
+        """Some lines of a committed tile at some places; a few lines are read faster than the tile is mapped."""
+        if len(lines) > _FEW:
+            part: ndarray = self.read_tile(row, column)[np.ix_(lines, places)]
+            return part
+        found = np.empty((len(lines), self.grid.side), "<f4")
+        with open(self._tile_file(row, column), "rb", buffering=0) as file:
+            for number, line in enumerate(lines):
+                file.seek(found[0].nbytes * int(line))
+                file.readinto(found[number].data)
+        return found[:, places]
+
+    def _tile_file(self, row: int, column: int) -> Path:
+        return self.path / "values" / chunk_name(row, column)
 
     def read(self, name: str) -> Any:
         """An array of the store that is no tile; None where it was not written."""
