@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from bokeh.models import (
+    ColumnDataSource,
     FixedTicker,
     GlyphRenderer,
     Legend,
@@ -15,6 +16,7 @@ from bokeh.models import (
     LinearAxis,
     NoOverlap,
     Range1d,
+    Scatter,
     Title,
 )
 from bokeh.plotting import figure
@@ -159,7 +161,10 @@ class KeyLegend:
     def set(self, entries: Sequence[tuple[str, str, str]]) -> None:
         """Show (name, colour, marker) entries; signs once made are used again."""
         if len(entries) > len(self._signs):
-            self._signs += [self._make_sign() for _ in range(len(entries) - len(self._signs))]
+            signs = [_make_sign() for _ in range(len(entries) - len(self._signs))]
+            self._signs += signs
+            # Once for all: each change of the list has Bokeh walk through all models of the document.
+            self._plot.renderers = [*self._plot.renderers, *signs]
             self._legend.items = [LegendItem(label={"value": ""}, renderers=[sign]) for sign in self._signs]
         for at, (item, sign) in enumerate(zip(self._legend.items, self._signs, strict=True)):
             item.visible = at < len(entries)
@@ -173,6 +178,8 @@ class KeyLegend:
             self._legend.ncols = max(1, int(self._width // (_SIGN + _LETTER * longest)))
         self._legend.visible = bool(entries)
 
-    def _make_sign(self) -> GlyphRenderer:
-        """A glyph at no point: it exists for its entry only."""
-        return self._plot.scatter([np.nan], [np.nan], size=11, line_width=2)
+
+def _make_sign() -> GlyphRenderer:
+    """A glyph at no point: it exists for its legend entry only."""
+    glyph = Scatter(x="x", y="y", size=11, line_width=2)
+    return GlyphRenderer(data_source=ColumnDataSource({"x": [np.nan], "y": [np.nan]}), glyph=glyph)

@@ -17,7 +17,7 @@ def matrix_picture(similarity: Any, *, height: int = 560, **options: Any) -> Lay
     similarity : Similarity, (n, m) array, or tile store
         What `similarity_matrix`, or any other way, gave. A `Similarity` brings the name of its kernel along.
     height : int
-        In pixels; as wide as the cell, at most 620 pixels.
+        In pixels; as wide as the cell, at most 560 pixels.
     **options
         As for `MatrixPart.draw`: ``order``, ``ordering`` (what to call it), ``labels``, ``ids``, ``kernel``,
         ``limits``, ``title``; ``others=True`` where the columns are other inputs than the rows.

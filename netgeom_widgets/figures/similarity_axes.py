@@ -42,6 +42,8 @@ class MatrixAxes:
 
     def __init__(self, plot: figure) -> None:
         self._axes = (plot.yaxis[0], plot.xaxis[0])
+        whole = {"desired_num_ticks": 6, "num_minor_ticks": 0, "min_interval": 1}
+        self._places = [BasicTicker(**whole) for _ in range(2)]
         self._names = [ColumnDataSource({"id": [], "label": []}) for _ in range(2)]
         self._legend = KeyLegend(plot, "below", width=380)
 
@@ -74,9 +76,8 @@ class MatrixAxes:
             axis.axis_label = f"{nouns[at]}, {_HOW.get(ordering, literal(ordering))}"
             if runs:
                 name_ticks(axis, [(run.first + run.last) / 2 for run in runs], [literal(run.name) for run in runs])
-            else:
-                axis.update(ticker=BasicTicker(desired_num_ticks=6, num_minor_ticks=0, min_interval=1))
-                axis.major_label_overrides = {}
+            elif axis.ticker is not self._places[at]:
+                axis.update(ticker=self._places[at], major_label_overrides={})
             found.append(runs)
         return found
 

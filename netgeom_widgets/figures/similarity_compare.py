@@ -234,3 +234,31 @@ def invariance_picture(
     part = InvarianceFigure()
     part.draw(transformed, random, name=name)
     return part.root
+
+
+def changes_picture(
+    changed: Int[np.ndarray, " n"],
+    k: int,
+    *,
+    cka: float,
+    debiased: float,
+    spearman: Float[np.ndarray, " n"] | None = None,
+) -> LayoutDOM:
+    """How many of its k nearest each input exchanged, for notebooks; see `ChangesFigure.draw`.
+
+    Examples
+    --------
+    >>> changes_picture(neighbour_changes(a, b, 10).n_changed, 10, cka=cka(a, b), debiased=0.9)  # doctest: +SKIP
+    """
+    part = ChangesFigure()
+    part.draw(changed, k, cka=cka, debiased=debiased, spearman=spearman)
+    return part.root
+
+
+def cka_curve(
+    steps: Sequence[int], biased: Float[np.ndarray, " T"], debiased: Float[np.ndarray, " T"], *, reference: int
+) -> LayoutDOM:
+    """Agreement of the matrices of a training run with one of them, for notebooks; see `StepsFigure.draw`."""
+    part = StepsFigure()
+    part.draw(steps, biased, debiased, reference=reference)
+    return part.root

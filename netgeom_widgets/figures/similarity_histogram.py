@@ -108,7 +108,7 @@ class SimilarityHistogram:
     ) -> None:
         """Show counts of bins, where the values are too many to be at hand; see `draw`.
 
-        The threshold then means the next edge above it, and the caption says so.
+        The threshold then means the edge nearest to it, as in `SimilarityTiles.hard_counts`, and the caption says so.
         """
         self._values = None
         self._show(np.asarray(edges, dtype=float), np.asarray(counts), title, noun, threshold, after, [note])
@@ -121,9 +121,9 @@ class SimilarityHistogram:
         self._line.visible = threshold is not None and bool(len(self._edges))
         if threshold is not None and self._line.location != threshold:
             self._line.location = threshold
-        left, right = self._edges[:-1], self._edges[1:]
-        beyond = left >= (math.inf if threshold is None else threshold)
-        self._beyond.data = {"left": left[beyond], "right": right[beyond], "top": self._counts[beyond].astype(float)}
+        first = len(self._edges) if threshold is None else self._first_beyond(threshold)
+        left, right = self._edges[first:-1], self._edges[first + 1 :]
+        self._beyond.data = {"left": left, "right": right, "top": self._counts[first:].astype(float)}
         self._plot.write([self._count_words(), *self._notes])
 
     def on_threshold(self, act: Callable[[float], None]) -> None:
@@ -148,11 +148,18 @@ class SimilarityHistogram:
             beyond, at = int((self._values > self.threshold).sum()), self.threshold
             exact = ""
         else:
-            first = int(np.searchsorted(self._edges, self.threshold))
-            beyond, at = int(self._counts[first:].sum()), float(self._edges[min(first, len(self._edges) - 1)])
+            first = self._first_beyond(self.threshold)
+            beyond, at = int(self._counts[first:].sum()), float(self._edges[first])
             exact = ", by whole bins"
         after = f" ({literal(self._after)})" if self._after else ""
         return f"k > {number(at)}: {beyond:,} of {total}{exact}{after}."
+
+    def _first_beyond(self, threshold: float) -> int:
+        """The first bin that is beyond as a whole; of counts alone, that which begins at the nearest edge."""
+        if self._values is None:
+            return int(np.abs(self._edges - threshold).argmin())
+        rounding = 1e-9 * (self._edges[-1] - self._edges[0])
+        return int(np.searchsorted(self._edges, threshold - rounding))
 
     def _moved(self, attr: str, old: Any, new: Any) -> None:
         if new is None or new == self.threshold:

@@ -130,8 +130,11 @@ class Levels:
         """The least finite number of an array, NaN without any; None for a store, which is not read as a whole."""
         if self._store is not None:
             return None
-        finite = np.isfinite(self._values)
-        return float(np.min(self._values, where=finite, initial=np.inf)) if finite.any() else math.nan
+        least = float(np.fmin.reduce(self._values, axis=None, initial=np.inf))
+        if not math.isinf(least):
+            return least
+        finite = self._values[np.isfinite(self._values)]
+        return float(finite.min()) if finite.size else math.nan
 
     def view(
         self,

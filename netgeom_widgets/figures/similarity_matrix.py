@@ -29,7 +29,7 @@ from netgeom_widgets.figures.similarity_levels import Levels, Reduction, View
 from netgeom_widgets.figures.similarity_marks import MatrixMarks
 from netgeom_widgets.figures.similarity_words import colours_for, words_of
 
-_WIDTH = 620  # pixels at most: a square matrix stays about square
+_WIDTH = 560  # pixels at most: a square matrix stays about square
 #: More classes than this do not get a border each.
 _BORDERS = 40
 _ENDS = ("x", "y", "dw", "dh")
@@ -160,8 +160,9 @@ class MatrixPart:
         there = bool(view.image.size)
         self._image.data = {"image": [view.image][:there], **{name: [at][:there] for name, at in ends}}
         self._bands.draw(self.levels, view)
-        kind = f"{view.how} of k" if view.factor > 1 and view.how != "one" else "k"
-        tips = [("row: input", "$y{row}"), ("column: input", "$x{column}"), (kind, "@image{%.4g}")]
+        block = f" of {view.factor}" if view.factor > 1 else ""
+        kind = f"{view.how} of {view.factor} × {view.factor} k" if block and view.how != "one" else "k"
+        tips = [(f"row: input{block}", "$y{row}"), (f"column: input{block}", "$x{column}"), (kind, "@image{%.4g}")]
         if self._hover.tooltips != tips:
             self._hover.tooltips = tips
         missing = "Grey: no value." if np.isnan(view.image).any() else ""

@@ -19,7 +19,7 @@ _TILE = 40.0
 #: Pixels of a line of words, of title, caption and borders, and that a thumbnail gets at most in a wide cell.
 _LINE, _AROUND, _ROOM = 13, 66, 64
 #: Pixels of a narrow cell.
-_NARROW = 440.0
+_NARROW = 400.0
 
 
 class Cell(NamedTuple):

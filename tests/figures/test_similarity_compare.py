@@ -19,6 +19,8 @@ from netgeom_widgets.figures.similarity_compare import (
     InvarianceFigure,
     StepsFigure,
     agreement_words,
+    changes_picture,
+    cka_curve,
     difference_picture,
     invariance_picture,
 )
@@ -135,7 +137,7 @@ def test_exchanged_neighbours_are_counted():
     assert bars["top"].tolist() == [2, 1, 0, 1, 0]
     assert "CKA 0.500 (debiased 0.250)." in caption(part.root)
     assert "2 of 4 inputs keep all 4 nearest; 75 % of the nearest stay on average." in caption(part.root)
-    whole(part.root)
+    whole(changes_picture(np.array([0, 0, 3, 1]), 4, cka=0.5, debiased=0.25))
     part.draw(np.empty(0, dtype=int), 4, cka=np.nan, debiased=np.nan)
     assert render(part.root)
 
@@ -148,7 +150,7 @@ def test_the_curve_of_cka_tells_steps():
     assert part.root.y_range.start == pytest.approx(-0.34) and "Not computed yet: 1 of 3 steps." in caption(part.root)
     tap(part.root, 1.8, 0.5)
     assert seen == [50]
-    whole(part.root)
+    whole(cka_curve([0, 10, 50], np.array([0.2, 0.5, 1.0]), np.zeros(3), reference=50))
     part.draw([0, 10], np.array([0.2, 1.0]), np.array([0.1, 1.0]), reference=10)
     assert not part._now.visible and part.root.xaxis[0].axis_label == "step"
     with pytest.raises(NetgeomError, match="debiased does not fit"):

@@ -184,8 +184,9 @@ def test_moving_the_line_recounts_and_tells():
 def test_counts_of_bins_are_said_to_be_so():
     part = SimilarityHistogram()
     edges = np.linspace(-1, 1, 11)
-    part.draw_counts(edges, np.arange(10), title="t", noun="pairs", threshold=0.5)
-    assert caption(part.root) == "k > 0.6: 17 of 45 pairs, by whole bins."
+    part.draw_counts(edges, np.arange(10), title="t", noun="pairs", threshold=0.45)
+    assert caption(part.root) == "k > 0.4: 24 of 45 pairs, by whole bins."
+    assert part._beyond.data["top"].tolist() == [7, 8, 9]
     part.set_threshold(1.5)
     assert "k > 1: 0 of 45" in caption(part.root)
 
