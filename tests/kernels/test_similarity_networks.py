@@ -11,7 +11,7 @@ from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels import similarity as sim
-from netgeom_widgets.kernels.similarity import gradients, pairs, positions
+from netgeom_widgets.kernels.similarity import checking, gradients, pairs, positions, readings
 from tests.reference import similarity as twin
 
 
@@ -223,7 +223,7 @@ def test_sizes_of_tiles_and_passes_change_nothing(name, monkeypatch):
     blocks = sim.cross_gram(model, inputs, inputs[:5])
     monkeypatch.setattr(pairs, "TILE", 3)
     monkeypatch.setattr(gradients, "_NUMBERS_AT_ONCE", 1)
-    monkeypatch.setattr(positions, "_NUMBERS_AT_ONCE", 7)
+    monkeypatch.setattr(positions, "NUMBERS_AT_ONCE", 7)
     seen = []
     again = sim.similarity_matrix(
         model, inputs, on_rows=lambda start, stop, rows: seen.append((start, stop, rows.copy()))
@@ -247,6 +247,51 @@ def test_both_forms_of_the_product_of_positions(name, by_pairs, monkeypatch):
     close(sim.similarity_matrix(model, inputs).values, twin.similarity(j))
     close(sim.similarity_matrix(model, inputs, inputs[2:]).values, twin.similarity(j, j[2:]))
     close(sim.cross_gram(model, inputs), twin.blocks(j))
+
+
+# --------------------------------------------------------------------------------------------------------- the check
+
+
+def test_a_wrong_layer_form_is_found_and_said(monkeypatch):
+    model, inputs = built("mlp")
+    right = readings.READERS[torch.nn.functional.linear]
+
+    def wrong(x, weight, bias=None):
+        reading = right(x, weight, bias)
+        reading.inputs = reading.inputs * 1.000001
+        return reading
+
+    monkeypatch.setitem(readings.READERS, torch.nn.functional.linear, wrong)
+    found = sim.similarity_matrix(model, inputs)
+    assert found.method == {"0.weight": "jacobian", "0.bias": "layers", "2.weight": "jacobian", "2.bias": "layers"}
+    assert len(found.notes) == 2 and found.notes[0].startswith("0.weight: its layer form is off by 2e-06")
+    close(found.values, twin.similarity(twin.joined(twin.jacobians(model, inputs))))
+
+
+def test_an_operation_hidden_from_the_forward_pass_is_found(monkeypatch):
+    """Checkpointing runs the operations again in the backward pass, where nobody watches."""
+
+    def forward(self, x):
+        return self.last(torch.utils.checkpoint.checkpoint(self.first, x, use_reentrant=False).tanh())
+
+    model = Call(forward, first=nn.Linear(5, 4), last=nn.Linear(4, 2)).double()
+    inputs = torch.randn(7, 5, dtype=torch.float64)
+    close(sim.similarity_matrix(model, inputs).values, twin.similarity(twin.joined(twin.jacobians(model, inputs))))
+
+
+def test_rounding_does_not_make_a_layer_form_fail(monkeypatch):
+    """In float32 a unit near its kink may fall to another side in a batch than alone: float64 then decides."""
+    model, inputs = built("convolutional")
+    monkeypatch.setitem(checking._TOLERANCE, torch.float32, 0.0)
+    found = sim.similarity_matrix(model.float(), inputs.float())
+    assert set(found.method.values()) == {"layers"} and not found.notes
+
+
+def test_a_model_of_one_precision_alone_is_differentiated_whole_where_the_check_fails(monkeypatch):
+    model = Call(lambda self, x: self.m(x.float()), m=nn.Linear(5, 3))
+    inputs = torch.randn(7, 5)
+    monkeypatch.setitem(checking._TOLERANCE, torch.float32, 0.0)
+    assert set(sim.similarity_matrix(model, inputs).method.values()) == {"loop"}
 
 
 # -------------------------------------------------------------------------------------------------------- identities

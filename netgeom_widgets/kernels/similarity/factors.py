@@ -85,6 +85,8 @@ class Vectors:
 
     def own_blocks(self) -> Tensor:
         """See `Factor`; cost O(n d^2 q)."""
+        if self.values.shape[1] == 1:
+            return torch.linalg.vector_norm(self.values, dim=2, dtype=torch.float64).square_()[:, :, None]
         values = self.values.double()
         return torch.bmm(values, values.transpose(1, 2))
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel
+from netgeom_widgets.kernels.similarity.checking import Check, check
 from netgeom_widgets.kernels.similarity.factors import Factor, Vectors
 from netgeom_widgets.kernels.similarity.inputs import Network
-from netgeom_widgets.kernels.similarity.jacobians import batched_jacobians, gradients_of, looped_jacobians
-from netgeom_widgets.kernels.similarity.layer_path import evaluated, layer_gradients
+from netgeom_widgets.kernels.similarity.jacobians import batched_jacobians, looped_jacobians
+from netgeom_widgets.kernels.similarity.layer_path import LayerGradients, evaluated, layer_gradients
 from netgeom_widgets.kernels.similarity.normalisation import Scales, scales
 from netgeom_widgets.kernels.similarity.outputs import Output
 from netgeom_widgets.kernels.similarity.positions import Positions
@@ -21,7 +22,6 @@ from netgeom_widgets.kernels.similarity.positions import Positions
 _CHECKED = 4  # samples
 _NUMBERS_AT_ONCE = 1 << 24  # activations and cotangents of one pass: 64 MiB in float32
 _VECTOR_NUMBERS = 1 << 26  # of one parameter's gradients, kept whole where that makes products cheaper: 256 MiB
-_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +99,11 @@ class Gradients:
         rows = torch.from_numpy(np.sort(rng.choice(len(inputs), min(_CHECKED, len(inputs)), replace=False)))
         self.converts = _takes_floats_only(network, inputs[rows])
         few, few_targets = self._given(inputs[rows]), None if targets is None else targets[rows]
-        wanted = self._reference(few, few_targets, rng)
         self.method: dict[str, str] = {}
         self.notes: list[str] = []
-        kept = self._settle(few, few_targets, *wanted)
+        checked = check(network, few, output, few_targets, rng)
+        self.n_outputs = checked.n_outputs
+        kept = self._settle(checked)
         self.numbers_per_sample = max(1, -(-kept // len(few)))
         largest = sum(p.numel() for name, p in network.parameters.items() if self.method[name] != "layers")
         self._rows_at_once = max(1, min(1024, _NUMBERS_AT_ONCE // (self.numbers_per_sample + self.n_outputs * largest)))
@@ -110,67 +111,34 @@ class Gradients:
     def _given(self, inputs: Tensor) -> Tensor:
         return inputs.to(self.network.dtype) if self.converts else inputs
 
-    # ------------------------------------------------------------------------------------------------------ the check
-
-    def _reference(
-        self, inputs: Tensor, targets: Tensor | None, rng: np.random.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Random cotangents (n, 1, d) and, by plain autograd, the gradients (n, entries) that belong to them."""
-        together = evaluated(self.network, inputs)
-        names, parameters = zip(*self.network.parameters.items(), strict=True)
-        rows, cotangents = [], []
-        with torch.enable_grad():
-            for i in range(len(inputs)):
-                alone = evaluated(self.network, inputs[i : i + 1])
-                _check_alone(alone, together[i : i + 1], self.network.dtype)
-                chosen = self.output(alone, None if targets is None else targets[i : i + 1])
-                cotangent = torch.from_numpy(rng.standard_normal(chosen.shape[1])).to(chosen.dtype)
-                rows.append(_differentiated((chosen[0] * cotangent).sum(), list(parameters)))
-                cotangents.append(cotangent[None])
-        self.n_outputs = cotangents[0].shape[1]
-        return torch.stack(cotangents), {name: torch.stack([r[p] for r in rows]) for p, name in enumerate(names)}
-
-    def _settle(self, inputs: Tensor, targets: Tensor | None, cotangents: Tensor, wanted: dict[str, Tensor]) -> int:
-        """Choose a path for each parameter, the first whose products agree with autograd's; numbers kept by all."""
-        network, names = self.network, list(self.network.parameters)
-        # Gradients that vanish but for rounding, such as of a bias before a norm layer, are compared with the whole.
-        squares = torch.stack([gradient.double().square().sum(1) for gradient in wanted.values()]).sum(0)
-        floor = 1e-8 * float(squares.max()) + torch.finfo(torch.float64).tiny
-        found = layer_gradients(network, inputs, self.output, targets, set(names), by_parameter=True)
-        kept = 0
-        for name in names:
-            factor = found.factors.get(name)
-            error = _disagreement(factor and factor.scaled(cotangents), wanted[name], floor)
-            known = name not in found.others
-            self.method[name] = "layers" if known and error <= _TOLERANCE[network.dtype] else "jacobian"
-            if self.method[name] == "layers":
-                kept += self._smaller(factor).numel if factor else 0
-            elif known:
+    def _settle(self, checked: Check) -> int:
+        """Choose a path for each parameter, the first that passes the check; numbers kept by all."""
+        found, holds = _layers_that_hold(checked)
+        for name in self.network.parameters:
+            self.method[name] = "layers" if name in holds else "jacobian"
+            if self.method[name] != "layers" and name not in found.others:
+                error = checked.error(name, found.factors.get(name))
                 self.notes.append(f"{name}: its layer form is off by {error:.1g} from autograd; differentiated whole")
-        whole = [name for name in names if self.method[name] == "jacobian"]
+        whole = [name for name, method in self.method.items() if method == "jacobian"]
         if whole:
-            self._settle_whole(whole, inputs, targets, cotangents, wanted, floor)
-        return kept + len(inputs) * self.n_outputs * sum(network.parameters[name].numel() for name in whole)
+            self._settle_whole(whole, checked)
+        kept = [self._smaller(factor).numel for name, factor in found.factors.items() if name in holds]
+        return sum(kept) + sum(self.network.parameters[name].numel() for name in whole) * checked.cotangents.numel()
 
-    def _settle_whole(
-        self,
-        names: list[str],
-        inputs: Tensor,
-        targets: Tensor | None,
-        cotangents: Tensor,
-        wanted: dict[str, Tensor],
-        floor: float,
-    ) -> None:
+    def _settle_whole(self, names: list[str], checked: Check) -> None:
         """Of parameters differentiated whole: in batches, or one by one where torch cannot."""
-        try:
-            values = batched_jacobians(self.network, inputs, self.output, targets, names)
-        except Exception as error:  # noqa: BLE001  # whatever torch raises where it cannot batch, the loop is right
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            self._fall_back(names, f"torch cannot batch its gradients ({reason[:120]})")
-            return
-        errors = [_disagreement(Vectors(values[name]).scaled(cotangents), wanted[name], floor) for name in names]
-        if max(errors) > _TOLERANCE[self.network.dtype]:
-            self._fall_back(names, "batched gradients disagree with autograd")
+        for attempt in (checked, checked.in_double()):
+            if attempt is None:
+                break
+            try:
+                values = batched_jacobians(attempt.network, attempt.inputs, attempt.output, attempt.targets, names)
+            except Exception as error:  # noqa: BLE001  # whatever torch raises where it cannot batch: the loop is right
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                self._fall_back(names, f"torch cannot batch its gradients ({reason[:120]})")
+                return
+            if all(attempt.holds(name, Vectors(values[name])) for name in names):
+                return
+        self._fall_back(names, "batched gradients disagree with autograd")
 
     def _fall_back(self, names: list[str], why: str) -> None:
         self.method.update(dict.fromkeys(names, "loop"))
@@ -231,15 +199,19 @@ class Gradients:
         return factor.as_vectors() if whole <= factor.numel or (factor.prefers_vectors and affordable) else factor
 
 
-def _differentiated(value: Tensor, parameters: list[torch.nn.Parameter]) -> list[Tensor]:
-    try:
-        return gradients_of(value, parameters)
-    except RuntimeError as error:
-        raise NetgeomError(
-            "The model cannot be differentiated",
-            expected="operations with a gradient, none of whose inputs is changed in place after its use",
-            got=str(error).strip().splitlines()[0],
-        ) from error
+def _layers_that_hold(checked: Check) -> tuple[LayerGradients, set[str]]:
+    """The layer path's factors for the samples of the check, and the parameters whose factors pass."""
+    found, holds = _passing(checked)
+    failing = [name for name in checked.network.parameters if name not in holds | found.others]
+    if failing and (exact := checked.in_double()):
+        holds |= _passing(exact)[1].intersection(failing)
+    return found, holds
+
+
+def _passing(checked: Check) -> tuple[LayerGradients, set[str]]:
+    names = set(checked.network.parameters)
+    found = layer_gradients(checked.network, checked.inputs, checked.output, checked.targets, names, by_parameter=True)
+    return found, {n for n in names - found.others if checked.holds(n, found.factors.get(n))}
 
 
 def _takes_floats_only(network: Network, inputs: Tensor) -> bool:
@@ -253,21 +225,6 @@ def _takes_floats_only(network: Network, inputs: Tensor) -> bool:
     return False
 
 
-def _check_alone(alone: Tensor, together: Tensor, dtype: torch.dtype) -> None:
-    """Refuse models whose output for a sample depends on the others."""
-    if not bool(torch.isfinite(alone).all()):
-        raise NetgeomError("The model's outputs are not finite", expected="finite outputs", got="NaN or infinity")
-    tolerance = (1e-3 if dtype == torch.float32 else 1e-8) * (1 + float(alone.detach().abs().max()))
-    difference = float((alone - together).detach().abs().max())
-    if not difference <= tolerance:
-        raise NetgeomError(
-            "The model's outputs for a sample depend on the other samples of the batch, or on chance",
-            expected="each row of outputs a function of its own input, the same at every call",
-            got=f"a difference of {difference:.2g} between one sample alone and in a batch",
-            try_this="no batch statistics (track_running_stats=True in BatchNorm) and no random layers in eval mode",
-        )
-
-
 def _check_finite(own_blocks: Tensor, first: int) -> None:
     bad = (~torch.isfinite(own_blocks)).flatten(1).any(1).nonzero()
     if len(bad):
@@ -277,16 +234,6 @@ def _check_finite(own_blocks: Tensor, first: int) -> None:
             got=f"NaN or infinity for input {first + int(bad[0])} (counted from 0)",
             try_this="dtype=torch.float64, or check the model at that input",
         )
-
-
-def _disagreement(factor: Factor | None, wanted: Tensor, floor: float) -> float:
-    """Largest difference of the products of a few gradients, relative to their norms or the floor."""
-    wanted = wanted.double()
-    products = wanted @ wanted.T
-    found = torch.zeros_like(products) if factor is None else factor.traces(factor).double()
-    norms = products.diagonal().sqrt()
-    scale = (norms[:, None] * norms).clamp_min(floor)
-    return float(((found - products).abs() / scale).nan_to_num(torch.inf).max())
 
 
 def _sum(parts: list[Tensor]) -> Tensor:

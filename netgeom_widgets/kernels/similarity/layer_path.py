@@ -13,7 +13,8 @@ from netgeom_widgets.kernels.similarity.capture import Capture, Use
 from netgeom_widgets.kernels.similarity.factors import Factor, Outers, Vectors
 from netgeom_widgets.kernels.similarity.inputs import Network
 from netgeom_widgets.kernels.similarity.outputs import Output
-from netgeom_widgets.kernels.similarity.positions import Call, Positions, Tokens
+from netgeom_widgets.kernels.similarity.positions import Call, Positions
+from netgeom_widgets.kernels.similarity.tokens import Tokens
 
 
 @dataclass(frozen=True, eq=False)

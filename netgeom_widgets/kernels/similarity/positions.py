@@ -1,4 +1,4 @@
-"""Factors of weights that a sample meets at several positions: convolutions, sequences, shared modules, embeddings.
+"""Factors of weights that a sample meets at several positions: convolutions, sequences, shared modules.
 
 The gradient of such a weight is sum_t a_t d_t^T over the positions t of a sample, of all calls of the module together:
 the cross terms of shared modules come out right because the sum is taken before the product.
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from netgeom_widgets.kernels.similarity.factors import Vectors, as_blocks, products, scaled_cotangents
 
-_NUMBERS_AT_ONCE = 1 << 24  # in the largest temporary of a product: 64 MiB in float32
+NUMBERS_AT_ONCE = 1 << 24  # in the largest temporary of a product: 64 MiB in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,12 +136,27 @@ class Positions:
         return found.flatten(2)
 
     def own_blocks(self) -> Tensor:
-        """See `Factor`; cost O(n T d groups a b), in float64 where the rank of d > 1 outputs depends on it."""
-        chunks = []
-        for rows in self._chunks():
-            values = self.gradients(rows, double=self.n_outputs > 1)
-            chunks.append(torch.bmm(values, values.transpose(1, 2)).double())
-        return torch.cat(chunks)
+        """See `Factor`; the cheaper of O(n d T a b) and O(n T^2 (a + d b)) by group.
+
+        In float64 where the rank of d > 1 outputs depends on it.
+        """
+        return torch.cat([self._own_blocks(rows, double=self.n_outputs > 1) for rows in self._chunks()])
+
+    def _own_blocks(self, rows: slice, *, double: bool) -> Tensor:
+        groups, a, b = self.entries
+        d, positions = self.n_outputs, self.n_positions
+        if positions * (a + d * b) >= d * a * b:
+            values = self.gradients(rows, double=double)
+            return torch.bmm(values, values.transpose(1, 2)).double()
+        found: Any = 0
+        for g in range(groups):
+            inputs, cotangents = self._positions_of(rows, g)  # (n, a, T), (n, d b, T)
+            inputs, cotangents = (x.double() if double else x for x in (inputs, cotangents))
+            products_of_inputs = torch.bmm(inputs.transpose(1, 2), inputs)
+            gathered = torch.bmm(cotangents, products_of_inputs)
+            left, right = (x.reshape(len(x), d, b * positions) for x in (cotangents, gathered))
+            found = found + torch.bmm(left, right.transpose(1, 2))
+        return found.double()
 
     def traces(self, other: Positions) -> Tensor:
         """See `Factor`; the cheaper of O(n m d a b) and O(n m T^2 (a + d b)) by group."""
@@ -157,7 +172,7 @@ class Positions:
         """Products of the gradients themselves, a few channels b at a time."""
         groups, a, b = self.entries
         size = max(len(self), len(other)) * self.n_outputs * groups * a
-        step = max(1, _NUMBERS_AT_ONCE // max(1, size))
+        step = max(1, 4 * NUMBERS_AT_ONCE // max(1, size))  # patches are cut anew for each step
         everything, found = slice(None), None
         for start in range(0, b, step):
             channels = slice(start, start + step)
@@ -172,7 +187,7 @@ class Positions:
         """Products of all pairs of positions: (a_t . a'_s)(d_t . d'_s), summed over t and s."""
         groups = self.entries[0]
         right = [other._group(slice(None), g) for g in range(groups)]
-        rows_at_once = max(1, _NUMBERS_AT_ONCE // max(1, self.n_positions * len(other) * other.n_positions))
+        rows_at_once = max(1, NUMBERS_AT_ONCE // max(1, self.n_positions * len(other) * other.n_positions))
         found = right[0][0].new_zeros((len(self), len(other)))
         for start in range(0, len(self), rows_at_once):
             rows = slice(start, start + rows_at_once)
@@ -187,15 +202,20 @@ class Positions:
 
     def _group(self, rows: slice, g: int) -> tuple[Tensor, Tensor]:
         """Inputs (n T, a) and cotangents (n T, d b) of one group."""
-        inputs = torch.cat([call.patches(rows)[:, g] for call in self.calls], -1)
-        cotangents = torch.cat([call.cotangents[rows][:, :, g] for call in self.calls], -1)
-        return inputs.transpose(1, 2).flatten(0, 1), cotangents.flatten(1, 2).transpose(1, 2).flatten(0, 1)
+        inputs, cotangents = self._positions_of(rows, g)
+        return inputs.transpose(1, 2).flatten(0, 1), cotangents.transpose(1, 2).flatten(0, 1)
+
+    def _positions_of(self, rows: slice, g: int) -> tuple[Tensor, Tensor]:
+        """Inputs (n, a, T) and cotangents (n, d b, T) of one group, of all calls."""
+        inputs = [call.patches(rows)[:, g] for call in self.calls]
+        cotangents = [call.cotangents[rows][:, :, g] for call in self.calls]
+        return _joined(inputs), _joined(cotangents).flatten(1, 2)
 
     def _chunks(self) -> Iterator[slice]:
         groups, a, b = self.entries
         positions = self.n_positions
         size = groups * (self.n_outputs * a * b + positions * (a + self.n_outputs * b))
-        step = max(1, _NUMBERS_AT_ONCE // size)
+        step = max(1, NUMBERS_AT_ONCE // size)
         return (slice(start, start + step) for start in range(0, len(self), step))
 
     @classmethod
@@ -210,6 +230,10 @@ class Positions:
         return cls(tuple(calls), parts[0].entries)
 
 
+def _joined(parts: list[Tensor]) -> Tensor:
+    return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
+
+
 def _by_vectors_is_cheaper(factor: Positions, d: int) -> bool:
     _, a, b = factor.entries
     # Forming the gradients is shared by a whole tile of pairs; a product of pairs makes temporaries on top.
@@ -219,73 +243,3 @@ def _by_vectors_is_cheaper(factor: Positions, d: int) -> bool:
 def sum_of_pairs(pairs: Tensor, positions: int, others: int) -> Tensor:
     """(n T, m T') summed over T and T'."""
     return pairs.reshape(len(pairs) // positions, positions, -1, others).sum((1, 3))
-
-
-@dataclass(frozen=True, eq=False)
-class Tokens:
-    """Rows of an embedding: the gradient of row v is the sum of the cotangents at the places that hold v.
-
-    Attributes
-    ----------
-    ids : (n, T) int64
-        -1 where there is no gradient (padding).
-    cotangents : (n, d, b, T)
-    """
-
-    ids: Tensor
-    cotangents: Tensor
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def numel(self) -> int:
-        """Numbers kept."""
-        return self.ids.numel() + self.cotangents.numel()
-
-    def scaled(self, scales: Tensor) -> Tokens:
-        """See `Factor`."""
-        return Tokens(self.ids, scaled_cotangents(self.cotangents, scales))
-
-    def own_blocks(self) -> Tensor:
-        """See `Factor`; cost O(n T^2 d b)."""
-        same = _same_token(self.ids[:, :, None], self.ids[:, None, :]).double()
-        cotangents = self.cotangents.double()
-        gathered = torch.einsum("nts,ndbs->ndbt", same, cotangents)
-        return torch.einsum("ndbt,nebt->nde", cotangents, gathered)
-
-    def traces(self, other: Tokens) -> Tensor:
-        """See `Factor`; cost O(n m T^2 d b)."""
-        return self._by_pairs(self.cotangents, other, other.cotangents)
-
-    def blocks(self, other: Tokens) -> Tensor:
-        """See `Factor`; cost O(n m T^2 d^2 b)."""
-        d = self.cotangents.shape[1]
-        rows = [
-            torch.stack(
-                [self._by_pairs(self.cotangents[:, [c]], other, other.cotangents[:, [e]]) for e in range(d)], -1
-            )
-            for c in range(d)
-        ]
-        return torch.stack(rows, 2)
-
-    def _by_pairs(self, cotangents: Tensor, other: Tokens, others: Tensor) -> Tensor:
-        right = others.flatten(1, 2).transpose(1, 2).flatten(0, 1)
-        positions, n_others = self.ids.shape[1], other.ids.shape[1]
-        rows_at_once = max(1, _NUMBERS_AT_ONCE // max(1, positions * other.ids.numel()))
-        found = []
-        for start in range(0, len(self), rows_at_once):
-            rows = slice(start, start + rows_at_once)
-            left = cotangents[rows].flatten(1, 2).transpose(1, 2).flatten(0, 1)
-            same = _same_token(self.ids[rows].reshape(-1, 1), other.ids.reshape(1, -1))
-            found.append(sum_of_pairs((left @ right.T).mul_(same), positions, n_others))
-        return torch.cat(found)
-
-    @classmethod
-    def joined(cls, parts: list[Tokens]) -> Tokens:
-        """See `Factor`."""
-        return cls(torch.cat([p.ids for p in parts]), torch.cat([p.cotangents for p in parts]))
-
-
-def _same_token(left: Tensor, right: Tensor) -> Tensor:
-    return (left == right) & (left >= 0)
