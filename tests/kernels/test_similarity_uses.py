@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
@@ -240,40 +241,65 @@ def test_training_with_the_loss_raises_the_similarity_and_with_the_other_sign_lo
     assert np.diag(values).mean() == pytest.approx(1 - after[-1], abs=1e-5)
 
 
-def test_the_live_model_is_left_alone_and_its_gradient_is_right():
-    model, (a, b) = nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.5), nn.Tanh(), nn.Linear(5, 2)).double(), pairs()
-    model.train()
+def test_the_live_model_is_left_alone():
+    """In train mode too: one mask for all of the batch, so that a pair of equal inputs stays equal."""
+    model, (a, b) = nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.5), nn.Tanh(), nn.Linear(5, 2)), pairs()
     model[0].bias.requires_grad_(False)
-    a, b = a.double(), b.double()
     state = {name: value.clone() for name, value in model.state_dict().items()}
     sim.similarity_loss(model, a, b)
+    assert sim.similarity_loss(model, a, a).item() == pytest.approx(0, abs=1e-6)
     assert model.training and all(p.grad is None for p in model.parameters())
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-    model.eval()
-    weights = [model[0].weight, model[3].weight]
-    gradient = torch.autograd.grad(sim.similarity_loss(model, a, b), weights)
-    step = 1e-6
-    for p, g in zip(weights, gradient, strict=True):
-        direction = torch.randn_like(p)
-        ends = []
-        for sign in (1, -1):
-            with torch.no_grad():
-                p.add_(sign * step * direction)
-            ends.append(sim.similarity_loss(model, a, b).item())
-            with torch.no_grad():
-                p.sub_(sign * step * direction)
-        assert (ends[0] - ends[1]) / (2 * step) == pytest.approx((g * direction).sum().item(), rel=1e-5, abs=1e-8)
+
+
+class Shared(nn.Module):
+    """A linear layer met twice, one that sees several rows of a sample, and one weight that is also added."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.twice, self.last = nn.Linear(2, 3), nn.Linear(6, 6, bias=False), nn.Linear(6, 2)
+
+    def forward(self, x):
+        h = torch.tanh(self.rows(x.reshape(-1, 2, 2))).flatten(1)
+        return self.last(torch.tanh(self.twice(torch.tanh(self.twice(h))))) + self.last.weight.sum()
+
+
+CONVOLUTIONS = nn.Sequential(nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 3, 2, padding=1), nn.GroupNorm(1, 3))
+WITH_CONVOLUTIONS = nn.Sequential(CONVOLUTIONS, nn.Tanh(), nn.Flatten(), nn.Linear(27, 5), nn.Tanh(), nn.Linear(5, 2))
+
+
+@pytest.mark.parametrize("model", [network(4, 6, 3), Shared(), WITH_CONVOLUTIONS], ids=["plain", "shared", "conv"])
+@pytest.mark.parametrize("parameters", [None, 0], ids=["all", "first"])
+def test_the_loss_and_its_gradient(model, parameters):
+    model, (a, b) = model.double(), pairs()
+    names = None if parameters is None else [next(name for name, _ in model.named_parameters())]
+    values = sim.similarity_matrix(model, a, b, kernel="flat", parameters=names).values
+    loss = sim.similarity_loss(model, a.double(), b.double(), parameters=names)
+    close(loss.item(), 1 - np.diag(values).mean())
+    weights = list(model.parameters())
+    gradient = torch.autograd.grad(loss, weights, allow_unused=True)
+    directions = [torch.randn_like(p) for p in weights]
+    expected = sum((g * v).sum().item() for g, v in zip(gradient, directions, strict=True) if g is not None)
+    ends = []
+    for step in (1e-6, -1e-6):
+        moved = copy.deepcopy(model)
+        with torch.no_grad():
+            for p, v in zip(moved.parameters(), directions, strict=True):
+                p.add_(step * v)
+        ends.append(sim.similarity_loss(moved, a.double(), b.double(), parameters=names).item())
+    assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(expected, rel=1e-5, abs=1e-8)
 
 
 class Branching(nn.Module):
-    """A decision on values, which torch cannot batch."""
+    """Decides row by row on values, which torch cannot batch."""
 
     def __init__(self):
         super().__init__()
         self.first, self.second = nn.Linear(4, 3), nn.Linear(4, 3)
 
     def forward(self, x):
-        return torch.tanh(self.first(x)) if x.sum().item() > 0 else torch.sin(self.second(x))
+        rows = [torch.tanh(self.first(r)) if r.sum().item() > 0 else torch.sin(self.second(r)) for r in x]
+        return torch.stack(rows)
 
 
 def test_the_loss_sample_by_sample():

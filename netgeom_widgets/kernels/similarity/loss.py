@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels.similarity.outputs import Output, as_output, rows_of
+from netgeom_widgets.kernels.similarity.outputs import as_output, rows_of
+from netgeom_widgets.kernels.similarity.pair_products import pair_products
 
 
 def similarity_loss(
@@ -49,7 +50,9 @@ def similarity_loss(
 
     Notes
     -----
-    Cost 2 n d gradients and the same again, or twice, to differentiate them; n d p numbers and what their graph holds.
+    Linear layers that see one row for each sample cost d backward passes of the batch and their differentiation; their
+    products are compared with autograd's for the first pair. All other parameters are differentiated whole: 2 n d
+    gradients, 2 n d p numbers and what their graph holds.
     """
     _check_independent(model)
     chosen = _parameters(model, parameters)
@@ -62,41 +65,11 @@ def similarity_loss(
     own = rows_of(function, len(first))
     other = own if function.others is None else rows_of(function, len(second), others=True)
     targets = None if own is None or other is None else torch.cat([own, other]).to(first.device)
-    gradients = _gradients(model, chosen, torch.cat([first, second]), function, targets)
-    left, right = gradients[: len(first)], gradients[len(first) :]
-    squares = left.square().sum(1) * right.square().sum(1)
+    products = pair_products(model, chosen, torch.cat([first, second]), function, targets)
+    squares = products.own[: len(first)] * products.own[len(first) :]
     zero = squares == 0
     norms = torch.where(zero, 1.0, squares).sqrt()  # not the root of 0, whose derivative is infinite
-    return 1 - torch.where(zero, 0.0, (left * right).sum(1) / norms).mean()
-
-
-def _gradients(
-    model: nn.Module, chosen: dict[str, nn.Parameter], x: Tensor, output: Output, targets: Tensor | None
-) -> Tensor:
-    """(n, d p), differentiable; sample by sample where torch cannot batch an operation of the model."""
-    from torch.func import functional_call, jacrev, vmap
-
-    def outputs_of(parameters: dict[str, Tensor], sample: Tensor, target: Tensor | None) -> Tensor:
-        found = functional_call(model, parameters, (sample[None],)).reshape(1, -1)
-        return output(found, None if target is None else target[None])[0]
-
-    axes = (None, 0, None if targets is None else 0)
-    try:
-        found = vmap(jacrev(outputs_of), in_dims=axes, randomness="same")(dict(chosen), x, targets)
-        return torch.cat([value.flatten(1) for value in found.values()], 1)
-    except (RuntimeError, NotImplementedError):
-        rows = []
-        for i in range(len(x)):
-            values = output(model(x[i : i + 1]).reshape(1, -1), None if targets is None else targets[i : i + 1])[0]
-            rows.append(torch.cat([_flat_gradient(value, list(chosen.values())) for value in values]))
-        return torch.stack(rows)
-
-
-def _flat_gradient(value: Tensor, parameters: list[nn.Parameter]) -> Tensor:
-    found = torch.autograd.grad(value, parameters, create_graph=True, allow_unused=True)
-    return torch.cat(
-        [(torch.zeros_like(p) if g is None else g).reshape(-1) for g, p in zip(found, parameters, strict=True)]
-    )
+    return 1 - torch.where(zero, 0.0, products.pairs / norms).mean()
 
 
 def _parameters(model: nn.Module, names: Sequence[str] | None) -> dict[str, nn.Parameter]:
