@@ -157,12 +157,18 @@ class SimilarityScene:
         *,
         shares: Mapping[str, float] | str | None = None,
         predictions: np.ndarray | None = None,
+        most_alike: bool = False,
     ) -> None:
-        """Show two inputs with their similarity, and its shares by parameter where known, or why there are none."""
+        """Show two inputs with their similarity, and its shares by parameter where known, or why there are none.
+
+        ``most_alike`` says that the second is the input most like the first.
+        """
         if pair is None or k is None:
             self.pair.clear(_NO_PAIR)
             return
         note = shares if isinstance(shares, str) else ""
+        if most_alike:
+            note = f"Of all inputs, input {pair[1]} is most like input {pair[0]}. {note}"
         parts = None if isinstance(shares, str) else shares
         self.pair.draw(pair, k, self._facts(pair, predictions), shares=parts, note=note)
 

@@ -36,6 +36,7 @@ class Details(traitlets.HasTraits):
     _picture: Picture | None = None
     _row_shown: tuple[Picture, int | None] | None = None
     _hovered: Pair | None = None
+    _nearest: Pair | None = None  # the row shown and the input most like it
     _shares_known: Recent
 
     def _setup_details(self) -> None:
@@ -85,6 +86,8 @@ class Details(traitlets.HasTraits):
             with self.pane.batch():  # type: ignore[attr-defined]
                 draw()
             self._row_shown = (picture, row)
+            self._draw_pair()
+        self._shares_soon(0.0)
         self._keep_picture()  # type: ignore[attr-defined]
 
     def _one_row(self, picture: Picture, row: int) -> Draw:
@@ -95,8 +98,8 @@ class Details(traitlets.HasTraits):
         listed = [(f"{words(i)}: k = {number(k)}", i) for i, k in zip(ids.tolist(), near.tolist(), strict=True)]
 
         def draw() -> None:
+            self._nearest = (row, int(ids[0])) if len(ids) else None
             self._panel.show_row(self._facts_of(picture, row), listed)
-            self._panel.show_picked(self.row, self.pair, self._pair_words(picture, self.pair))
             self._figure.draw_row(row, values, ids, near, predictions=predictions(picture), threshold=self.threshold)
 
         return draw
@@ -106,8 +109,8 @@ class Details(traitlets.HasTraits):
         counts, edges = picture.entries.histogram()
 
         def draw() -> None:
+            self._nearest = None
             self._panel.show_row("", ())
-            self._panel.show_picked(None, None, "")
             self._figure.draw_row(None, None, edges, edges)
             self._figure.draw_all_pairs(counts, edges, threshold=self.threshold)
 
@@ -151,17 +154,26 @@ class Details(traitlets.HasTraits):
             self._paint(self._draw_pair, "pair")  # type: ignore[attr-defined]
             self._shares_soon(0.0)
 
+    @property
+    def _pair_shown(self) -> Pair | None:
+        """The pair under the pointer, else the one picked, else the row with the input most like it."""
+        if self._hovered is not None or self.pair is not None:
+            return self._hovered or self.pair
+        return self._nearest if self._nearest is not None and self._nearest[0] == self.row else None
+
     def _draw_pair(self) -> None:
-        """Show the pair under the pointer, else the one picked, with its shares if these are known."""
+        """Show a pair, with its shares if these are known."""
         with self._lock:  # type: ignore[attr-defined]
             picture = self._picture
             if picture is None or self._closed:  # type: ignore[attr-defined]
                 return
-            pair = self._hovered or self.pair
+            pair = self._pair_shown
             k = None if pair is None else picture.entries.entry(*pair)
             shares = None if pair is None else self._shares_known.find(pair)
             with self.pane.batch():  # type: ignore[attr-defined]
-                self._figure.draw_pair(pair, k, shares=shares, predictions=predictions(picture))
+                self._figure.draw_pair(
+                    pair, k, shares=shares, predictions=predictions(picture), most_alike=pair == self._nearest
+                )
             same = self._hovered == self.pair  # said once
             self._panel.point("" if same else self._pair_words(picture, self._hovered))
             self._panel.show_picked(self.row, self.pair, self._pair_words(picture, self.pair))
@@ -188,7 +200,7 @@ class Details(traitlets.HasTraits):
 
     def _fetch_shares(self, progress: Progress, cancel: Cancel) -> None:
         """Compute what each parameter contributes to the pair shown; runs on the worker's thread."""
-        picture, pair = self._picture, self._hovered or self.pair
+        picture, pair = self._picture, self._pair_shown
         if picture is None or pair is None or self._shares_known.find(pair) is not None:
             return
         try:

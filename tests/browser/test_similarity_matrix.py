@@ -65,13 +65,10 @@ def test_a_user_looks_around_in_the_matrix(lab: Lab) -> None:
     notebook.kernel.wait_for("bool(matrix.row == matrix.shown_order[41])")
     page.mouse.move(*place(notebook, 150, 150))
     page.keyboard.down("Control")
-    for _ in range(6):
-        page.mouse.wheel(0, -240)
-        page.wait_for_timeout(60)
+    for _ in range(4):
+        page.mouse.wheel(0, -360)
     page.keyboard.up("Control")
     notebook.kernel.wait_for("matrix.view is not None and matrix._figure.matrix.view.factor == 1")
-    settle(notebook)
-    notebook.screenshot("similarity-zoomed")
     page.locator("button[title^='Show the whole figure']").click()
     notebook.kernel.wait_for("matrix.view is None")
     notebook.slide("Threshold", -30)
@@ -79,7 +76,6 @@ def test_a_user_looks_around_in_the_matrix(lab: Lab) -> None:
     notebook.kernel.run("matrix.counts = matrix.table = True; matrix._take_neighbours(); matrix.order = 'seriated'")
     settle(notebook)
     page.locator(".slick-row").first.wait_for()
-    notebook.screenshot("similarity-open")
     notebook.theme("Dark")
     settle(notebook)
     notebook.screenshot("similarity-dark")

@@ -283,6 +283,9 @@ def test_a_click_picks_row_and_pair_and_shows_its_neighbours(matrix):
     assert (matrix.row, matrix.pair) == (None, None)
     event(matrix, Tap, **at(matrix, 7, 7))
     assert (matrix.row, matrix.pair) == (7, None), "an input with itself is no pair"
+    nearest = matrix._panel._list.options[0][1]
+    assert f"input {nearest} is most like input 7" in matrix._figure.pair._caption.text.replace("\n", " ")
+    assert matrix._shares_known.find((7, nearest)) is not None
 
 
 def test_row_and_pair_are_chosen_by_keyboard(matrix):
