@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,11 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.similarity_scene import SimilarityScene
 from netgeom_widgets.widgets.base import AnalysisWidget
+from netgeom_widgets.widgets.similarity_against import Comparing, compared_words
+from netgeom_widgets.widgets.similarity_checkpoints import Training
 from netgeom_widgets.widgets.similarity_counting import Counting
 from netgeom_widgets.widgets.similarity_details import Details
+from netgeom_widgets.widgets.similarity_diagnostics import Diagnostics
 from netgeom_widgets.widgets.similarity_exports import Exports
 from netgeom_widgets.widgets.similarity_picking import Picking
 from netgeom_widgets.widgets.similarity_picture import Picture, PictureMaker
@@ -29,7 +33,17 @@ if TYPE_CHECKING:
 
 
 class SimilarityMatrix(
-    SelectionTable, Counting, Details, Viewing, Picking, SimilaritySettings, Exports, AnalysisWidget
+    Comparing,
+    Training,
+    Diagnostics,
+    SelectionTable,
+    Counting,
+    Details,
+    Viewing,
+    Picking,
+    SimilaritySettings,
+    Exports,
+    AnalysisWidget,
 ):
     """How similar inputs are from a network's perspective: how much moving one output moves that of another.
 
@@ -93,6 +107,8 @@ class SimilarityMatrix(
         names: Any = None,
         targets: Any = None,
         loss: Any = None,
+        checkpoints: Any = None,
+        against: Any = None,
         *,
         function: Callable[..., Any] | None = None,
         **kwargs: Any,
@@ -102,7 +118,11 @@ class SimilarityMatrix(
         self._maker = PictureMaker(self._source)
         self._copied: nn.Module | None = None
         self._copies = 0
+        self._setup_training(checkpoints)
+        self._setup_against(against)
+        self._setup_diagnostics()
         super().__init__(**kwargs)
+        self._follow_training()
 
     # ---- what the base asks for
 
@@ -124,20 +144,22 @@ class SimilarityMatrix(
     def run(self) -> None:
         """Start a run on a copy of the model as it is now; one that is running is cancelled. Returns at once."""
         self._check_open()
-        if not self._source.is_stored:
+        if not self._source.is_stored and not self._steps:
             self._copied = self._source.copied()
             self._copies += 1
         super().run()
 
-    def _network(self, settings: dict[str, Any]) -> tuple[nn.Module | None, Any]:
-        """The network that a run is of, and a key that says which one: of the same nothing is computed twice."""
-        return self._copied, self._copies
+    def _network(self, step: int | None) -> tuple[nn.Module | None, Any]:
+        """The network of a run, at a step or as copied, and a key that says which: nothing is computed twice of one."""
+        return (self._copied, self._copies) if step is None else self._network_at(step)
 
     def _compute(self, settings: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Any) -> Picture:
-        model, key = self._network(settings)
-        return self._maker.picture(
-            model, settings, key, before=self._picture, progress=progress, cancel=cancel, publish=publish
-        )
+        self._take_up_steps()
+        compute = partial(self._maker.picture, before=self._picture, cancel=cancel)
+        order = self._order_kept(settings, compute, progress)
+        model, key = self._network(settings["step"])
+        this = compute(model, settings, key, order=order, progress=progress, publish=publish)
+        return self._beside(this, settings, compute, progress)
 
     def _result_of(self, computed: Picture) -> Any:
         return computed.found
@@ -145,8 +167,8 @@ class SimilarityMatrix(
     def _draw(self, result: Picture, settings: dict[str, Any], *, final: bool) -> None:
         new = result is not self._picture
         self._figure.draw_matrix(
-            result.entries.values,
-            kernel=result.kernel,
+            result.drawn,
+            kernel=result.drawn_as,
             order=result.order,
             ordering=result.settings["order"],
             reduce=settings["pixel"],
@@ -172,8 +194,9 @@ class SimilarityMatrix(
     # ---- words
 
     def _note(self, picture: Picture) -> str:
-        """What the caption adds: rows that are missing yet."""
-        return "" if picture.final else f"{picture.done:,} of {picture.entries.n:,} rows computed so far."
+        """What the caption adds: which of two is shown, and rows that are missing yet."""
+        missing = "" if picture.final else f"{picture.done:,} of {picture.entries.n:,} rows computed so far."
+        return f"{compared_words(picture)} {missing}".strip()
 
     def _badges(self, picture: Picture) -> list[str]:
         """Remarks that belong to every reading of the matrix, in words."""
@@ -201,8 +224,9 @@ class SimilarityMatrix(
     def _summary(self) -> str:
         if self.result is None or self._picture is None:
             return ""
-        n = self._picture.entries.n
-        return f"{n:,} inputs, {n * n:,} pairs, {self._picture.kernel}"
+        n, step = self._picture.entries.n, self._picture.settings.get("step")
+        words = [f"{n:,} inputs, {n * n:,} pairs, {self._picture.kernel}", self._fit_in_words()]
+        return f"{'' if step is None else f'step {step:,}: '}{', '.join(filter(None, words))}"
 
     @property
     def shown_order(self) -> np.ndarray:

@@ -205,7 +205,7 @@ class Details(traitlets.HasTraits):
             return
         try:
             found = self._maker.similarity(
-                picture.model, picture.settings, [pair[0]], [pair[1]], by_parameter=True, cancel=cancel
+                picture.model, picture.computed_with, [pair[0]], [pair[1]], by_parameter=True, cancel=cancel
             )
         except NetgeomError as error:  # similarities that are no sums have no shares
             shares: dict[str, float] | str = str(error)

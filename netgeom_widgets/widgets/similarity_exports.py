@@ -50,7 +50,8 @@ class Exports:
                 arrays[name] = np.asarray(getattr(found, name))
         samples = self._source.samples
         known = {"labels": samples.labels, "targets": samples.targets, "predictions": predictions(picture)}
-        return arrays | {name: values for name, values in known.items() if values is not None}
+        arrays |= {name: values for name, values in known.items() if values is not None}
+        return arrays | self._part_arrays()  # type: ignore[no-any-return,attr-defined]  # of what stands below the matrix
 
     def _export_table(self) -> dict[str, Any]:
         picture: Picture = self._finished()  # type: ignore[attr-defined]

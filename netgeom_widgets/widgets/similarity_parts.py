@@ -222,12 +222,11 @@ class Parts(traitlets.HasTraits):
         key = shown.part.key
         if self._closed or not getattr(self, key) or self.result is None:  # type: ignore[attr-defined]
             return
-        told, job = Progress(_listener(shown.fold)), partial(self._compute_part, shown)
-        future = self._part_worker.submit(job, key=key, debounce=_DEBOUNCE, progress=told)
+        future = self._part_worker.submit(partial(self._compute_part, shown), key=key, debounce=_DEBOUNCE)
         future.add_done_callback(partial(self._part_ended, shown))
 
-    def _compute_part(self, shown: _Shown, progress: Progress, cancel: Cancel) -> None:
-        subject, part = self._subject(), shown.part
+    def _compute_part(self, shown: _Shown, _: Progress, cancel: Cancel) -> None:
+        subject, part, progress = self._subject(), shown.part, Progress(_listener(shown.fold, cancel))
         if subject is None or not getattr(self, part.key):
             return
         options = {name: getattr(self, name) for name in part.options}
@@ -312,14 +311,14 @@ class Parts(traitlets.HasTraits):
             shown.forget()
 
 
-def _listener(fold: WorkFold) -> Callable[[Progress], None]:
-    """Passes on at most ten reports a second."""
+def _listener(fold: WorkFold, cancel: Cancel) -> Callable[[Progress], None]:
+    """Passes on at most ten reports a second, and none of work that was stopped."""
     last = 0.0
 
     def listen(progress: Progress) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= _TOLD:
+        if now - last >= _TOLD and not cancel.is_set():
             last = now
             fold.work(progress.fraction, progress.text)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMPUTED = ("kernel", "output", "parameters", "precision")
 #: Matrices of recent settings are kept up to this number of bytes; the newest always is.
 _KEPT_BYTES = 1 << 29
+_KEPT = 64  # and no more than this, or four where these are larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +73,28 @@ class Picture:
         """Name of the similarity."""
         return str(getattr(self.found, "kernel", self.settings["kernel"]))
 
+    @property
+    def computed_with(self) -> dict[str, Any]:
+        """The settings that the matrix was computed with."""
+        return self.settings
+
+    @property
+    def drawn(self) -> Any:
+        """The numbers that the matrix shows."""
+        return self.entries.values
+
+    @property
+    def drawn_as(self) -> str:
+        """What these are: the name of a similarity, or "difference"."""
+        return self.kernel
+
 
 class PictureMaker:
     """Makes pictures, and computes nothing twice; used on one thread only."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._matrices = Recent(4)
-        self._orders = Recent(12)
+        self.forget()
 
     def picture(
         self,
@@ -88,6 +103,7 @@ class PictureMaker:
         key: Any,
         *,
         before: Picture | None,
+        order: np.ndarray | None = None,
         progress: Progress,
         cancel: Cancel,
         publish: Callable[[Picture], None],
@@ -104,19 +120,23 @@ class PictureMaker:
             Says which network it is: of the same one with the same settings nothing is computed again.
         before : Picture or None
             What is shown now: its order is kept while rows appear.
+        order : (n,) int64, optional
+            Ids of the inputs in the order wanted, where it is another than the settings say.
         publish : callable
             Called with pictures of the first rows.
         """
         if self.source.tiles is not None:
             found, entries = self.source.tiles, self._matrices.get("store", lambda: Entries.stored(self.source.tiles))
         else:
-            found, entries, model = self._matrix(model, settings, key, before, progress, cancel, publish)
-        order = self._order(settings["order"], found, entries, progress, cancel)
+            found, entries, model = self._matrix(model, settings, key, before, order, progress, cancel, publish)
+        if order is None:
+            order = self._order(settings["order"], found, entries, progress, cancel)
         return Picture(found, entries, order, settings, entries.n, model)
 
     def forget(self) -> None:
         """Let go of all matrices."""
-        self._matrices, self._orders = Recent(4), Recent(12)
+        kept = _KEPT_BYTES // (8 * self.source.samples.n**2)
+        self._matrices, self._orders = Recent(max(4, min(kept, _KEPT))), Recent(max(12, _KEPT))
 
     # ---- the matrix
 
@@ -126,6 +146,7 @@ class PictureMaker:
         settings: dict[str, Any],
         key: Any,
         before: Picture | None,
+        order: np.ndarray | None,
         progress: Progress,
         cancel: Cancel,
         publish: Callable[[Picture], None],
@@ -135,7 +156,7 @@ class PictureMaker:
         if held is None:
             if self.source.samples.n**2 * 8 > _KEPT_BYTES:
                 self.forget()
-            on_rows = self._shows_rows(settings, before, publish)
+            on_rows = self._shows_rows(settings, before, order, publish)
             found = self.similarity(model, settings, None, None, on_rows=on_rows, progress=progress, cancel=cancel)
             held = (found, Entries.held(found.values), model)
         self._matrices.put(wanted, held)
@@ -149,26 +170,33 @@ class PictureMaker:
 
         inputs = self.source.samples.inputs
         sides = (inputs,) if rows is None else (inputs[np.asarray(rows)], inputs[np.asarray(columns)])
-        return similarity_matrix(model, *sides, **self.options(settings, rows, columns), **options)
+        return similarity_matrix(model, *sides, **self.options(model, settings, rows, columns), **options)
 
-    def options(self, settings: dict[str, Any], rows: Any = None, columns: Any = None) -> dict[str, Any]:
-        """Keywords of the kernel for some settings: kernel, output, parameters, dtype."""
+    def options(
+        self, model: nn.Module | None, settings: dict[str, Any], rows: Any = None, columns: Any = None
+    ) -> dict[str, Any]:
+        """Keywords of the kernel for some settings of the widget."""
         import torch
 
         return {
             "kernel": settings["kernel"],
             "output": self.source.output(settings["output"], rows, columns),
-            "parameters": self.source.parameter_names(settings["parameters"]),
+            "parameters": self.source.parameter_names(settings["parameters"], model),
             "dtype": torch.float64 if settings["precision"] == "float64" else None,
         }
 
     def _shows_rows(
-        self, settings: dict[str, Any], before: Picture | None, publish: Callable[[Picture], None]
+        self,
+        settings: dict[str, Any],
+        before: Picture | None,
+        order: np.ndarray | None,
+        publish: Callable[[Picture], None],
     ) -> Callable[[int, int, np.ndarray], None]:
         """What takes rows while the kernel runs; they appear in the order shown before."""
         n = self.source.samples.n
         values = np.full((n, n), np.nan, dtype=np.float32)
-        order = self._known_order(settings["order"])
+        if order is None:
+            order = self._known_order(settings["order"])
         if order is None:
             order = before.order if before is not None else np.arange(n)
 

@@ -82,11 +82,22 @@ class Source:
         """Whether the matrix is read and not computed."""
         return self.tiles is not None
 
-    def copied(self) -> nn.Module:
-        """A copy of the model as it is now, in eval mode; on the caller's thread."""
-        from netgeom_widgets.kernels._model import private_copy
+    def copied(self, model: nn.Module | None = None) -> nn.Module:
+        """A copy of the model, or of another one, as it is now, in eval mode; on the caller's thread.
 
-        return private_copy(self.model, dtype=None)
+        It takes gradients in the parameters in which the one given does.
+        """
+        from netgeom_widgets.kernels._model import private_copy, unwrapped
+
+        given = self.model if model is None else model
+        copied = private_copy(given, dtype=None)
+        for own, parameter in zip(copied.parameters(), unwrapped(given).parameters(), strict=True):
+            own.requires_grad_(parameter.requires_grad)
+        return copied
+
+    def count_outputs(self, model: nn.Module) -> int:
+        """How many outputs a copied network has for these inputs; one that does not take them is refused."""
+        return _count_outputs(model, self.samples.inputs)
 
     # ---- outputs
 
@@ -137,17 +148,19 @@ class Source:
     @property
     def modules(self) -> list[str]:
         """Modules that own parameters, by dotted name; the model's own parameters by theirs."""
-        return list(dict.fromkeys(name.rpartition(".")[0] or name for name in self._trainable()))
+        return list(dict.fromkeys(name.rpartition(".")[0] or name for name in _trainable(self.model)))
 
-    def parameter_names(self, chosen: tuple[str, ...] | None) -> list[str]:
-        """Dotted names of the parameters that count.
+    def parameter_names(self, chosen: tuple[str, ...] | None, model: nn.Module | None = None) -> list[str]:
+        """Dotted names of the parameters that count, of the model or of another one.
 
         Raises
         ------
         NetgeomError
             For a name that is neither a parameter nor a module with some, or when none takes gradients.
         """
-        trainable, known = self._trainable(), self._known()
+        trainable, known = _trainable(self.model), _known(self.model)
+        if model is not None and any(parameter.requires_grad for parameter in model.parameters()):
+            trainable, known = _trainable(model), _known(model)  # networks of checkpoints are given without gradients
         if chosen is None:
             if not trainable:
                 raise NetgeomError(
@@ -162,15 +175,19 @@ class Source:
             names += found
         return list(dict.fromkeys(names))
 
-    def _known(self) -> list[str]:
-        from netgeom_widgets.kernels._model import unwrapped
 
-        return [name for name, _ in unwrapped(self.model).named_parameters()]
+def _known(model: nn.Module) -> list[str]:
+    """Dotted names of all parameters."""
+    from netgeom_widgets.kernels._model import unwrapped
 
-    def _trainable(self) -> list[str]:
-        from netgeom_widgets.kernels._model import unwrapped
+    return [name for name, _ in unwrapped(model).named_parameters()]
 
-        return [name for name, tensor in unwrapped(self.model).named_parameters() if tensor.requires_grad]
+
+def _trainable(model: nn.Module) -> list[str]:
+    """Dotted names of the parameters that take gradients."""
+    from netgeom_widgets.kernels._model import unwrapped
+
+    return [name for name, tensor in unwrapped(model).named_parameters() if tensor.requires_grad]
 
 
 def _opened(inputs: Any) -> Any:
