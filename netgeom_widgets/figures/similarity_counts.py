@@ -21,6 +21,7 @@ from netgeom_widgets.figures.transition_marks import hover_html, nearest
 _BINS = 10
 #: Thumbnails over a histogram at most, their pixels, and the part of the frame that they take.
 _MOST, _SIDE, _STRIP = 11, 20.0, 0.22
+_LEAST = 280  # pixels of a plot, so that its caption fits
 _WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 _SELF = "Each input counts itself."
 
@@ -40,6 +41,7 @@ class CountsHistogram:
         self._sprites = sprites
         self._plot = StairsPlot(height, what="neighbours")
         self.root = self._plot.root
+        self.root.min_width = _LEAST
         self._marks = ColumnDataSource({name: [] for name in ("x", "y", "id", "count", "tile", "text")})
         if sprites is not None:
             frames = self.root.scatter(

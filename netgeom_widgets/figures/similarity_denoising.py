@@ -18,6 +18,8 @@ from netgeom_widgets.figures.stairs import StairsPlot, bin_edges
 from netgeom_widgets.figures.theme import GRID
 from netgeom_widgets.figures.transition_marks import nearest
 
+#: Pixels of a plot at least: two fit beside each other in a wide cell only.
+_LEAST = 290
 _WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 #: Outputs that get a colour of their own; points from which on they are drawn smaller.
 _OUTPUTS, _CROWD = 8, 600
@@ -28,7 +30,7 @@ class DenoisingFigure:
 
     def __init__(self, height: int = 280) -> None:
         self._axes = [Range1d(0, 1, reset_start=0, reset_end=1) for _ in range(2)]
-        self._plot = make_plot(height, x_range=self._axes[0], y_range=self._axes[1], min_width=260)
+        self._plot = make_plot(height, x_range=self._axes[0], y_range=self._axes[1], min_width=_LEAST)
         self._plot.add_layout(Slope(gradient=1, y_intercept=0, line_color=GRID, line_dash="dashed", line_width=1.5))
         self._source = ColumnDataSource({name: [] for name in ("x", "y", "id", "output", "colour", "marker")})
         self._dots = self._plot.scatter(
@@ -39,8 +41,9 @@ class DenoisingFigure:
         self._legend, self._caption = KeyLegend(self._plot, "above", width=240), add_caption(self._plot)
         self._plot.title.text = "Targets, averaged over similar inputs"
         self._plot.xaxis[0].axis_label = "target"
-        self._plot.yaxis[0].axis_label = "average of the targets of similar inputs"
+        self._plot.yaxis[0].axis_label = "average over similar inputs"
         self._factors = StairsPlot(height - 30, what="factor")
+        self._factors.root.min_width = _LEAST
         self.root = Row(
             self._plot, self._factors.root, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width",
             spacing=4,

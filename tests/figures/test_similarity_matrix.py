@@ -165,7 +165,7 @@ def test_each_kernel_has_words_and_colours_about_zero_where_it_is_signed(kernel)
         assert mapper.low == -mapper.high and mapper.palette == list(palettes.diverging())
     else:
         assert (mapper.low, mapper.high) == (0, 1) and mapper.palette == list(palettes.VIRIDIS)
-    assert part._bar.title == WORDS[kernel].short and render(part.root)[:4] == b"\x89PNG"
+    assert part._bar.title == WORDS[kernel].short
     part.draw(np.abs(values), kernel="cosine")
     assert (mapper.low, mapper.palette[0]) == (0, palettes.VIRIDIS[0])
 

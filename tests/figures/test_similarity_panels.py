@@ -56,7 +56,7 @@ def whole(root) -> str:
     document.add_root(root)
     assert not any(check_integrity(document.models).__dict__.values())
     assert json.dumps(document.to_json(deferred=False))
-    assert render(root, "png", width=500)[:4] == b"\x89PNG" and render(root, "svg")
+    assert render(root, "png", width=500, dpi=48)[:4] == b"\x89PNG"
     return to_html(root)
 
 
