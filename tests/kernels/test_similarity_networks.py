@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Cancelled, Progress
 from netgeom_widgets.kernels import similarity as sim
 from netgeom_widgets.kernels.similarity import checking, gradients, pairs, positions, readings
 from tests.reference import similarity as twin
@@ -499,3 +500,28 @@ def test_gradients_that_are_not_finite_are_refused_by_sample():
     x = torch.tensor([[1.0, 2.0]] * 9 + [[0.0, 0.0]])
     with pytest.raises(NetgeomError, match="not finite"):
         sim.similarity_matrix(model, x)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("rectangular", [True, False])
+def test_progress_ends_at_its_total_and_cancel_is_heard(kept, rectangular, monkeypatch):
+    model, inputs = built("mlp", n=11)
+    others = inputs[:5] if rectangular else None
+    monkeypatch.setattr(pairs, "TILE", 3)
+    if not kept:
+        monkeypatch.setattr(pairs, "_KEPT_BYTES", 6 * 8 * 64)
+    seen = []
+    progress = Progress(lambda p: seen.append(p.done))
+    sim.similarity_matrix(model, inputs, others, progress=progress)
+    assert seen == sorted(seen) and seen[-1] == pytest.approx(progress.total) and len(seen) > 8
+    for when in (1, len(seen) - 2):
+        cancel = Cancel()
+        told = []
+
+        def stop(p, cancel=cancel, told=told, when=when):
+            told.append(p.done)
+            if len(told) == when:
+                cancel.set()
+
+        with pytest.raises(Cancelled):
+            sim.similarity_matrix(model, inputs, others, progress=Progress(stop), cancel=cancel)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,10 @@ _NUMBERS_AT_ONCE = 1 << 24  # activations and cotangents of one pass: 64 MiB in 
 _VECTOR_NUMBERS = 1 << 26  # of one parameter's gradients, kept whole where that makes products cheaper: 256 MiB
 
 
+Before = Callable[[float], Any]
+"""Called before each parameter's products with the share of parameters that is done."""
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
     """Scaled gradients of some samples.
@@ -43,17 +49,24 @@ class Block:
     def __len__(self) -> int:
         return len(self.outputs)
 
-    def traces(self, other: Block) -> Tensor:
+    def traces(self, other: Block, before_each: Before | None = None) -> Tensor:
         """sum_c g[i, c] . g'[j, c] over all parameters, (n, m)."""
-        return _sum([factor.traces(other.factors[name]) for name, factor in self.factors.items()])
+        return _sum(factor.traces(right) for factor, right in self._factors_with(other, before_each))
 
-    def traces_by_parameter(self, other: Block) -> dict[str, Tensor]:
+    def traces_by_parameter(self, other: Block, before_each: Before | None = None) -> dict[str, Tensor]:
         """The same for each parameter by itself."""
-        return {name: factor.traces(other.factors[name]) for name, factor in self.factors.items()}
+        found = (factor.traces(right) for factor, right in self._factors_with(other, before_each))
+        return dict(zip(self.factors, found, strict=True))
 
-    def blocks(self, other: Block) -> Tensor:
+    def blocks(self, other: Block, before_each: Before | None = None) -> Tensor:
         """g[i, c] . g'[j, e] over all parameters, (n, m, d, d)."""
-        return _sum([factor.blocks(other.factors[name]) for name, factor in self.factors.items()])
+        return _sum(factor.blocks(right) for factor, right in self._factors_with(other, before_each))
+
+    def _factors_with(self, other: Block, before_each: Before | None) -> Iterator[tuple[Factor, Factor]]:
+        for number, (name, factor) in enumerate(self.factors.items()):
+            if before_each is not None:
+                before_each(number / len(self.factors))
+            yield factor, other.factors[name]
 
 
 class Gradients:
@@ -147,9 +160,16 @@ class Gradients:
     # ---------------------------------------------------------------------------------------------------- the factors
 
     def block(
-        self, inputs: Tensor, targets: Tensor | None, scaling: str, *, cancel: Cancel | None = None, first: int = 0
+        self,
+        inputs: Tensor,
+        targets: Tensor | None,
+        scaling: str,
+        *,
+        cancel: Cancel | None = None,
+        first: int = 0,
+        after_each: Callable[[int], Any] | None = None,
     ) -> Block:
-        """Scaled gradients of some samples.
+        """Scaled gradients of some samples; ``after_each(n)`` is told of every n samples done.
 
         Raises
         ------
@@ -163,6 +183,8 @@ class Gradients:
             rows = slice(start, start + self._rows_at_once)
             some_targets = None if targets is None else targets[rows]
             parts.append(self._block_of(self._given(inputs[rows]), some_targets, scaling, first + start))
+            if after_each is not None:
+                after_each(len(parts[-1]))
         if len(parts) == 1:
             return parts[0]
         factors = {}
@@ -236,9 +258,10 @@ def _check_finite(own_blocks: Tensor, first: int) -> None:
         )
 
 
-def _sum(parts: list[Tensor]) -> Tensor:
+def _sum(parts: Iterable[Tensor]) -> Tensor:
     """In place, into the first."""
-    total = parts[0]
-    for part in parts[1:]:
+    remaining = iter(parts)
+    total = next(remaining)
+    for part in remaining:
         total += part
     return total

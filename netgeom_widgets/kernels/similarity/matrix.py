@@ -114,15 +114,15 @@ def similarity_matrix(
     parts = {name: np.empty_like(values) for name in pairs.gradients.method} if by_parameter else {}
     for rows, columns, left, right in pairs.tiles(as_progress(progress), on_rows, values):
         if by_parameter:
-            tiles = left.traces_by_parameter(right)
+            tiles = left.traces_by_parameter(right, pairs.before_each)
             for name, part in parts.items():
                 found = tiles.get(name, torch.zeros(len(left), len(right), dtype=pairs.dtype))
                 pairs.put(part, rows, columns, found, kernel, left, right)
             tile = torch.stack(list(tiles.values())).sum(0)
         elif kernel in ADDITIVE:
-            tile = left.traces(right)
+            tile = left.traces(right, pairs.before_each)
         else:
-            tile = of_blocks(left.blocks(right), kernel)
+            tile = of_blocks(left.blocks(right, pairs.before_each), kernel)
         pairs.put(values, rows, columns, tile, kernel, left, right)
     return pairs.result(values, parts, kernel)
 
@@ -170,7 +170,7 @@ def gram_of(pairs: Pairs, progress: Progress | bool | None) -> Float[ndarray, "n
     pairs.require(d * d, "The blocks of all pairs")
     values = np.empty((*pairs.shape, d, d), numpy_dtype(pairs.dtype))
     for rows, columns, left, right in pairs.tiles(as_progress(progress), None, values):
-        tile = left.blocks(right).numpy()
+        tile = left.blocks(right, pairs.before_each).numpy()
         values[rows, columns] = tile
         if pairs.symmetric and rows != columns:
             values[columns, rows] = tile.transpose(1, 0, 3, 2)

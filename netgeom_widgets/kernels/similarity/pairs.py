@@ -68,6 +68,7 @@ class Pairs:
         self._rows = TILE if self._keeps else max(1, min(TILE, _KEPT_BYTES // (2 * bytes_each)))
         self._blocks: dict[tuple[int, int], Block] = {}
         self._seen: dict[tuple[int, int], Block] = {}
+        self._report = _Report(Progress(), 1, 1)
         biggest = bytes_each * (sum(map(len, self.sets)) if self._keeps else 2 * self._rows)
         require_memory(biggest, "The gradients' factors", "a smaller model, or parameters=[...] for some layers only")
 
@@ -81,9 +82,8 @@ class Pairs:
     ) -> Iterator[tuple[slice, slice, Block, Block]]:
         """Row and column slices with their blocks; of a symmetric matrix those on and above the diagonal."""
         starts, ends = (range(0, n, self._rows) for n in self.shape)
-        total = sum(len([c for c in ends if not self.symmetric or c >= r]) for r in starts)
-        done = 0
-        progress.update(0, total, "gradients")
+        n_tiles = sum(not self.symmetric or c >= r for r in starts for c in ends)
+        self._report = _Report(progress, self._samples_in_all(len(starts), len(ends)), n_tiles)
         for r in starts:
             rows = slice(r, min(r + self._rows, self.shape[0]))
             left = self._block(0, rows)
@@ -94,10 +94,22 @@ class Pairs:
                 columns = slice(c, min(c + self._rows, self.shape[1]))
                 right = left if self.symmetric and c == r else self._block(len(self.sets) - 1, columns)
                 yield rows, columns, left, right
-                done += 1
-                progress.update(done, total, "similarities")
+                self._report.tile()
             if on_rows is not None:
                 on_rows(rows.start, rows.stop, values[rows])
+
+    def before_each(self, share: float) -> None:
+        """To be called within a tile, of whose work a share is done."""
+        self.cancel.checkpoint()
+        self._report.within_tile(share)
+
+    def _samples_in_all(self, n_rows: int, n_columns: int) -> int:
+        """Samples whose gradients will be taken, those of blocks that cannot be kept as often as they are needed."""
+        if self._keeps:
+            return sum(map(len, self.sets))
+        n, m = self.shape
+        again = sum(n - (r + 1) * self._rows for r in range(n_rows - 1)) if self.symmetric else n_rows * m
+        return n + again
 
     def _block(self, which: int, rows: slice) -> Block:
         key = (which, rows.start)
@@ -118,6 +130,7 @@ class Pairs:
             self.scaling,
             cancel=self.cancel,
             first=rows.start,
+            after_each=self._report.samples,
         )
 
     def put(
@@ -167,6 +180,29 @@ class Pairs:
             return torch.cat([getattr(b if name == "outputs" else b.scales, name) for b in blocks]).numpy()
 
         return joined
+
+
+class _Report:
+    """Progress of two kinds of work, gradients of samples and tiles of products, each one half of the bar."""
+
+    def __init__(self, progress: Progress, n_samples: int, n_tiles: int) -> None:
+        self._progress, self._n_samples, self._n_tiles = progress, n_samples, n_tiles
+        self._samples, self._tiles = 0, 0
+        progress.update(0, 2, "gradients")
+
+    def samples(self, n: int) -> None:
+        self._samples += n
+        self._say("gradients", 0.0)
+
+    def tile(self) -> None:
+        self._tiles += 1
+        self._say("similarities", 0.0)
+
+    def within_tile(self, share: float) -> None:
+        self._say("similarities", share)
+
+    def _say(self, text: str, share: float) -> None:
+        self._progress.update(self._samples / self._n_samples + (self._tiles + share) / self._n_tiles, text=text)
 
 
 def finished(tile: Tensor, kernel: str, left: Block, d: int) -> Tensor:
