@@ -67,12 +67,23 @@ class SimilarityMatrix(
     targets : array (n, ...), optional
         Classes or values that the outputs should be.
     loss : {"mse", "cross_entropy"} or callable, optional
-        By default that which fits the targets: whole numbers are classes.
+        By default that which fits the targets: whole numbers are classes. The fit error, of the very network and step
+        shown, stands beside the counts and in the status line; ``fit`` holds it.
+    checkpoints : Recording, path, list of state dicts, of files or of models, or dict of these by step; optional
+        The network at several steps of training: ``step`` chooses, ``play()`` shows them in turn, ``model`` only says
+        the architecture. A recording needs ``parameters=True``; one that is being written is followed. All steps stand
+        in the order of ``order_step``.
+    against : torch.nn.Module, int, or names; optional
+        Another network for the same inputs, a step of ``checkpoints``, or modules or parameters of the very network
+        shown, whose gradients count in place of those of ``parameters``. ``mode`` shows "this", the "other", or the
+        "difference" (other minus this); ``against_result`` is the other's similarity.
     function : callable, optional
         Numbers of the outputs, (n, C) -> (n,) or (n, d), which ``output="function"`` compares.
     **kwargs
         Settings (see :attr:`settings`), ``row``, ``pair``, ``view``, ``selection``, ``autorun``, ``static_picture``,
-        ``layout``; ``counts=True`` opens the histograms of neighbour counts.
+        ``layout``; ``counts=True`` opens the histograms of neighbour counts, and so do ``fit_errors``,
+        ``label_noise``, ``agreement`` (with ``against``), ``over_steps`` (CKA of all checkpoints), ``by_layer``,
+        ``invariance`` (see :meth:`test_invariance`) and ``denoising`` with what they are called after.
 
     Attributes
     ----------

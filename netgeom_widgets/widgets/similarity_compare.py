@@ -57,9 +57,7 @@ class AgreementPart(Part):
         self._go = go
 
     def lacks(self, subject: Subject, options: dict[str, Any]) -> str:
-        """A second matrix is needed."""
-        if subject.against is None:
-            return "There is nothing to compare with: give against=."
+        """Neighbours."""
         return "" if len(subject.samples) > 1 else "One input has no neighbours."
 
     def compute(
@@ -127,7 +125,9 @@ class AgreementPart(Part):
 class AgreementPanel(Parts):
     """The fold on how far two matrices agree."""
 
-    agreement = traitlets.Bool(False, help="Whether the agreement of both matrices is shown.").tag(setting="mark")
+    agreement = traitlets.Bool(False, help="Whether the agreement of both matrices is shown.").tag(
+        setting="mark", needs="against"
+    )
 
     def _make_parts(self) -> list[Part]:
         parts = super()._make_parts()

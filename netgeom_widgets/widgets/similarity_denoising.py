@@ -24,13 +24,6 @@ class DenoisingPart(Part):
     def __init__(self, go: Go) -> None:
         self._go = go
 
-    def lacks(self, subject: Subject, options: dict[str, Any]) -> str:
-        """Targets that are values."""
-        targets = subject.samples.targets
-        if targets is None:
-            return "There are no targets."
-        return "" if targets.dtype.kind == "f" else "The targets are classes: noise is averaged in values only."
-
     def compute(
         self, subject: Subject, options: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Publish
     ) -> Any:
@@ -77,7 +70,9 @@ class DenoisingPart(Part):
 class DenoisingPanel(Parts):
     """The fold on denoising."""
 
-    denoising = traitlets.Bool(False, help="Whether denoising is shown.").tag(setting="mark")
+    denoising = traitlets.Bool(False, help="Whether denoising is shown.").tag(
+        setting="mark", needs="targets that are values"
+    )
 
     def _make_parts(self) -> list[Part]:
         parts, targets = super()._make_parts(), self._source.samples.targets  # type: ignore[attr-defined]

@@ -34,6 +34,7 @@ class Diagnostics(
         """Called before ``super().__init__``."""
         self._subject_lock = threading.Lock()  # asked for by the threads of runs, of parts, and of the user
         self._setup_transforms()
+        self._setup_fit()
 
     def _subject(self) -> Subject | None:
         picture = self._picture
@@ -49,19 +50,20 @@ class Diagnostics(
 
     def _subject_of(self, picture: Picture, this: Any, against: Any) -> Subject:
         names = picture.names if isinstance(picture, Compared) else ("", "")
-        settings = picture.computed_with
-        step = settings.get("step")
+        first = picture.this if isinstance(picture, Compared) and picture.this is not None else picture
+        step = picture.computed_with["step"]
         shown = names[1] if picture.found is against else names[0]
         return Subject(
             similarity=picture.found,
             model=picture.model,
             samples=self._source.samples,
-            options=self._maker.options(picture.model, settings),
+            options=self._maker.options(picture.model, picture.computed_with),
             loss=self._source.loss_used,
             name=shown or ("" if step is None else f"step {step:,}"),
-            step=step,
-            key=tuple(settings[name] for name in COMPUTED),
+            step=first.settings["step"],
+            key=tuple(first.settings[name] for name in COMPUTED),
             this=this,
+            this_options=self._maker.options(first.model, first.settings),
             this_name=names[0],
             against=against,
             against_name=names[1],

@@ -9,7 +9,6 @@ import numpy as np
 import traitlets
 from bokeh.models import LayoutDOM
 
-from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_fit import ASKED_FROM, FitFigure, fit_words
@@ -66,9 +65,19 @@ class FitPart(Part):
 class FitPanel(Parts):
     """The fit error of the matrix shown, always of the same network and step, wherever there are targets."""
 
-    fit_errors = traitlets.Bool(False, help="Whether the loss of each input is shown.").tag(setting="mark")
+    fit_errors = traitlets.Bool(False, help="Whether the loss of each input is shown.").tag(
+        setting="mark", needs="targets"
+    )
 
     _fit_label: ipywidgets.Label | None = None
+
+    def _setup_fit(self) -> None:
+        """Refuse targets that the network cannot have; called before ``super().__init__``."""
+        source = self._source  # type: ignore[attr-defined]
+        if source.samples.targets is not None and not source.is_stored:
+            from netgeom_widgets.kernels.similarity import fit_error
+
+            fit_error(np.zeros((source.samples.n, source.n_outputs)), source.samples.targets, loss=source.loss_used)
 
     @property
     def fit(self) -> Any:
@@ -98,8 +107,5 @@ class FitPanel(Parts):
 
     def _fit_in_words(self) -> str:
         """For the status line; empty without targets."""
-        try:
-            fit = self.fit
-        except NetgeomError as error:  # the targets do not fit; the matrix itself is fine
-            return str(error)
+        fit = self.fit
         return "" if fit is None else fit_words(fit)

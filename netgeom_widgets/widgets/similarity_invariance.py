@@ -82,7 +82,9 @@ class InvariancePart(Part):
 class InvariancePanel(Parts):
     """The fold that tests invariance, and the method that takes the user's own change."""
 
-    invariance = traitlets.Bool(False, help="Whether the test of invariance is shown.").tag(setting="mark")
+    invariance = traitlets.Bool(False, help="Whether the test of invariance is shown.").tag(
+        setting="mark", needs="a model and inputs"
+    )
     transform = traitlets.Unicode("", help="Name of the change that is tested.").tag(
         setting="draw", bar=True, label="Change", control=Menu
     )

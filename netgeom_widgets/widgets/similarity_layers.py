@@ -107,7 +107,9 @@ class LayersPart(Part):
 class LayersPanel(Parts):
     """The fold on layers."""
 
-    by_layer = traitlets.Bool(False, help="Whether the agreement of the layers is shown.").tag(setting="mark")
+    by_layer = traitlets.Bool(False, help="Whether the agreement of the layers is shown.").tag(
+        setting="mark", needs="a model and inputs"
+    )
 
     def _make_parts(self) -> list[Part]:
         parts = super()._make_parts()

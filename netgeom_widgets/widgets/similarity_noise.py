@@ -61,12 +61,9 @@ class NoisePart(Part):
 
     def lacks(self, subject: Subject, options: dict[str, Any]) -> str:
         """Labels that are classes."""
-        labels = subject.samples.labels
-        if labels is None:
-            return "There are no labels."
-        if labels.dtype.kind == "f":
+        if subject.samples.labels.dtype.kind == "f":
             return "Labels with fractions are no classes."
-        return "" if len(labels) > 1 else "One input has no neighbours."
+        return "" if len(subject.samples) > 1 else "One input has no neighbours."
 
     def compute(
         self, subject: Subject, options: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Publish
@@ -117,7 +114,9 @@ class NoisePart(Part):
 class NoisePanel(Parts):
     """The fold on label noise."""
 
-    label_noise = traitlets.Bool(False, help="Whether inputs with suspicious labels are listed.").tag(setting="mark")
+    label_noise = traitlets.Bool(False, help="Whether inputs with suspicious labels are listed.").tag(
+        setting="mark", needs="labels"
+    )
     noise_method = traitlets.Enum(
         tuple(METHODS), "nearest", help="Which neighbours say which label an input should have, weighted by similarity."
     ).tag(setting="draw", bar=True, label="Neighbours that count", texts=METHODS)

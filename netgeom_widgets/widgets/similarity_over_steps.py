@@ -68,7 +68,7 @@ class StepsPart(Part):
 
         def matrix(step: int) -> np.ndarray:
             model = self._network(step)
-            return similarity_matrix(model, subject.samples.inputs, cancel=cancel, **subject.options).values
+            return similarity_matrix(model, subject.samples.inputs, cancel=cancel, **subject.this_options).values
 
         same = (reference, subject.key)
         if self._known_of != same:
@@ -76,7 +76,11 @@ class StepsPart(Part):
         compared, n = matrix(reference), len(subject.samples)
         while (at := missing_position([step in self._known for step in steps])) is not None:
             progress.update(len(self._known), len(steps), f"step {steps[at]:,}")
-            values = compared if steps[at] == reference else matrix(steps[at])
+            try:
+                values = compared if steps[at] == reference else matrix(steps[at])
+            except NetgeomError:  # of this step, such as weights that are not finite; the others may be fine
+                self._known[steps[at]] = (float("nan"), float("nan"))
+                continue
             debiased = cka(compared, values, debiased=True) if n > 3 else float("nan")
             self._known[steps[at]] = (cka(compared, values), debiased)
             publish((steps, dict(self._known), reference))
@@ -96,8 +100,10 @@ class StepsPart(Part):
 
     def words(self, found: Any, subject: Subject) -> str:
         """What the curve is."""
-        steps, _, reference = found
-        return f"CKA of {len(steps):,} steps with step {reference:,}, biased and debiased"
+        steps, known, reference = found
+        undefined = sum(bool(np.isnan(known[step][0])) for step in steps)
+        words = f"CKA of {len(steps):,} steps with step {reference:,}, biased and debiased"
+        return words + (f"; undefined for {undefined:,}" if undefined else "")
 
     def arrays(self, found: Any) -> dict[str, Any]:
         """Steps and both curves."""
@@ -110,16 +116,10 @@ class StepsPanel(Parts):
 
     over_steps = traitlets.Bool(
         False, help="Whether the curve over training is shown, and computed; wait() waits for it."
-    ).tag(setting="mark")
+    ).tag(setting="mark", needs="checkpoints")
     steps_against = traitlets.Enum((LAST, FIRST), LAST, help="Which step the others are compared with.").tag(
         setting="draw", bar=True, label="CKA with the", texts={LAST: "last step", FIRST: "first step"}
     )
-
-    @traitlets.validate("over_steps")
-    def _check_over_steps(self, proposal: Any) -> bool:
-        if proposal["value"] and not self._steps:  # type: ignore[attr-defined]
-            raise NetgeomError("There are no training steps.", expected="False, or checkpoints", got="True")
-        return bool(proposal["value"])
 
     def _make_parts(self) -> list[Part]:
         parts = super()._make_parts()

@@ -13,6 +13,7 @@ import ipywidgets
 import traitlets
 from bokeh.models import LayoutDOM
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Cancelled, Progress, Worker
 from netgeom_widgets.widgets.similarity_fold import WorkFold
 
@@ -39,7 +40,8 @@ class Subject:
     samples : Samples
         Inputs, labels, targets, thumbnails.
     options : dict
-        Keywords of ``similarity_matrix`` that the matrix was computed with.
+        Keywords of ``similarity_matrix`` that the matrix was computed with; ``this_options``: that of the first network
+        of a comparison, whichever is shown.
     loss : str, callable or None
         Of the targets.
     name : str
@@ -47,7 +49,7 @@ class Subject:
     step : int or None
         Of the checkpoints.
     key : tuple
-        The settings that the matrix was computed with; equal for equal ones.
+        The settings that ``this_options`` are made of; equal for equal ones.
     this, against : Similarity or None
         The two that are compared, of which one is shown; ``this_name`` and ``against_name`` say what they are called.
     """
@@ -61,6 +63,7 @@ class Subject:
     step: int | None = None
     key: tuple[Any, ...] = ()
     this: Any = None
+    this_options: dict[str, Any] = field(default_factory=dict)
     this_name: str = ""
     against: Any = None
     against_name: str = ""
@@ -144,8 +147,9 @@ class _Shown:
 class Parts(traitlets.HasTraits):
     """Mixin of an AnalysisWidget, before it among the bases: parts that are computed while their folds are open.
 
-    The widget says in :meth:`_subject` what they are about. They are computed anew after each run, on a thread of their
-    own, one after the other; ``wait()`` waits for those that are open, and raises what went wrong in one.
+    The widget says in :meth:`_subject` what they are about. The trait that opens a part is tagged with what it
+    ``needs``, in words, where it may not be offered. Parts are computed anew after each run, on a thread of their own,
+    one after the other; ``wait()`` waits for those that are open, and raises what went wrong in one.
     """
 
     def _setup_runs(self, **options: Any) -> None:
@@ -171,7 +175,9 @@ class Parts(traitlets.HasTraits):
     # ---- folds
 
     def _panels(self) -> list[ipywidgets.Widget]:
-        for part in self._make_parts():
+        parts = self._make_parts()
+        self._refuse_parts({part.key for part in parts})
+        for part in parts:
             key = part.key
             fold = WorkFold(
                 part.title, part.tooltip, partial(setattr, self, key), stop_or_go=partial(self._stop_or_go, key)
@@ -185,6 +191,14 @@ class Parts(traitlets.HasTraits):
         self.observe(self._run_over, "status")
         folds = [shown.fold for shown in self._shown_parts.values()]
         return [*super()._panels(), *folds]  # type: ignore[misc]
+
+    def _refuse_parts(self, offered: set[str]) -> None:
+        """Parts that have nothing to show cannot be opened, now or later."""
+        for key, trait in self.traits(needs=lambda needs: needs is not None).items():
+            if key not in offered:
+                check = partial(_check_closed, key, trait.metadata["needs"])
+                check(self, {"value": getattr(self, key)})
+                self._trait_validators[key] = check
 
     def _part_toggled(self, change: Any) -> None:
         shown = self._shown_parts[change["name"]]
@@ -309,6 +323,13 @@ class Parts(traitlets.HasTraits):
         super().close()  # type: ignore[misc]
         for shown in self.__dict__.get("_shown_parts", {}).values():
             shown.forget()
+
+
+def _check_closed(key: str, needs: str, _: Any, proposal: Any) -> bool:
+    """Validate the trait of a part that has nothing to show."""
+    if proposal["value"]:
+        raise NetgeomError(f"There is nothing to show for {key}.", expected=f"False, or {needs}", got="True")
+    return False
 
 
 def _listener(fold: WorkFold, cancel: Cancel) -> Callable[[Progress], None]:

@@ -120,7 +120,9 @@ class Source:
         """The loss given, or the one that fits the targets: classes or values."""
         if self.loss is not None or self.samples.targets is None:
             return self.loss
-        return "cross_entropy" if self.samples.targets.dtype.kind in "iu" else "mse"
+        from netgeom_widgets.kernels.similarity.fit import default_loss
+
+        return default_loss(self.samples.targets)
 
     def output(self, choice: Any, rows: Any = None, columns: Any = None) -> Any:
         """What the kernel takes as ``output``, for all inputs, or for some rows and columns of the matrix."""

@@ -67,8 +67,9 @@ def test_a_function_is_asked_for_each_sample():
     named = fit_error(OUTPUTS, CLASSES)
     assert np.allclose(by_class.losses, named.losses) and by_class.constant == pytest.approx(named.constant)
     assert by_class.accuracy == named.accuracy
-    with pytest.raises(NetgeomError):
-        fit_error(OUTPUTS, VALUES, loss=torch.nn.MSELoss())  # one number for all samples
+    for bad in (torch.nn.MSELoss(), lambda outputs, targets: outputs.no_such_method()):  # one number for all; an error
+        with pytest.raises(NetgeomError):
+            fit_error(OUTPUTS, VALUES, loss=bad)
 
 
 def test_constant_targets_leave_the_share_undefined():

@@ -160,7 +160,7 @@ def test_bad_checkpoints_and_steps_are_refused_before_anything_starts(make):
     for checkpoints in ([], [network(7).state_dict()], 3):
         with pytest.raises(NetgeomError):
             make(checkpoints=checkpoints)
-    with pytest.raises(NetgeomError, match="no training steps"):
+    with pytest.raises(NetgeomError, match="nothing to show for over_steps"):
         make(over_steps=True)
     with pytest.raises(NetgeomError, match="was not recorded"):
         make(checkpoints=RUN, step=7)
@@ -222,7 +222,8 @@ def test_what_cannot_stand_against_is_refused(make):
     with pytest.raises(NetgeomError, match="nothing to compare"):
         make(mode="difference")
     widget = make()
-    assert "agreement" not in widget._shown_parts
+    with pytest.raises(NetgeomError, match="nothing to show for agreement"):
+        widget.agreement = True
 
 
 # ---- fit
@@ -250,7 +251,10 @@ def test_a_fit_that_is_not_small_is_questioned_and_a_good_one_is_not(make):
     assert "not converged?" in bad.message
     without = make()
     assert without.fit is None and without._fit_label.layout.display == "none" and "error" not in without.message
-    assert "do not fit" in make(targets=np.zeros((N, 2))).message
+    for targets, loss in ((np.zeros((N, 2)), None), (LABELS + 1, None), (LABELS, "mse")):
+        with pytest.raises(NetgeomError, match="targets"):
+            make(targets=targets, loss=loss)
+    assert make(targets=np.eye(CLASSES, dtype=int)[LABELS]).fit.loss == "mse"
 
 
 # ---- label noise

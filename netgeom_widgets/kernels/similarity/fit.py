@@ -142,7 +142,15 @@ def _losses(outputs: ndarray, targets: ndarray, loss: Any) -> Float64[ndarray, "
     if loss == "cross_entropy":
         return cross_entropy(outputs, targets)
     output = loss_gradient(targets, loss)
-    found = output(torch.from_numpy(outputs), torch.from_numpy(targets))
+    try:
+        found = output(torch.from_numpy(outputs), torch.from_numpy(targets))
+    except NetgeomError:
+        raise
+    except Exception as error:  # user code: whatever it raises, the answer is the same
+        raise NetgeomError(
+            f"The loss failed ({type(error).__name__}: {error})",
+            expected="a function of outputs (n, C) and targets (n, ...) that gives (n,)",
+        ) from error
     if found.shape[1] != 1:
         raise NetgeomError(
             "The loss gives several numbers per sample", expected=f"({len(outputs)},)", got=f"{(*found.shape,)}"
