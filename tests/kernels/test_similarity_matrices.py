@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Cancelled, Progress
 from netgeom_widgets.kernels import similarity as sim
 from netgeom_widgets.kernels.similarity import ordering, rows
 from tests.reference import similarity as twin
@@ -117,6 +118,10 @@ def test_many_samples_by_representatives(monkeypatch, any_block):
     assert np.array_equal(np.sort(order), np.arange(180))
     length = sim.path_length(values, order)
     assert length < best + 0.1 * (raw - best)
+    progress = Progress()
+    assert np.array_equal(order, sim.seriate(values, progress=progress)) and progress.fraction == 1
+    with pytest.raises(NetgeomError, match="not symmetric"):
+        sim.seriate(values / np.arange(1, 181)[:, None])
     same = sim.seriate(np.ones((180, 180)))  # one cluster that is larger than the limit
     assert np.array_equal(np.sort(same), np.arange(180))
 
@@ -173,6 +178,39 @@ def test_neighbours_gained_and_lost(case, seed, data):
         assert set(found.before.ids[i][~found.kept[i]]) == before - after
         assert set(found.after.ids[i][found.gained[i]]) == after - before
     assert np.array_equal(found.n_changed, (~found.kept).sum(1))
+
+
+# ---------------------------------------------------------------------------------------- progress, cancellation
+
+LABELS = np.arange(6) % 2
+LONG = [
+    lambda k, **how: sim.neighbour_counts(k, **how),
+    lambda k, **how: sim.near_threshold(k, 0.5, **how),
+    lambda k, **how: sim.nearest(k, 2, **how),
+    lambda k, **how: sim.seriate(k, **how),
+    lambda k, **how: sim.cka(k, k, **how),
+    lambda k, **how: sim.cka(k, k, debiased=True, **how),
+    lambda k, **how: sim.kernel_alignment(k, k, **how),
+    lambda k, **how: sim.spearman_rows(k, k, **how),
+    lambda k, **how: sim.neighbour_changes(k, k, 2, **how),
+    lambda k, **how: sim.label_noise_scores(k, LABELS, k=2, **how),
+    lambda k, **how: sim.label_noise_scores(k, LABELS, method="soft", **how),
+    lambda k, **how: sim.denoise_from_gram(k, LABELS, LABELS, **how),
+]
+
+
+@pytest.mark.parametrize("call", LONG)
+def test_progress_and_cancellation(call, monkeypatch):
+    monkeypatch.setattr(rows, "_ENTRIES_AT_ONCE", 1)
+    values = np.eye(6) + 0.5
+    seen = []
+    progress = Progress(lambda p: seen.append(p.fraction))
+    call(values, progress=progress)
+    assert progress.done == progress.total > 0 and max(seen) == 1
+    stopped = Cancel()
+    stopped.set()
+    with pytest.raises(Cancelled):
+        call(values, cancel=stopped)
 
 
 # ------------------------------------------------------------------------------------------- degenerate, refusals

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels.similarity.ordering import Nearest, nearest
-from netgeom_widgets.kernels.similarity.rows import Rows, leaves_itself_out, same_shape
+from netgeom_widgets.kernels.similarity.rows import Rows, Work, leaves_itself_out, same_shape
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -20,7 +21,16 @@ _Block = Float64[ndarray, "rows n"]
 _Centring = Callable[[slice, _Block], _Block]
 
 
-def cka(values_a: Any, values_b: Any, *, debiased: bool = False) -> float:
+def cka(
+    values_a: Any,
+    values_b: Any,
+    *,
+    debiased: bool = False,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> float:
     """Centred kernel alignment of two matrices of the same samples (Cortes et al. 2012; Kornblith et al. 2019).
 
     <HKH, HLH> / (|HKH| |HLH|) with the centring matrix H = I - 11^T/n. Debiased: with the unbiased estimate of HSIC
@@ -32,6 +42,10 @@ def cka(values_a: Any, values_b: Any, *, debiased: bool = False) -> float:
     values_a, values_b : (n, n) array, memory map, zarr array or tensor
         Symmetric similarities, normalised or not; read twice, in blocks of rows.
     debiased : bool
+    progress, cancel
+        See `netgeom_widgets.execution`.
+    executor, seed
+        Accepted as by every long function and not used.
 
     Returns
     -------
@@ -53,15 +67,26 @@ def cka(values_a: Any, values_b: Any, *, debiased: bool = False) -> float:
         raise NetgeomError("Too few samples for the unbiased estimate", expected="at least 4", got=f"{len(a)}")
     same_shape(a, b)
     centre = _centring_without_diagonal if debiased else _centring
-    return _cosine(a, b, centre(a), centre(b))
+    work = Work(progress, cancel, 3 * len(a), "CKA")
+    return _cosine(a, b, centre(a, work), centre(b, work), work)
 
 
-def kernel_alignment(values_a: Any, values_b: Any) -> float:
+def kernel_alignment(
+    values_a: Any,
+    values_b: Any,
+    *,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> float:
     """Cosine of two matrices as long vectors: <K, L> / (|K| |L|), not centred (Cristianini et al. 2001).
 
     Parameters
     ----------
     values_a, values_b : (n, m) array, memory map, zarr array or tensor
+    progress, cancel, executor, seed
+        As in `cka`.
 
     Returns
     -------
@@ -79,10 +104,19 @@ def kernel_alignment(values_a: Any, values_b: Any) -> float:
     """
     a, b = Rows(values_a, "values_a"), Rows(values_b, "values_b")
     same_shape(a, b)
-    return _cosine(a, b, _as_it_is, _as_it_is)
+    return _cosine(a, b, _as_it_is, _as_it_is, Work(progress, cancel, len(a), "alignment"))
 
 
-def spearman_rows(values_a: Any, values_b: Any, *, exclude_self: bool | None = None) -> Float64[ndarray, " n"]:
+def spearman_rows(
+    values_a: Any,
+    values_b: Any,
+    *,
+    exclude_self: bool | None = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Float64[ndarray, " n"]:
     """Spearman's rank correlation of each row with the same row of another matrix.
 
     1 where both rank the others alike from the point of view of that sample.
@@ -92,6 +126,8 @@ def spearman_rows(values_a: Any, values_b: Any, *, exclude_self: bool | None = N
     values_a, values_b : (n, m) array, memory map, zarr array or tensor
     exclude_self : bool, optional
         Leave entry (i, i) out, which is largest in both; None: when the matrices are square.
+    progress, cancel, executor, seed
+        As in `cka`.
 
     Returns
     -------
@@ -111,7 +147,7 @@ def spearman_rows(values_a: Any, values_b: Any, *, exclude_self: bool | None = N
     same_shape(a, b)
     alone = leaves_itself_out(a, exclude_self)
     found = np.empty(len(a))
-    for part, block in a.blocks():
+    for part, block in a.blocks(Work(progress, cancel, len(a), "rank correlation")):
         x, y = (_ranks(rows, part.start if alone else None) for rows in (block, b[part]))
         norms = np.sqrt((x * x).sum(1) * (y * y).sum(1))
         found[part] = np.where(norms > 0, (x * y).sum(1) / np.where(norms > 0, norms, 1.0), np.nan)
@@ -144,7 +180,15 @@ class NeighbourhoodChanges:
 
 
 def neighbour_changes(
-    values_a: Any, values_b: Any, k: int, *, exclude_self: bool | None = None
+    values_a: Any,
+    values_b: Any,
+    k: int,
+    *,
+    exclude_self: bool | None = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
 ) -> NeighbourhoodChanges:
     """Which of its k most similar others each sample kept, lost and gained from one matrix to another.
 
@@ -152,7 +196,7 @@ def neighbour_changes(
     ----------
     values_a, values_b : (n, m) array, memory map, zarr array or tensor
         Before and after: two checkpoints, models, layers.
-    k, exclude_self
+    k, exclude_self, progress, cancel, executor, seed
         As in `nearest`.
 
     Returns
@@ -170,16 +214,19 @@ def neighbour_changes(
     """
     a, b = Rows(values_a, "values_a"), Rows(values_b, "values_b")
     same_shape(a, b)
-    before, after = (nearest(values, k, exclude_self=exclude_self) for values in (values_a, values_b))
+    before, after = (
+        nearest(values, k, exclude_self=exclude_self, progress=progress, cancel=cancel)
+        for values in (values_a, values_b)
+    )
     offsets = np.arange(len(a))[:, None] * a.n_columns  # the same column in another row is another number
     first, second = before.ids + offsets, after.ids + offsets
     return NeighbourhoodChanges(before, after, np.isin(first, second), ~np.isin(second, first))
 
 
-def _cosine(a: Rows, b: Rows, centre_a: _Centring, centre_b: _Centring) -> float:
+def _cosine(a: Rows, b: Rows, centre_a: _Centring, centre_b: _Centring, work: Work) -> float:
     """<K, L> / (|K| |L|) of two centred matrices; NaN when rounding is all that is left of one."""
     inner = norm_a = norm_b = size_a = size_b = 0.0
-    for part, block in a.blocks():
+    for part, block in a.blocks(work):
         other = b[part]
         size_a, size_b = max(size_a, float(np.abs(block).max())), max(size_b, float(np.abs(other).max()))
         x, y = centre_a(part, block), centre_b(part, other)
@@ -195,9 +242,9 @@ def _as_it_is(part: slice, block: _Block) -> _Block:
     return block
 
 
-def _sums(rows: Rows, *, diagonal: bool) -> tuple[Float64[ndarray, " n"], Float64[ndarray, " n"]]:
+def _sums(rows: Rows, work: Work, *, diagonal: bool) -> tuple[Float64[ndarray, " n"], Float64[ndarray, " n"]]:
     by_row, by_column = np.zeros(len(rows)), np.zeros(rows.n_columns)
-    for part, block in rows.blocks():
+    for part, block in rows.blocks(work):
         if not diagonal:
             _clear_diagonal(part, block)
         by_row[part] = block.sum(1)
@@ -205,10 +252,10 @@ def _sums(rows: Rows, *, diagonal: bool) -> tuple[Float64[ndarray, " n"], Float6
     return by_row, by_column
 
 
-def _centring(rows: Rows) -> _Centring:
+def _centring(rows: Rows, work: Work) -> _Centring:
     """Subtracts the means of rows and columns: HKH."""
     n = len(rows)
-    by_row, by_column = _sums(rows, diagonal=True)
+    by_row, by_column = _sums(rows, work, diagonal=True)
     mean = by_row.sum() / n**2
 
     def centred(part: slice, block: _Block) -> _Block:
@@ -217,10 +264,10 @@ def _centring(rows: Rows) -> _Centring:
     return centred
 
 
-def _centring_without_diagonal(rows: Rows) -> _Centring:
+def _centring_without_diagonal(rows: Rows, work: Work) -> _Centring:
     """U-centring (Székely and Rizzo 2014): inner products of the results are n (n - 3) times the unbiased HSIC."""
     n = len(rows)
-    by_row, by_column = _sums(rows, diagonal=False)
+    by_row, by_column = _sums(rows, work, diagonal=False)
     mean = by_row.sum() / ((n - 1) * (n - 2))
 
     def centred(part: slice, block: _Block) -> _Block:

@@ -10,14 +10,23 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels.similarity.rows import Rows
+from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.kernels.similarity.rows import Rows, Work
 from netgeom_widgets.kernels.transitions.inputs import as_choice
 
 KINDS = ("soft", "hard", "less_soft")
 
 
 def neighbour_counts(
-    values: Any, *, kind: str = "soft", threshold: float | None = None, power: float | None = None
+    values: Any,
+    *,
+    kind: str = "soft",
+    threshold: float | None = None,
+    power: float | None = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
 ) -> Float64[ndarray, " n"] | Int64[ndarray, " n"]:
     """Number of neighbours of each sample (Charpiat et al. 2019, arXiv 2102.05262).
 
@@ -36,6 +45,10 @@ def neighbour_counts(
         For "hard", and only there: compared as float64.
     power : float, optional
         For "less_soft", and only there: above 0; the authors use 2, 3 and 4.
+    progress, cancel
+        See `netgeom_widgets.execution`.
+    executor, seed
+        Accepted as by every long function and not used.
 
     Returns
     -------
@@ -55,7 +68,7 @@ def neighbour_counts(
     option = _option(kind, threshold, power)
     rows = Rows(values)
     counts = np.empty(len(rows), dtype=np.int64 if kind == "hard" else np.float64)
-    for part, block in rows.blocks():
+    for part, block in rows.blocks(Work(progress, cancel, len(rows), "counts")):
         if kind == "hard":
             counts[part] = np.count_nonzero(block > option, axis=1)
         else:
@@ -63,7 +76,16 @@ def neighbour_counts(
     return counts
 
 
-def near_threshold(values: Any, threshold: float, *, margin: float = 1e-6) -> Int64[ndarray, " n"]:
+def near_threshold(
+    values: Any,
+    threshold: float,
+    *,
+    margin: float = 1e-6,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Int64[ndarray, " n"]:
     """Entries of each row so close to a threshold that rounding decides on which side they lie.
 
     Parameters
@@ -72,6 +94,8 @@ def near_threshold(values: Any, threshold: float, *, margin: float = 1e-6) -> In
     threshold : float
     margin : float
         Largest distance that counts as near; similarities in float32 are within 1e-6.
+    progress, cancel, executor, seed
+        As in `neighbour_counts`.
 
     Returns
     -------
@@ -92,7 +116,7 @@ def near_threshold(values: Any, threshold: float, *, margin: float = 1e-6) -> In
         raise NetgeomError("margin is negative", expected="0 or more", got=f"{margin}")
     rows = Rows(values)
     counts = np.empty(len(rows), dtype=np.int64)
-    for part, block in rows.blocks():
+    for part, block in rows.blocks(Work(progress, cancel, len(rows), "near the threshold")):
         counts[part] = np.count_nonzero(np.abs(block - threshold) <= margin, axis=1)
     return counts
 

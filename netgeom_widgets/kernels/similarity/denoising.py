@@ -16,6 +16,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels.similarity.matrix import gram_of
 from netgeom_widgets.kernels.similarity.pairs import Pairs
+from netgeom_widgets.kernels.similarity.rows import Work
 from netgeom_widgets.kernels.transitions.inputs import as_array
 
 _SINGULAR = 1e-10  # of sum |K_ij|: below it a sum of K_ij is rounding
@@ -112,10 +113,21 @@ def denoise(
     n, d = pairs.shape[0], pairs.gradients.n_outputs
     targets = _columns(targets, n, d, "targets")  # before the work
     gram = gram_of(pairs, progress)
-    return denoise_from_gram(gram[:, :, 0, 0] if d == 1 else gram, targets, pairs.chosen())
+    return denoise_from_gram(
+        gram[:, :, 0, 0] if d == 1 else gram, targets, pairs.chosen(), progress=progress, cancel=cancel
+    )
 
 
-def denoise_from_gram(gram: Any, targets: Any, outputs: Any) -> Denoised:
+def denoise_from_gram(
+    gram: Any,
+    targets: Any,
+    outputs: Any,
+    *,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Denoised:
     """Self-denoising from inner products of gradients that are at hand (Charpiat et al. 2019, arXiv 2102.05262).
 
     Parameters
@@ -124,6 +136,10 @@ def denoise_from_gram(gram: Any, targets: Any, outputs: Any) -> Denoised:
         K: `similarity_matrix(..., kernel="inner").values` or `cross_gram(...)`; not normalised.
     targets, outputs : (n,) or (n, d)
         Real numbers: what the network was trained on, and what it gives.
+    progress, cancel
+        See `netgeom_widgets.execution`.
+    executor, seed
+        Accepted as by every long function and not used.
 
     Returns
     -------
@@ -150,7 +166,9 @@ def denoise_from_gram(gram: Any, targets: Any, outputs: Any) -> Denoised:
     estimate, consistency = np.empty((n, d)), np.empty((n, d))
     variance, covariance = np.empty((n, d, d)), np.empty((n, d, d))
     defined, pull, own = np.empty(n, dtype=bool), np.empty((n, d)), np.empty((n, d, d))
+    work = Work(progress, cancel, n, "denoising")
     for part, block in _blocks(k, n, d):
+        work.checkpoint()
         inverse, defined[part] = _inverses(block)
         weights = inverse[:, None] @ block  # column convention: A_ij^T = S_i^-1 K_ij
         estimate[part] = np.einsum("ijab,jb->ia", weights, y)
@@ -159,6 +177,7 @@ def denoise_from_gram(gram: Any, targets: Any, outputs: Any) -> Denoised:
         covariance[part] = np.einsum("ijab,ijcb->iac", weights, weights)
         pull[part] = np.einsum("ijab,jb->ia", block, z - y)
         own[part] = block[np.arange(len(block)), np.arange(part.start, part.stop)]
+        work.done(len(block))
     return Denoised(
         estimate=estimate[:, 0] if plain else estimate,
         factor=np.sqrt(covariance.trace(axis1=1, axis2=2) / d),

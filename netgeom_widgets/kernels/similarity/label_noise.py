@@ -9,8 +9,9 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels.similarity.ordering import Nearest, nearest
-from netgeom_widgets.kernels.similarity.rows import Rows, leaves_itself_out
+from netgeom_widgets.kernels.similarity.rows import Rows, Work, leaves_itself_out
 from netgeom_widgets.kernels.transitions.inputs import as_choice, as_labels
 
 METHODS = ("nearest", "soft", "less_soft")
@@ -25,6 +26,10 @@ def label_noise_scores(
     power: float = 4.0,
     labels_others: Any = None,
     exclude_self: bool | None = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
 ) -> Float64[ndarray, " n"]:
     """Share of a sample's similarity to others that lies with other labels: the higher, the more suspicious the label.
 
@@ -51,6 +56,10 @@ def label_noise_scores(
         Labels of the columns, when these are other samples.
     exclude_self : bool, optional
         Leave entry (i, i) out; None: when there are no ``labels_others``.
+    progress, cancel
+        See `netgeom_widgets.execution`.
+    executor, seed
+        Accepted as by every long function and not used.
 
     Returns
     -------
@@ -84,10 +93,11 @@ def label_noise_scores(
     if method == "nearest":
         if rows.n_columns == alone:  # a single sample has no others
             return np.full(1, np.nan)
-        table = nearest(values, min(k, rows.n_columns - alone), exclude_self=alone)
+        count = min(k, rows.n_columns - alone)
+        table = nearest(values, count, exclude_self=alone, progress=progress, cancel=cancel)
         return _share(np.maximum(table.values, 0.0), others[table.ids] != own[:, None])
     scores = np.empty(len(rows))
-    for part, block in rows.blocks():
+    for part, block in rows.blocks(Work(progress, cancel, len(rows), "labels")):
         weights = np.maximum(block, 0.0)
         if method == "less_soft":
             weights **= power

@@ -9,7 +9,8 @@ from jaxtyping import Float32, Float64, Int32, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels.similarity.rows import Rows, leaves_itself_out
+from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.kernels.similarity.rows import Rows, Work, leaves_itself_out
 from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
 
 _LEAVES = 1500  # samples that optimal leaf ordering takes at once: 3 s, growing with their square to their cube
@@ -32,7 +33,16 @@ class Nearest(NamedTuple):
     values: Float64[ndarray, "n k"]
 
 
-def nearest(values: Any, k: int, *, exclude_self: bool | None = None) -> Nearest:
+def nearest(
+    values: Any,
+    k: int,
+    *,
+    exclude_self: bool | None = None,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Nearest:
     """The k most similar others of each sample, ties to the smaller id.
 
     Parameters
@@ -43,6 +53,10 @@ def nearest(values: Any, k: int, *, exclude_self: bool | None = None) -> Nearest
         From 1 to m, or to m - 1 where the sample itself is left out.
     exclude_self : bool, optional
         Leave entry (i, i) out; None: when the matrix is square. False for n inputs against n others.
+    progress, cancel
+        See `netgeom_widgets.execution`.
+    executor, seed
+        Accepted as by every long function and not used.
 
     Returns
     -------
@@ -62,7 +76,7 @@ def nearest(values: Any, k: int, *, exclude_self: bool | None = None) -> Nearest
     alone = leaves_itself_out(rows, exclude_self)
     k = as_count(k, 1, rows.n_columns - alone, "k")
     ids, found = np.empty((len(rows), k), dtype=np.int32), np.empty((len(rows), k))
-    for part, block in rows.blocks():
+    for part, block in rows.blocks(Work(progress, cancel, len(rows), "nearest")):
         if alone:
             block[np.arange(len(block)), np.arange(part.start, part.stop)] = -np.inf
         last = -np.partition(-block, k - 1, axis=1)[:, k - 1 : k]
@@ -77,7 +91,14 @@ def nearest(values: Any, k: int, *, exclude_self: bool | None = None) -> Nearest
     return Nearest(ids, found)
 
 
-def seriate(values: Any) -> Int32[ndarray, " n"]:
+def seriate(
+    values: Any,
+    *,
+    progress: Progress | bool | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Int32[ndarray, " n"]:
     """An order of the samples in which similar ones stand side by side.
 
     Up to 1,500 samples: average linkage on 1 - k, and of all orders that its tree allows the one of least
@@ -91,6 +112,10 @@ def seriate(values: Any) -> Int32[ndarray, " n"]:
     values : (n, n) array, memory map, zarr array or tensor
         Similarities of every sample with every sample; k and its transpose are averaged up to 1,500 samples, and above
         k must be symmetric. The unit does not matter: unnormalised inner products too have an order.
+    progress, cancel
+        See `netgeom_widgets.execution`; up to 1,500 samples there is one step.
+    executor, seed
+        Accepted as by every long function and not used.
 
     Returns
     -------
@@ -101,7 +126,7 @@ def seriate(values: Any) -> Int32[ndarray, " n"]:
     Raises
     ------
     NetgeomError
-        Not square; entries that are not finite.
+        Not square, or above 1,500 samples not symmetric; entries that are not finite.
 
     Notes
     -----
@@ -111,12 +136,15 @@ def seriate(values: Any) -> Int32[ndarray, " n"]:
     linkage's.
     """
     rows = Rows(values, square=True)
+    work = Work(progress, cancel, min(len(rows), _REPRESENTATIVES) if len(rows) > _LEAVES else len(rows), "order")
+    work.checkpoint()
     if len(rows) <= _LEAVES:
         k = rows[slice(0, len(rows))]
         k = (k + k.T) / 2
         order = _leaf_order(k.max() - k)
+        work.done(len(rows))
     else:
-        order = _clustered_order(rows)
+        order = _clustered_order(rows, work)
     order = order if order[0] < order[-1] else order[::-1]
     return order.astype(np.int32)
 
@@ -169,7 +197,7 @@ def _leaf_order(distances: Float64[ndarray, "n n"]) -> Int64[ndarray, " n"]:
     return leaves_list(optimal_leaf_ordering(tree, condensed)).astype(np.int64)
 
 
-def _clustered_order(rows: Rows) -> Int64[ndarray, " n"]:
+def _clustered_order(rows: Rows, work: Work) -> Int64[ndarray, " n"]:
     """Representatives in order, and within each of their clusters an order by features."""
     n = len(rows)
     chosen = np.zeros(_REPRESENTATIVES, dtype=np.int64)
@@ -177,6 +205,7 @@ def _clustered_order(rows: Rows) -> Int64[ndarray, " n"]:
     features = np.empty((n, _FEATURES), dtype=np.float32)
     best, cluster = np.full(n, -np.inf), np.zeros(n, dtype=np.int64)
     for number in range(_REPRESENTATIVES):
+        work.checkpoint()
         if number:
             chosen[number] = np.argmin(best)
         at = int(chosen[number])
@@ -187,9 +216,23 @@ def _clustered_order(rows: Rows) -> Int64[ndarray, " n"]:
         closer = row > best
         best[closer], cluster[closer] = row[closer], number
         best[at], cluster[at] = np.inf, number  # a representative stays with itself and is chosen once
+        work.done(1)
+    _check_symmetric(features[chosen], between[:, :_FEATURES])
     members = np.split(np.argsort(cluster, kind="stable"), np.cumsum(np.bincount(cluster))[:-1])
     sequence = _leaf_order(between.max() - between)
     return _joined([_within(features, members[number]) for number in sequence], features)
+
+
+def _check_symmetric(columns: Float32[ndarray, "r f"], rows: Float64[ndarray, "r f"]) -> None:
+    """Refuse a matrix that reads differently along the rows of representatives and across them."""
+    difference, size = float(np.abs(columns - rows).max()), float(np.abs(rows).max())
+    if difference > 1e-3 * size:
+        raise NetgeomError(
+            "The similarities are not symmetric",
+            expected=f"k(x, x') = k(x', x) above {_LEAVES:,} samples",
+            got=f"a difference of {difference:.2g}",
+            try_this="another kernel than 'relative', or (values + values.T) / 2",
+        )
 
 
 def _within(features: Float32[ndarray, "n f"], members: Int64[ndarray, " m"]) -> Int64[ndarray, " m"]:

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels.transitions.inputs import as_array
 
 _ENTRIES_AT_ONCE = 1 << 21  # 16 MiB of float64
@@ -68,12 +69,42 @@ class Rows:
             )
         return block
 
-    def blocks(self) -> Iterator[tuple[slice, Float64[ndarray, "rows m"]]]:
+    def blocks(self, work: Work | None = None) -> Iterator[tuple[slice, Float64[ndarray, "rows m"]]]:
         """Blocks of rows of about 16 MiB, in order, with where they lie."""
         step = max(1, _ENTRIES_AT_ONCE // self.n_columns)
         for at in range(0, len(self), step):
+            if work is not None:
+                work.checkpoint()
             rows = slice(at, min(at + step, len(self)))
             yield rows, self[rows]
+            if work is not None:
+                work.done(rows.stop - rows.start)
+
+
+class Work:
+    """Progress and cancellation of a computation that reads rows.
+
+    Parameters
+    ----------
+    progress, cancel
+        As given by the caller.
+    n_rows : int
+        How many will be read, again counted again.
+    text : str
+        What is going on.
+    """
+
+    def __init__(self, progress: Progress | bool | None, cancel: Cancel | None, n_rows: int, text: str) -> None:
+        self._progress, self._cancel = as_progress(progress), as_cancel(cancel)
+        self._progress.update(0, n_rows, text)
+
+    def checkpoint(self) -> None:
+        """Raise when a stop was asked for."""
+        self._cancel.checkpoint()
+
+    def done(self, n_rows: int) -> None:
+        """So many more rows were read."""
+        self._progress.update(self._progress.done + n_rows)
 
 
 def leaves_itself_out(rows: Rows, exclude_self: bool | None) -> bool:
