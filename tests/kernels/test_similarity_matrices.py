@@ -184,10 +184,10 @@ def test_neighbours_gained_and_lost(case, seed, data):
 
 LABELS = np.arange(6) % 2
 LONG = [
-    lambda k, **how: sim.neighbour_counts(k, **how),
+    sim.neighbour_counts,
     lambda k, **how: sim.near_threshold(k, 0.5, **how),
     lambda k, **how: sim.nearest(k, 2, **how),
-    lambda k, **how: sim.seriate(k, **how),
+    sim.seriate,
     lambda k, **how: sim.cka(k, k, **how),
     lambda k, **how: sim.cka(k, k, debiased=True, **how),
     lambda k, **how: sim.kernel_alignment(k, k, **how),
