@@ -216,10 +216,12 @@ class SimilarityMatrix(
         zero, rank = (getattr(found, name, None) for name in ("zero_gradient", "rank"))
         if zero is not None and (dead := int(np.count_nonzero(zero))):
             words.append(f"{dead:,} of {n:,} inputs have a zero gradient: their similarity is 0, also to themselves.")
-        if rank is not None and len(rank) and (low := int(np.min(rank))) < (high := int(np.max(rank))):
+        known = np.asarray([] if rank is None else rank)
+        known = known if zero is None else known[~np.asarray(zero, dtype=bool)]
+        if known.size and (low := int(known.min())) < (high := int(known.max())):
             words.append(f"K(x, x) has rank {low} to {high}: k(x, x) is the rank over d.")
-        elif rank is not None and len(rank) and self._lacks_rank(picture, int(rank[0])):
-            words.append(f"K(x, x) has rank {int(rank[0])}, less than d: k(x, x) is the rank over d.")
+        elif known.size and self._lacks_rank(picture, low):
+            words.append(f"K(x, x) has rank {low}, less than d: k(x, x) is the rank over d.")
         words += [str(note) for note in getattr(found, "notes", ())]
         digest = str(getattr(found, "model_digest", ""))[:12]
         words.append("Network in eval mode" + (f", weights {digest}." if digest else "."))

@@ -143,8 +143,17 @@ class Counting(traitlets.HasTraits):
             self.set_trait("neighbour_counts", found)
             self._counts_of = (picture.found, found.threshold, found.power)
             self._counts_line.value = found.words(self.row)
+            self._fit_slider(picture)
             if self.counts and self._counts_drawn is not found:
                 self._draw_counts(found)
+
+    def _fit_slider(self, picture: Picture) -> None:
+        """Let the slider span the similarities there are, where these do not end at -1 and 1."""
+        control: Any = self._controls["threshold"]  # type: ignore[attr-defined]
+        low, high = (-1.0, 1.0) if picture.is_cosine else picture.entries.histogram()[1][[0, -1]].tolist()
+        if (control.widget.min, control.widget.max) != (low, high):
+            control.set_bounds(low, high)
+            control.widget.step = (high - low) / 200
 
     def _counts_at(self, picture: Picture) -> Counts:
         """Counts at the present threshold and power; those in hand where they are of these."""

@@ -214,7 +214,9 @@ class PictureMaker:
         if order == "as given":
             return np.arange(samples.n)
         if order == "by class":
-            return np.argsort(samples.known.kinds, kind="stable")
+            known = samples.known
+            on_scale = known.scale is not None and samples.labels is not None  # targets of a regression, no classes
+            return np.argsort(samples.labels if on_scale else known.kinds, kind="stable")
         return None
 
     def _order(self, order: str, found: Any, entries: Entries, progress: Progress, cancel: Cancel) -> np.ndarray:

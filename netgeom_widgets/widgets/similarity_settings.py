@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -113,6 +114,11 @@ class ModuleChoice(ipywidgets.Box):
             self.value = chosen if 0 < len(chosen) < len(self._list.options) else None
 
 
+def _threshold_slider(layout: Any, **common: Any) -> ipywidgets.FloatSlider:
+    """A slider over -1..1; similarities without such ends move its own."""
+    return ipywidgets.FloatSlider(min=-1.0, max=1.0, step=0.01, layout={**layout, "width": "280px"}, **common)
+
+
 class SimilaritySettings(traitlets.HasTraits):
     """Mixin with the settings of the similarity matrix, checked against its network and samples."""
 
@@ -134,9 +140,9 @@ class SimilaritySettings(traitlets.HasTraits):
     pixel = traitlets.Enum(
         ("mean", "max"), "mean", help="What a pixel shows that stands for several pairs: their mean, or the largest."
     ).tag(setting="draw", label="A pixel is the", texts={"mean": "mean of its pairs", "max": "largest of its pairs"})
-    threshold = traitlets.Float(
-        0.9, min=-1.0, max=1.0, help="A neighbour in the hard count has more similarity than this."
-    ).tag(setting="draw", step=0.01, bar=True)
+    threshold = traitlets.Float(0.9, help="A neighbour in the hard count has more similarity than this.").tag(
+        setting="draw", control=_threshold_slider, bar=True
+    )
     power = traitlets.Enum((2, 3, 4), 2, help="The less-soft count sums this power of max(k, 0).").tag(
         setting="draw", bar=True, label="Less-soft power"
     )
@@ -154,6 +160,10 @@ class SimilaritySettings(traitlets.HasTraits):
         source, kernel, output = self._source, settings["kernel"], settings["output"]
         if settings["order"] == "by class" and source.samples.labels is None:
             raise bad_setting("order", "There are no labels to order by.", "seriated or as given", "by class")
+        threshold = settings["threshold"]
+        if not math.isfinite(threshold) or (source.is_stored and abs(threshold) > 1):
+            expected = "-1 to 1" if source.is_stored else "a finite number"
+            raise bad_setting("threshold", "This is no threshold.", expected, threshold)
         if source.is_stored:
             return
         n_outputs = source.n_outputs

@@ -217,9 +217,10 @@ def _count_outputs(model: nn.Module, inputs: Any) -> int:
     """How many outputs the network has, asked with the first input; what it refuses is refused here."""
     import torch
 
-    first = torch.as_tensor(inputs[:1]).detach().cpu()
+    from netgeom_widgets.kernels.similarity.inputs import as_inputs
+
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    first = first.to(dtype) if first.is_floating_point() else first
+    first = as_inputs(inputs, dtype)[:1]  # refuses whatever is not finite
     try:
         with torch.no_grad():
             found = model(first)

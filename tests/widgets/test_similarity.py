@@ -135,7 +135,8 @@ def test_bad_input_is_refused_before_anything_starts(make):
         ((net, x), {"parameters": []}, "parameters has a bad value"),
         ((net, x), {"row": N}, "no such input"),
         ((net, x), {"pair": (0, N)}, "no such pair"),
-        ((net, x), {"threshold": 2}, "threshold has a bad value"),
+        ((net, x), {"threshold": np.nan}, "no threshold"),
+        ((net, x / 0), {}, "inputs are not finite"),
         ((net, x), {"selection": [N]}, "no such sample"),
         ((net, x), {"mood": 1}, "no such keyword"),
     ]
@@ -383,12 +384,41 @@ def test_pairs_at_the_threshold_are_said(make):
     assert "pairs lie within 1e-06 of the threshold" in matrix._counts_line.value
 
 
+def test_the_threshold_of_unbounded_similarities_spans_them(make):
+    matrix = make(network(1), images(), kernel="inner", threshold=3.0)
+    matrix.wait(60)
+    values, slider = matrix.result.values, matrix._controls["threshold"].widget
+    assert (slider.min, slider.max) == pytest.approx((values.min(), values.max()))
+    assert np.array_equal(matrix.neighbour_counts.hard, (values > 3).sum(1))
+    matrix.kernel = "cosine"
+    matrix.wait(60)
+    assert (slider.min, slider.max, matrix.threshold) == (-1, 1, 3)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_few_inputs(make, n, tmp_path):
+    matrix = make(network(), images()[:n], row=0, counts=True, table=True)
+    matrix.wait(60)
+    assert matrix.status == "done" and matrix.shown_order.tolist() == list(range(n))
+    matrix.export_data(tmp_path / "few.csv")
+    assert (tmp_path / "few.csv").read_text().count("\n") == n + 1
+
+
+def test_labels_on_a_scale_order_by_their_value(make):
+    numbers = np.random.default_rng(0).normal(size=N)
+    matrix = make(network(1), images(), numbers, order="by class")
+    matrix.wait(60)
+    assert np.array_equal(matrix.shown_order, np.argsort(numbers))
+
+
 def test_a_dead_input_is_said(make):
-    net = nn.Sequential(nn.Linear(2, 4, bias=False), nn.ReLU(), nn.Linear(4, 1, bias=False))
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 8, bias=False), nn.ReLU(), nn.Linear(8, 1, bias=False))
     x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 2.0]])
     matrix = make(net, x, row=0)
     matrix.wait(60)
     assert "1 of 3 inputs have a zero gradient" in matrix._panel._badges.value
+    assert "rank" not in matrix._panel._badges.value, "the zero has been said"
     assert "zero gradient" in matrix._panel._facts.value
     assert "eval mode" in matrix._panel._badges.value and matrix.result.model_digest[:12] in matrix._panel._badges.value
 
@@ -497,8 +527,8 @@ def test_closing_leaves_nothing(make):
     make(network(), images()).wait(60)
     gc.collect()
     before = threading.active_count(), len(_instances)
-    for _ in range(10):
-        matrix = ng.SimilarityMatrix(network(), images(), labels(), row=2, counts=True, table=True)
+    for opened in (True, False, False, False, False):
+        matrix = ng.SimilarityMatrix(network(), images(), labels(), row=2, counts=opened, table=opened)
         matrix.wait(60)
         matrix.close()
         matrix.close()
