@@ -18,9 +18,10 @@ from netgeom_widgets.figures.similarity_levels import Levels
 _HOW = {"seriated": "in seriated order (alike side by side)", "by class": "by class", "as given": "as given"}
 _NAME_OF = """
 const cell = Math.floor(value)
-const {id, label} = names.data
+const {id, kind} = names.data
 if (cell < 0 || cell >= id.length) return "outside"
-return label[cell] === "" ? `${id[cell]}` : `${id[cell]}, label ${label[cell]}`
+const label = labels.data.name[kind[cell]]
+return label === "" ? `${id[cell]}` : `${id[cell]}, label ${label}`
 """
 
 
@@ -44,12 +45,14 @@ class MatrixAxes:
         self._axes = (plot.yaxis[0], plot.xaxis[0])
         whole = {"desired_num_ticks": 6, "num_minor_ticks": 0, "min_interval": 1}
         self._places = [BasicTicker(**whole) for _ in range(2)]
-        self._names = [ColumnDataSource({"id": [], "label": []}) for _ in range(2)]
+        self._names = [ColumnDataSource({"id": [], "kind": []}) for _ in range(2)]
+        self._labels = [ColumnDataSource({"name": []}) for _ in range(2)]
         self._legend = KeyLegend(plot, "below", width=380)
 
     def formatters(self) -> dict[str, CustomJSHover]:
         """What turns $y and $x of a hover box into the names of row and column."""
-        rows, columns = (CustomJSHover(args={"names": source}, code=_NAME_OF) for source in self._names)
+        pairs = zip(self._names, self._labels, strict=True)
+        rows, columns = (CustomJSHover(args={"names": one, "labels": two}, code=_NAME_OF) for one, two in pairs)
         return {"$y": rows, "$x": columns}
 
     def set(
@@ -70,8 +73,7 @@ class MatrixAxes:
         nouns = ("input", "other input" if others else "input")
         for at, order in enumerate((levels.rows, levels.columns)):
             known, axis = labels[at], self._axes[at]
-            names = [""] * len(order) if known.labels is None else [known.names[one] for one in order.tolist()]
-            self._names[at].data = {"id": _numbered(ids[at], known.n)[order], "label": names}
+            self._send(at, known, order, _numbered(ids[at], known.n))
             runs = class_runs(known, order)
             axis.axis_label = f"{nouns[at]}, {_HOW.get(ordering, literal(ordering))}"
             if runs:
@@ -80,6 +82,15 @@ class MatrixAxes:
                 axis.update(ticker=self._places[at], major_label_overrides={})
             found.append(runs)
         return found
+
+    def _send(self, at: int, labels: SampleLabels, order: np.ndarray, ids: np.ndarray) -> None:
+        """Names for the hover box, unless the browser has them: rows that appear one by one do not change them."""
+        names, kinds = np.unique(np.array(labels.names, dtype=object).astype(str), return_inverse=True)
+        rows = {"id": _small(ids[order]), "kind": _small(kinds[order])}
+        if not all(np.array_equal(self._names[at].data[name], column) for name, column in rows.items()):
+            self._names[at].data = rows
+        if self._labels[at].data["name"] != names.tolist():
+            self._labels[at].data = {"name": names.tolist()}
 
     def show_classes(self, labels: Sequence[SampleLabels]) -> str:
         """Show a legend of the classes; a remark where there is none."""
@@ -103,6 +114,12 @@ def class_runs(labels: SampleLabels, order: Int[np.ndarray, " n"]) -> list[Run]:
         return []
     ends = [*starts[1:].tolist(), len(order)]
     return [Run(labels.names[order[first]], first, last) for first, last in zip(starts.tolist(), ends, strict=True)]
+
+
+def _small(numbers: np.ndarray) -> np.ndarray:
+    """As numbers of 32 bits where they fit: a browser takes those as they are."""
+    small = numbers.astype(np.int32)
+    return small if np.array_equal(small, numbers) else numbers
 
 
 def _numbered(ids: Any, n: int) -> np.ndarray:

@@ -268,8 +268,11 @@ def test_rows_not_computed_yet_are_grey_and_said():
     values = cosines(8)
     values[5:] = np.nan
     part = MatrixPart()
-    part.draw(values)
+    part.draw(values, labels=list("abababab"))
     assert "Grey: no value." in caption(part)
+    known = part._axes._names[0].data["id"]
+    part.draw(cosines(8), labels=list("abababab"))
+    assert part._axes._names[0].data["id"] is known and part._axes._labels[0].data["name"] == ["a", "b"]
     part.draw(np.full((3, 3), np.nan))
     assert render(part.root)
     part.clear("Nothing to show yet.")
