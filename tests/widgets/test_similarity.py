@@ -413,7 +413,8 @@ def test_labels_on_a_scale_order_by_their_value(make):
 
 def test_a_dead_input_is_said(make):
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(2, 8, bias=False), nn.ReLU(), nn.Linear(8, 1, bias=False))
+    net = nn.Sequential(nn.Linear(2, 4, bias=False), nn.ReLU(), nn.Linear(4, 1, bias=False))
+    net[0].weight.data.abs_()
     x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 2.0]])
     matrix = make(net, x, row=0)
     matrix.wait(60)
