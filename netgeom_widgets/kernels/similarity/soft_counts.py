@@ -19,7 +19,7 @@ from netgeom_widgets.kernels.similarity.inputs import Network, as_inputs, as_net
 from netgeom_widgets.kernels.similarity.layer_path import evaluated
 from netgeom_widgets.kernels.similarity.outputs import Output, as_output, rows_of
 
-_NUMBERS_AT_ONCE = 1 << 24  # activations and cotangents of one pass: 64 MiB in float32
+_NUMBERS_AT_ONCE = 1 << 25  # activations and cotangents of one pass: 128 MiB in float32
 
 
 def soft_neighbour_counts(
@@ -78,7 +78,9 @@ def soft_neighbour_counts(
         2 * gradients.n_outputs * size * itemsize, "The sum of gradients", "parameters=[...] or output=<one>"
     )
 
-    chunk = max(1, min(1024, _NUMBERS_AT_ONCE // gradients.numbers_per_sample))
+    # cotangents of d outputs beside what autograd keeps, which is the larger where weights are small and images large
+    numbers = gradients.numbers_per_sample + (1 + gradients.n_outputs) * _saved_numbers(network, x[:1])
+    chunk = max(1, min(1024, _NUMBERS_AT_ONCE // numbers))
     parts = [slice(at, min(at + chunk, len(x))) for at in range(0, len(x), chunk)]
     reports.update(0, 2 * len(x), "gradients")
     roots = x.new_empty((len(x), gradients.n_outputs, gradients.n_outputs), dtype=network.dtype)
@@ -101,6 +103,21 @@ def soft_neighbour_counts(
         counts[part] = (roots[part] * derivatives).double().sum((1, 2)).numpy() / gradients.n_outputs
         reports.update(len(x) + part.stop, text="soft counts")
     return counts
+
+
+def _saved_numbers(network: Network, sample: Tensor) -> int:
+    """What autograd keeps of a forward pass for one sample, parameters aside."""
+    parameters = {parameter.data_ptr() for parameter in network.model.parameters()}
+    saved: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if tensor.data_ptr() not in parameters:
+            saved[tensor.data_ptr()] = tensor.numel()
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        evaluated(network, sample)
+    return sum(saved.values())
 
 
 def _add_gradients(
