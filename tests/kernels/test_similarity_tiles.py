@@ -175,6 +175,20 @@ def test_panels_and_executors_give_the_same_bits(tmp_path, whole, monkeypatch):
     np.testing.assert_allclose(narrow.class_means[2], whole.class_means[2], rtol=1e-14)
 
 
+def test_fresh_threads_compute_with_torchs_number_of_threads(tmp_path):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(300, 256), nn.ReLU(), nn.Linear(256, 10)), torch.randn(512, 300)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3 - min(before, 2))  # another number than the environment gives new threads
+    try:
+        with ThreadPoolExecutor(1) as fresh:
+            first = contents(similarity_tiles(model, x, tmp_path / "first", executor=fresh).path)
+            second = contents(similarity_tiles(model, x, tmp_path / "second", executor=fresh).path)
+    finally:
+        torch.set_num_threads(before)
+    assert first == second
+
+
 def test_few_blocks_of_gradients_are_alive_at_once(tmp_path, monkeypatch):
     alive: weakref.WeakSet = weakref.WeakSet()
     most, made = 0, 0

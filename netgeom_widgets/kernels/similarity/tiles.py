@@ -101,7 +101,7 @@ def similarity_tiles(
     Size on disk about 2 n^2 bytes (4 n m for a rectangle) plus 1.3 kB for each row. Memory: the summaries, twice while
     they are written, and blocks of gradients in factors, at most 2 GiB and at most a quarter of the free memory; where
     that does not hold all of them, the tile columns are taken in panels and the rows' gradients are computed again for
-    each panel.
+    each panel. The last bits of float32 products depend on torch's number of threads, on no other choice.
     """
     path = Path(path)
     _check_options(kernel, tile, top, bins)
