@@ -62,11 +62,11 @@ class EnsembleWriter:
         rows = [{OUTPUTS: as_numpy(o), PARAMETERS: as_numpy(p)} for o, p in zip(flat, parameters, strict=True)]
         for r, row in enumerate(rows if buffers else ()):
             row[BUFFERS] = byte_row(buffer[r] for buffer in buffers.values()).cpu().numpy()
-        if not self._writers:
-            for samples, row in zip(self._samples, rows, strict=True):
+        for r, row in enumerate(rows):
+            if r == len(self._writers):  # made one at a time: each run appears before the next one is begun
+                samples = self._samples[r]
                 self._writers.append(RunWriter.create(self._path, self._layout(row, samples), samples, None))
-        for r, (writer, row) in enumerate(zip(self._writers, rows, strict=True)):
-            writer.append(step, row, {name: float(values[r]) for name, values in metrics.items()})
+            self._writers[r].append(step, row, {name: float(values[r]) for name, values in metrics.items()})
 
     def close(self, *, finished: bool = True) -> None:
         """Let go of all runs; idempotent."""
