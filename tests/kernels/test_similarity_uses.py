@@ -309,6 +309,9 @@ def test_the_loss_sample_by_sample():
     assert loss.item() == pytest.approx(1 - np.diag(twin.similarity(j[:12], j[12:], "flat")).mean(), abs=1e-5)
     loss.backward()
     assert model.first.weight.grad.abs().sum() > 0
+    with torch.no_grad():
+        assert sim.similarity_loss(model, a, b).item() == pytest.approx(loss.item(), abs=1e-6)
+        assert sim.similarity_loss(network(4, 6, 3), a.tolist(), b.numpy()).requires_grad is False
     dead = nn.Linear(4, 1, bias=False)
     assert sim.similarity_loss(dead, torch.zeros(2, 4), torch.ones(2, 4)).item() == 1, "zero gradients: similarity 0"
 
@@ -370,7 +373,7 @@ REFUSED = [
     (lambda: sim.label_noise_scores(np.eye(3), [0, 1, 2], method="loss"), "'nearest'"),
     (lambda: sim.label_noise_scores(np.ones((2, 3)), [0, 1]), "3 whole numbers"),
     (lambda: sim.label_noise_scores(sim.nearest(np.eye(3), 1), [0, 1, 2], method="soft"), "one method"),
-    (lambda: sim.similarity_loss(NET, torch.ones(3, 2), torch.ones(2, 2)), "one shape"),
+    (lambda: sim.similarity_loss(NET, torch.ones(3, 2), [[1.0, 1.0]]), "one shape"),
     (lambda: sim.similarity_loss(NET, torch.ones(3, 2), torch.ones(3, 2), parameters=["9.weight"]), "9.weight"),
     (lambda: sim.similarity_loss(nn.BatchNorm1d(2), torch.ones(3, 2), torch.ones(3, 2)), "statistics of the batch"),
     (lambda: sim.invariance(NET, X, lambda x: x[:2]), "another shape"),

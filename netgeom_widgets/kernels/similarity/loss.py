@@ -54,22 +54,26 @@ def similarity_loss(
     products are compared with autograd's for the first pair. All other parameters are differentiated whole: 2 n d
     gradients, 2 n d p numbers and what their graph holds.
     """
+    if not isinstance(model, nn.Module):
+        raise NetgeomError("The model is not a torch module", expected="a torch.nn.Module", got=type(model).__name__)
     _check_independent(model)
     chosen = _parameters(model, parameters)
     function = as_output(output)
     first, second = (_batch(x, next(iter(chosen.values()))) for x in (a, b))
     if first.shape != second.shape or not len(first):
         raise NetgeomError(
-            "a and b are no pairs", expected="two batches of one shape", got=f"{(*a.shape,)}, {(*b.shape,)}"
+            "a and b are no pairs", expected="two batches of one shape", got=f"{(*first.shape,)}, {(*second.shape,)}"
         )
     own = rows_of(function, len(first))
     other = own if function.others is None else rows_of(function, len(second), others=True)
     targets = None if own is None or other is None else torch.cat([own, other]).to(first.device)
-    products = pair_products(model, chosen, torch.cat([first, second]), function, targets)
+    with torch.enable_grad():  # gradients are part of the value, also where its own are not wanted
+        products = pair_products(model, chosen, torch.cat([first, second]), function, targets)
     squares = products.own[: len(first)] * products.own[len(first) :]
     zero = squares == 0
     norms = torch.where(zero, 1.0, squares).sqrt()  # not the root of 0, whose derivative is infinite
-    return 1 - torch.where(zero, 0.0, products.pairs / norms).mean()
+    loss = 1 - torch.where(zero, 0.0, products.pairs / norms).mean()
+    return loss if torch.is_grad_enabled() else loss.detach()
 
 
 def _parameters(model: nn.Module, names: Sequence[str] | None) -> dict[str, nn.Parameter]:
