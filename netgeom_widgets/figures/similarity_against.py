@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ _WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 _CROWD = 600
 #: Pixels of an upright axis with its label: the plots of a sweep share their horizontal axis.
 _LEFT = 70
+#: Decades up to which a logarithmic axis gets ticks at 1, 2 and 5.
+_DECADES = 3
 _LINE = 15  # pixels of a caption's line
 _ROOM = 0.1  # of the interval of the data, left free on either side
 
@@ -264,11 +267,23 @@ def _plot(height: int, logs: tuple[bool, bool], data: tuple[np.ndarray, ...], **
             fit_range(axis, low, high, margin=_ROOM)
         ranges[name] = axis
     plot = make_plot(height, **{**types, **ranges, **options})
-    for axis, log in zip((plot.xaxis[0], plot.yaxis[0]), logs, strict=True):
-        if log:
+    settings = np.unique(data[0]) if logs[0] and len(data[0]) <= LEGEND_ENTRIES else None
+    for axis, log, ends, places in zip(
+        (plot.xaxis[0], plot.yaxis[0]), logs, ranges.values(), (settings, None), strict=True
+    ):
+        places = _log_places(ends.start, ends.end) if places is None and log else places
+        if places is not None:
+            name_ticks(axis, places, [f"{place:g}" for place in places.tolist()])
+        elif log:
             axis.ticker = LogTicker(num_minor_ticks=0, desired_num_ticks=5)
     plot.xgrid[0].ticker, plot.ygrid[0].ticker = plot.xaxis[0].ticker, plot.yaxis[0].ticker
-    if logs[0] and len(data[0]) <= LEGEND_ENTRIES:
-        name_ticks(plot.xaxis[0], np.unique(data[0]), [f"{place:g}" for place in np.unique(data[0])])
-        plot.xgrid[0].ticker = plot.xaxis[0].ticker
     return plot
+
+
+def _log_places(low: float, high: float) -> np.ndarray | None:
+    """1, 2, 5, 10, ... within an interval of a few decades, where a ticker would divide evenly; else None."""
+    if high / low > 10**_DECADES:
+        return None
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    places = (powers[:, None] * [1.0, 2.0, 5.0]).ravel()
+    return places[(places >= low) & (places <= high)]

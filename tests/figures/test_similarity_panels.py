@@ -273,6 +273,7 @@ def test_networks_that_did_not_converge_are_hollow_named_and_not_in_the_mean():
     assert fine.data_source.data["y"].tolist() == [300, 310, 200] and hollow.glyph.fill_color is None
     assert hollow.data_source.data["y"].tolist() == [900, 400, 420]
     assert "Hollow: did not converge: frequency 2 (run 1; error 0.5); 8 (run 0, 1; error 0.6 to 0.7)." in caption(lower)
+    assert upper.yaxis[0].ticker.ticks == [200, 500, 1000] and lower.yaxis[0].ticker.ticks[0] == 0.01
     assert lower.renderers[2].data_source.data["y"].tolist() == [0.5, 0.6, 0.7]
     whole(root)
     assert "All converged." in caption(counts_over_sweep([1, 2, 8], counts, error, label="f").children[1])
