@@ -91,7 +91,7 @@ class Counting(traitlets.HasTraits):
     _counts_figure: Any = None
 
     def _bars(self) -> list[ipywidgets.Widget]:
-        controls: dict[str, Any] = self._controls  # type: ignore[attr-defined]  # of Settings
+        controls: dict[str, Any] = self._controls  # of Settings
         self._counts_line = ipywidgets.Label(
             tooltip="Neighbours of the picked input, and of all", layout={"flex": "1 1 300px", "min_width": "0"}
         )
@@ -111,16 +111,16 @@ class Counting(traitlets.HasTraits):
 
     @traitlets.observe("counts")
     def _show_counts(self, _: Any = None) -> None:
-        if self._counts_fold is not None and not self._closed:  # type: ignore[attr-defined]
+        if self._counts_fold is not None and not self._closed:
             self._counts_fold.show(self.counts)
             self._count_soon()
 
     @traitlets.observe("row")
     def _count_of_row(self, _: Any = None) -> None:
-        if self.neighbour_counts is not None and not self._closed:  # type: ignore[attr-defined]
+        if self.neighbour_counts is not None and not self._closed:
             self._counts_line.value = self.neighbour_counts.words(self.row)
             if self._counts_figure is not None:
-                self._paint(self._mark_counts, "counts marks")  # type: ignore[attr-defined]
+                self._paint(self._mark_counts, "counts marks")
 
     def _mark_counts(self) -> None:
         with self._counts_pane.batch():
@@ -128,17 +128,17 @@ class Counting(traitlets.HasTraits):
 
     def _count_soon(self) -> None:
         """Count at the present threshold, in the background; the latest wins."""
-        if self._counts_fold is not None and not self._closed:  # type: ignore[attr-defined]
-            self._submit(self._count, key="counts")  # type: ignore[attr-defined]
+        if self._counts_fold is not None and not self._closed:
+            self._submit(self._count, key="counts")
 
     def _count(self, progress: Progress, cancel: Cancel) -> None:
         picture = self._picture
         if picture is None:
             return
         found = self._counts_at(picture)
-        with self._lock:  # type: ignore[attr-defined]
+        with self._lock:
             cancel.checkpoint()  # under the lock: nothing late is drawn
-            if self._picture is None or self._picture.found is not picture.found or self._closed:  # type: ignore[attr-defined]
+            if self._picture is None or self._picture.found is not picture.found or self._closed:
                 return
             self.set_trait("neighbour_counts", found)
             self._counts_of = (picture.found, found.threshold, found.power)
@@ -149,7 +149,7 @@ class Counting(traitlets.HasTraits):
 
     def _fit_slider(self, picture: Picture) -> None:
         """Let the slider span the similarities there are, where these do not end at -1 and 1."""
-        control: Any = self._controls["threshold"]  # type: ignore[attr-defined]
+        control: Any = self._controls["threshold"]
         low, high = (-1.0, 1.0) if picture.is_cosine else picture.entries.histogram()[1][[0, -1]].tolist()
         if (control.widget.min, control.widget.max) != (low, high):
             control.set_bounds(low, high)
@@ -178,13 +178,11 @@ class Counting(traitlets.HasTraits):
         if not fold.is_filled:
             self._counts_figure = CountsScene(self._source.samples.sprites)
             self._counts_figure.on_inputs(self._counts_boxed)
-            self._counts_figure.on_sample(
-                lambda sample: self._paint(lambda: self._go(sample), "pick")  # type: ignore[attr-defined]
-            )
+            self._counts_figure.on_sample(lambda sample: self._paint(lambda: self._go(sample), "pick"))
             pane = BokehPane(
                 self._counts_figure.root,
-                lock=self._lock,  # type: ignore[attr-defined]
-                on_error=self._fail,  # type: ignore[attr-defined]
+                lock=self._lock,
+                on_error=self._fail,
                 label="Histograms of neighbour counts",
             )
             self._counts_pane = pane
@@ -195,7 +193,7 @@ class Counting(traitlets.HasTraits):
         self._counts_drawn = found
 
     def _counts_boxed(self, ids: list[int]) -> None:
-        self._paint(lambda: setattr(self, "selection", tuple(ids)), "lasso")  # type: ignore[attr-defined]
+        self._paint(lambda: setattr(self, "selection", tuple(ids)), "lasso")
 
     def _exported_parts(self) -> list[LayoutDOM]:
         parts: list[LayoutDOM] = super()._exported_parts()  # type: ignore[misc]

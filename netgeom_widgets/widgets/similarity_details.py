@@ -49,7 +49,7 @@ class Details(traitlets.HasTraits):
         self.observe(self._details_again, "status")
 
     def _start(self, settings: dict[str, Any], debounce: float) -> None:
-        self._worker.cancel("shares")  # type: ignore[attr-defined]  # of a matrix that is about to be replaced
+        self._worker.cancel("shares")  # of a matrix that is about to be replaced
         super()._start(settings, debounce)  # type: ignore[misc]
 
     def _details_again(self, change: Any) -> None:
@@ -63,15 +63,15 @@ class Details(traitlets.HasTraits):
         if self._picture is None or self._picture.found is not picture.found:
             self._shares_known = Recent(_SHARES)
         self._picture = picture
-        self._paint(self._draw_pair, "pair")  # type: ignore[attr-defined]
+        self._paint(self._draw_pair, "pair")
         self._row_soon()
         self._shares_soon(0.0)
 
     # ---- the row
 
     def _row_soon(self, _: Any = None) -> None:
-        if not self._closed:  # type: ignore[attr-defined]
-            self._submit(self._fetch_row, key="view")  # type: ignore[attr-defined]
+        if not self._closed:
+            self._submit(self._fetch_row, key="view")
 
     def _fetch_row(self, progress: Progress, cancel: Cancel) -> None:
         """Read the row and draw it; runs on the worker's thread."""
@@ -79,16 +79,16 @@ class Details(traitlets.HasTraits):
         if picture is None or self._row_shown == (picture, row):
             return
         draw = self._all_rows(picture) if row is None else self._one_row(picture, row)
-        with self._lock:  # type: ignore[attr-defined]
+        with self._lock:
             cancel.checkpoint()  # under the lock: nothing late is drawn
-            if self._picture is not picture or self._closed:  # type: ignore[attr-defined]
+            if self._picture is not picture or self._closed:
                 return
-            with self.pane.batch():  # type: ignore[attr-defined]
+            with self.pane.batch():
                 draw()
             self._row_shown = (picture, row)
             self._draw_pair()
         self._shares_soon(0.0)
-        self._keep_picture()  # type: ignore[attr-defined]
+        self._keep_picture()
 
     def _one_row(self, picture: Picture, row: int) -> Draw:
         """Read a row; what is returned draws it."""
@@ -131,12 +131,12 @@ class Details(traitlets.HasTraits):
 
     def _on_pointer(self, event: MouseMove | MouseLeave) -> None:
         """Take note of a point; many reports may come while one is worked on, and the latest counts."""
-        if self._closed:  # type: ignore[attr-defined]
+        if self._closed:
             return
         left = isinstance(event, MouseLeave) or event.x is None or event.y is None
         point = None if left else (float(event.x), float(event.y))  # type: ignore[arg-type]
-        self._painter.submit(lambda progress, cancel: self._point_at(point), key="pointer").add_done_callback(  # type: ignore[attr-defined]
-            self._job_ended  # type: ignore[attr-defined]
+        self._painter.submit(lambda progress, cancel: self._point_at(point), key="pointer").add_done_callback(
+            self._job_ended
         )
 
     def _point_at(self, point: tuple[float, float] | None) -> None:
@@ -150,8 +150,8 @@ class Details(traitlets.HasTraits):
             self._shares_soon(_PAUSE)
 
     def _follow_picked_pair(self, _: Any = None) -> None:
-        if not self._closed:  # type: ignore[attr-defined]
-            self._paint(self._draw_pair, "pair")  # type: ignore[attr-defined]
+        if not self._closed:
+            self._paint(self._draw_pair, "pair")
             self._shares_soon(0.0)
 
     @property
@@ -163,14 +163,14 @@ class Details(traitlets.HasTraits):
 
     def _draw_pair(self) -> None:
         """Show a pair, with its shares if these are known."""
-        with self._lock:  # type: ignore[attr-defined]
+        with self._lock:
             picture = self._picture
-            if picture is None or self._closed:  # type: ignore[attr-defined]
+            if picture is None or self._closed:
                 return
             pair = self._pair_shown
             k = None if pair is None else picture.entries.entry(*pair)
             shares = None if pair is None else self._shares_known.find(pair)
-            with self.pane.batch():  # type: ignore[attr-defined]
+            with self.pane.batch():
                 self._figure.draw_pair(
                     pair, k, shares=shares, predictions=predictions(picture), most_alike=pair == self._nearest
                 )
@@ -195,8 +195,8 @@ class Details(traitlets.HasTraits):
     # ---- shares by layer
 
     def _shares_soon(self, pause: float) -> None:
-        if not self._closed and not self._source.is_stored:  # type: ignore[attr-defined]
-            self._submit(self._fetch_shares, key="shares", debounce=pause)  # type: ignore[attr-defined]
+        if not self._closed and not self._source.is_stored:
+            self._submit(self._fetch_shares, key="shares", debounce=pause)
 
     def _fetch_shares(self, progress: Progress, cancel: Cancel) -> None:
         """Compute what each parameter contributes to the pair shown; runs on the worker's thread."""
@@ -211,7 +211,7 @@ class Details(traitlets.HasTraits):
             shares: dict[str, float] | str = str(error)
         else:
             shares = {name: float(np.asarray(part).item()) for name, part in found.parts.items()}
-        with self._lock:  # type: ignore[attr-defined]
+        with self._lock:
             if self._picture is not None and self._picture.found is picture.found:
                 self._shares_known.put(pair, shares)
                 self._draw_pair()

@@ -30,12 +30,12 @@ class Exports:
         inputs. Settings come along as JSON under the name ``about``; nothing is pickled.
         """
         if str(path).lower().endswith(".zarr"):
-            self._export(lambda: exports.save_zarr(self._export_arrays(), path, self.state()))  # type: ignore[attr-defined]
+            self._export(lambda: exports.save_zarr(self._export_arrays(), path, self.state()))
         else:
             super().export_data(path)  # type: ignore[misc]
 
     def _export_arrays(self) -> dict[str, Any]:
-        picture: Picture = self._finished()  # type: ignore[attr-defined]
+        picture: Picture = self._finished()
         found, entries = picture.found, picture.entries
         ids, near = _neighbours(picture)
         arrays: dict[str, Any] = {
@@ -54,7 +54,7 @@ class Exports:
         return arrays | self._part_arrays()  # type: ignore[no-any-return,attr-defined]  # of what stands below the matrix
 
     def _export_table(self) -> dict[str, Any]:
-        picture: Picture = self._finished()  # type: ignore[attr-defined]
+        picture: Picture = self._finished()
         ids, near = _neighbours(picture, 1)
         samples, predicted = self._source.samples, predictions(picture)
         table: dict[str, Any] = {"id": np.arange(samples.n), "place": picture.places}
@@ -72,7 +72,7 @@ class Exports:
 
     def _counted(self, picture: Picture) -> dict[str, np.ndarray]:
         """The counts at the present threshold and power."""
-        counts: Counts = self._counts_at(picture)  # type: ignore[attr-defined]
+        counts: Counts = self._counts_at(picture)
         return {"hard": counts.hard, "soft": counts.soft, f"less_soft_{counts.power}": counts.less_soft}
 
 

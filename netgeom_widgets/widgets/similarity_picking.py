@@ -76,7 +76,7 @@ class Picking(traitlets.HasTraits):
         if other is None or self.row is None:
             self.pair = None
             if other is not None:
-                self._say("choose a row first")  # type: ignore[attr-defined]
+                self._say("choose a row first")
                 self._panel.show_picked(None, None, "")
         else:
             self._pick_typed("pair", (self.row, other))
@@ -86,8 +86,8 @@ class Picking(traitlets.HasTraits):
             setattr(self, name, value)
         except (NetgeomError, traitlets.TraitError) as error:
             no_number = NetgeomError("An id is a whole number from 0.", got=str(value))
-            self._say(str(no_number if isinstance(error, traitlets.TraitError) else error))  # type: ignore[attr-defined]
-            self._paint(self._draw_pair, "pair")  # type: ignore[attr-defined]  # the box shows what is picked again
+            self._say(str(no_number if isinstance(error, traitlets.TraitError) else error))
+            self._paint(self._draw_pair, "pair")  # the box shows what is picked again
 
     def _step_row(self, by: int) -> None:
         """Go to the next input of the selection, or of all, in the order shown."""
@@ -112,7 +112,7 @@ class Picking(traitlets.HasTraits):
             beyond = np.flatnonzero(picture.entries.row(row) > threshold).tolist()
             self.selection = tuple(dict.fromkeys([row, *beyond]))
 
-        self._paint(take, "take")  # type: ignore[attr-defined]
+        self._paint(take, "take")
 
     def _boxed(self, rows: list[int], columns: list[int]) -> None:
         """Select the inputs of the rows and of the columns that a box was drawn around."""

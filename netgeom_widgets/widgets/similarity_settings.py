@@ -181,7 +181,7 @@ class SimilaritySettings(traitlets.HasTraits):
 
     def _offer_choices(self) -> None:
         """Fill the menus with what network and samples have, and leave out what a stored matrix fixes."""
-        controls: dict[str, Any] = self._controls  # type: ignore[attr-defined]  # of Settings
+        controls: dict[str, Any] = self._controls  # of Settings
         source = self._source
         if source.is_stored:
             for name in ("kernel", "output", "parameters", "precision"):
@@ -195,7 +195,7 @@ class SimilaritySettings(traitlets.HasTraits):
 
     def _try_kernel_again(self) -> None:
         """A similarity of one output is often chosen before the output."""
-        control: Any = self._controls["kernel"]  # type: ignore[attr-defined]
+        control: Any = self._controls["kernel"]
         if control.widget.value != self.kernel:
             control.try_again()
 

@@ -36,11 +36,11 @@ class SelectionTable(traitlets.HasTraits):
 
     @traitlets.observe("table", "selection", "row", "neighbour_counts")
     def _table_soon(self, _: Any = None) -> None:
-        if self._table_fold is None or self._closed:  # type: ignore[attr-defined]
+        if self._table_fold is None or self._closed:
             return
         self._table_fold.show(self.table)
         if self.table and self._picture is not None:
-            self._submit(self._fill_table, key="table", debounce=0.1)  # type: ignore[attr-defined]
+            self._submit(self._fill_table, key="table", debounce=0.1)
 
     def _fill_table(self, progress: Progress, cancel: Cancel) -> None:
         picture, counts, row = self._picture, self.neighbour_counts, self.row
@@ -60,10 +60,10 @@ class SelectionTable(traitlets.HasTraits):
                 **{name: None if counts is None else getattr(counts, name) for name in ("hard", "soft", "less_soft")},
             },
         )
-        with self._lock:  # type: ignore[attr-defined]
+        with self._lock:
             cancel.checkpoint()  # under the lock: nothing late is drawn
             fold = self._table_fold
-            if self._picture is not picture or fold is None or self._closed:  # type: ignore[attr-defined]
+            if self._picture is not picture or fold is None or self._closed:
                 return
             if not fold.is_filled:
                 self._make_table(fold)
@@ -78,13 +78,11 @@ class SelectionTable(traitlets.HasTraits):
     def _make_table(self, fold: Fold) -> None:
         """Make the parts, once."""
         self._input_table = InputTable()
-        self._input_table.on_sample(
-            lambda sample: self._paint(lambda: self._go(sample), "pick")  # type: ignore[attr-defined]
-        )
+        self._input_table.on_sample(lambda sample: self._paint(lambda: self._go(sample), "pick"))
         self._table_pane = BokehPane(
             self._input_table.root,
-            lock=self._lock,  # type: ignore[attr-defined]
-            on_error=self._fail,  # type: ignore[attr-defined]
+            lock=self._lock,
+            on_error=self._fail,
             label="Table of the selected inputs",
         )
         self._table_said = ipywidgets.Label()

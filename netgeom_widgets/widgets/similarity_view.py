@@ -31,37 +31,37 @@ class Viewing(traitlets.HasTraits):
         super()._reset()  # type: ignore[misc]  # of AnalysisWidget
 
     def _range_changed(self, attr: str, old: Any, new: Any) -> None:
-        if not self._closed:  # type: ignore[attr-defined]
-            self._painter.submit(  # type: ignore[attr-defined]
+        if not self._closed:
+            self._painter.submit(
                 lambda progress, cancel: self._follow_view(), key="view", debounce=_PAUSE
-            ).add_done_callback(self._job_ended)  # type: ignore[attr-defined]
+            ).add_done_callback(self._job_ended)
 
     def _follow_view(self) -> None:
         """Take note of what is in view, and send its numbers."""
-        if self._shown is None:  # type: ignore[attr-defined]
+        if self._shown is None:
             return
         plot, n = self._figure.matrix.root, len(self._source.samples)
-        with self.pane.batch():  # type: ignore[attr-defined]
+        with self.pane.batch():
             (left, right), (top, bottom) = (sorted((axis.start, axis.end)) for axis in (plot.x_range, plot.y_range))
             self._figure.matrix.zoom()
-        self._forget_pointer()  # type: ignore[attr-defined]
+        self._forget_pointer()
         whole = left <= 0 and top <= 0 and right >= n and bottom >= n
         self._seen = None if whole else (left, right, top, bottom)
         self.view = self._seen
 
     def _go_to_view(self, change: Any) -> None:
         """Move the figure to a view that somebody set; one that was read off the figure is there already."""
-        if change["new"] != self._seen and not self._closed:  # type: ignore[attr-defined]
-            self._paint(self._move_to_view, "move")  # type: ignore[attr-defined]
+        if change["new"] != self._seen and not self._closed:
+            self._paint(self._move_to_view, "move")
 
     def _move_to_view(self) -> None:
         """Show the view that is wanted; called again after the first drawing, which sets the ranges."""
-        if self.view == self._seen or self._shown is None:  # type: ignore[attr-defined]
+        if self.view == self._seen or self._shown is None:
             return
         self._seen = self.view
         plot = self._figure.matrix.root
         across, down = plot.x_range, plot.y_range
-        with self.pane.batch():  # type: ignore[attr-defined]
+        with self.pane.batch():
             if self.view is None:
                 across.update(start=across.reset_start, end=across.reset_end)
                 down.update(start=down.reset_start, end=down.reset_end)
