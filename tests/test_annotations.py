@@ -6,7 +6,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from netgeom_widgets.kernels import regions
+from netgeom_widgets.kernels import regions, similarity
 
 
 def test_a_wrong_shape_is_found() -> None:
@@ -18,4 +18,5 @@ def test_a_wrong_shape_is_found() -> None:
 
 
 def test_public_names_of_the_kernels_are_documented() -> None:
-    assert all(getattr(regions, name).__doc__ for name in regions.__all__)
+    for kernel in (regions, similarity):
+        assert all(getattr(kernel, name).__doc__ for name in kernel.__all__)
