@@ -17,6 +17,7 @@ _NAMES = (
     "regions.registry",
     "regions.slices",
     "similarity.counts",
+    "similarity.tile_matrix",
     "similarity.tile_reader",
     "similarity.tiles",
     "transitions.neighbours",

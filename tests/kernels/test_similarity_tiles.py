@@ -275,8 +275,10 @@ def test_summaries_that_were_lost_are_made_again_from_the_tiles(tmp_path, whole)
     path = tmp_path / "a.zarr"
     write(path)
     (path / "summary-15").rename(path / "gone")
+    (path / ".new-0123").mkdir()  # of a process that was killed while it wrote them
     assert not open_tiles(path)._store.n_covered()
     found = write(path)
+    assert not (path / ".new-0123").exists()
     assert found.histogram.tobytes() == whole.histogram.tobytes() and found.soft.tobytes() == whole.soft.tobytes()
 
 

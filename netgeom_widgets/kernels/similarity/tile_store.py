@@ -98,7 +98,11 @@ class TileStore:
     @classmethod
     def resume(cls, path: Path) -> TileStore:
         """Go on with a store; refused while another writer has it open."""
-        return cls(path, _writer_lock(path))
+        store = cls(path)
+        store._lock = _writer_lock(path)
+        for unfinished in path.glob(f"{_HIDDEN}*"):  # of a killed process
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return store
 
     def close(self) -> None:
         """Let others write; idempotent."""
