@@ -101,6 +101,7 @@ class FitFigure:
             f"Solid line: the mean, {number(fit.mean)}. Dashed: a constant prediction, {number(fit.constant)}.",
             f"Wrong class: {int(wrong.sum()):,} of {n:,}." if wrong is not None else "",
             self._marks.show_legend(self._labels),
+            width=52,
         )
 
     def on_sample(self, act: Callable[[int], None]) -> None:

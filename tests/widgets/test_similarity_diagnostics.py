@@ -365,7 +365,6 @@ def test_state_brings_everything_back_and_exports_hold_it(make, tmp_path):
         assert all(words(again, part) == words(widget, part) != "" for part in opened)
     finally:
         again.close()
-    widget.export_html(tmp_path / "all.html")
     widget.export_png(tmp_path / "all.png")
     assert (tmp_path / "all.png").stat().st_size > 20_000
     widget.export_data(tmp_path / "all.npz")
