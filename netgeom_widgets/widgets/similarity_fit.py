@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -9,6 +10,7 @@ import numpy as np
 import traitlets
 from bokeh.models import LayoutDOM
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_fit import ASKED_FROM, FitFigure, fit_words
@@ -23,8 +25,8 @@ class FitPart(Part):
     title = "Fit error"
     tooltip = "Show the loss of each input beside its neighbour count, and list the largest"
 
-    def __init__(self, go: Go) -> None:
-        self._go = go
+    def __init__(self, go: Go, take: Callable[[list[int]], None]) -> None:
+        self._go, self._take = go, take
 
     def compute(
         self, subject: Subject, options: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Publish
@@ -38,6 +40,7 @@ class FitPart(Part):
         """A scatter."""
         self._figure = FitFigure()
         self._figure.on_sample(self._go)
+        self._figure.on_lasso(self._take)
         return self._figure.root
 
     def below(self) -> list[ipywidgets.Widget]:
@@ -87,7 +90,7 @@ class FitPanel(Parts):
 
     def _make_parts(self) -> list[Part]:
         parts, samples = super()._make_parts(), self._source.samples  # type: ignore[attr-defined]
-        return parts if samples.targets is None else [*parts, FitPart(self._pick_row)]
+        return parts if samples.targets is None else [*parts, FitPart(self._pick_row, self._select)]
 
     def _bars(self) -> list[ipywidgets.Widget]:
         self._fit_label = ipywidgets.Label(
@@ -107,5 +110,8 @@ class FitPanel(Parts):
 
     def _fit_in_words(self) -> str:
         """For the status line; empty without targets."""
-        fit = self.fit
+        try:
+            fit = self.fit
+        except NetgeomError as error:  # a network to compare with may have other outputs; its matrix is fine
+            return f"fit error not defined: {error}"
         return "" if fit is None else fit_words(fit)

@@ -23,15 +23,32 @@ class WorkFold(Fold):
         As for `Fold`.
     stop_or_go : callable
         Called without arguments when the user wants the work to end, or to begin again.
+    controls : callable
+        Gives what stands above the figure; called once, when the fold is opened: many never are.
     """
 
     def __init__(
-        self, title: str, tooltip: str, toggle: Callable[[bool], None], *, stop_or_go: Callable[[], None]
+        self,
+        title: str,
+        tooltip: str,
+        toggle: Callable[[bool], None],
+        *,
+        stop_or_go: Callable[[], None],
+        controls: Callable[[], Sequence[ipywidgets.Widget]],
     ) -> None:
         super().__init__(title, tooltip, toggle)
-        self._subject = title.lower()
+        self._subject, self._stop_or_go, self._make_controls = title.lower(), stop_or_go, controls
+        self.pane: BokehPane | None = None
+
+    def show(self, open: bool) -> None:
+        """Open or close it."""
+        if open and not self.is_filled:
+            self._fill()
+        super().show(open)
+
+    def _fill(self) -> None:
         self._button_of_work = ipywidgets.Button(icon="stop", layout={"width": "36px", "display": "none"})
-        self._button_of_work.on_click(lambda _: stop_or_go())
+        self._button_of_work.on_click(lambda _: self._stop_or_go())
         self._bar = ipywidgets.FloatProgress(
             min=0.0,
             max=1.0,
@@ -42,19 +59,16 @@ class WorkFold(Fold):
         self._words.add_class("netgeom-status")
         self._error = ipywidgets.HTML(layout={"display": "none"})
         self._error.add_class("netgeom-error")
-        self._controls = ipywidgets.Box(layout=ROW)
-        self._row = ipywidgets.Box([self._button_of_work, self._bar, self._words], layout=ROW)
-        self.pane: BokehPane | None = None
-        self.fill([self._controls, self._row, self._error])
-
-    def add_controls(self, controls: Sequence[ipywidgets.Widget]) -> None:
-        """Put these above the figure."""
-        self._controls.children = tuple(controls)
+        row = ipywidgets.Box([self._button_of_work, self._bar, self._words], layout=ROW)
+        controls = list(self._make_controls())
+        above = [ipywidgets.Box(controls, layout=ROW)] if controls else []
+        self._top: list[ipywidgets.Widget] = [*above, row, self._error]
+        self.fill(self._top)
 
     def add_figure(self, root: LayoutDOM, below: Sequence[ipywidgets.Widget], **options: Any) -> BokehPane:
         """Put a figure into it, and what stands below; ``options`` go to `BokehPane`."""
         self.pane, self._below = BokehPane(root, **options), ipywidgets.VBox(list(below))
-        self.fill([self._controls, self._row, self._error, self.pane, self._below])
+        self.fill([*self._top, self.pane, self._below])
         return self.pane
 
     def work(self, fraction: float, text: str) -> None:
@@ -89,7 +103,7 @@ class WorkFold(Fold):
     @property
     def words(self) -> str:
         """What it says at present."""
-        return str(self._words.value)
+        return str(self._words.value) if self.is_filled else ""
 
     def _show_work(self, icon: str) -> None:
         """The button stops, goes on, or is not there."""

@@ -25,20 +25,20 @@ class Layers:
     ----------
     names : list of str
         Dotted names of the modules that own parameters, first to last.
-    parts : (L, n, n) float
+    parts : list of L (n, n) float
         What each contributes; they sum to the matrix.
     cka : (L, L) float64
         Of every part with every part; NaN where it is not computed yet or not defined.
     """
 
     names: list[str]
-    parts: np.ndarray
+    parts: list[np.ndarray]
     cka: np.ndarray
 
     @property
     def shares(self) -> np.ndarray:
         """Mean share of each layer in k(x, x), (L,); they sum to 1."""
-        own = self.parts.diagonal(axis1=1, axis2=2).astype(np.float64)
+        own = np.array([part.diagonal() for part in self.parts], dtype=np.float64)
         total = own.sum(axis=0)
         return (own[:, total > 0] / total[total > 0]).mean(axis=1) if (total > 0).any() else np.zeros(len(self.names))
 
@@ -101,7 +101,7 @@ class LayersPart(Part):
 
     def arrays(self, found: Layers) -> dict[str, Any]:
         """Parts, names, CKA."""
-        return {"names": np.array(found.names), "parts": found.parts, "cka": found.cka}
+        return {"names": np.array(found.names), "parts": np.stack(found.parts), "cka": found.cka}
 
 
 class LayersPanel(Parts):
@@ -116,10 +116,16 @@ class LayersPanel(Parts):
         return parts if self._source.is_stored else [*parts, LayersPart()]  # type: ignore[attr-defined]
 
 
-def _by_layer(parts: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
-    """Parts of parameters summed by the module that owns them; a model's own parameters stand alone."""
+def _by_layer(parts: dict[str, np.ndarray]) -> tuple[list[str], list[np.ndarray]]:
+    """Parts of parameters summed by the module that owns them; a model's own parameters stand alone. Empties the dict.
+
+    Each part is as large as the matrix: none is held longer than needed.
+    """
     grouped: dict[str, np.ndarray] = {}
-    for name, part in parts.items():
-        layer = name.rpartition(".")[0] or name
-        grouped[layer] = grouped[layer] + part if layer in grouped else part
-    return list(grouped), np.stack(list(grouped.values()))
+    for name in list(parts):
+        part, layer = parts.pop(name), name.rpartition(".")[0] or name
+        if layer in grouped:
+            grouped[layer] += part
+        else:
+            grouped[layer] = part
+    return list(grouped), list(grouped.values())

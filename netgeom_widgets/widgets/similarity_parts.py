@@ -172,6 +172,10 @@ class Parts(traitlets.HasTraits):
         """Answer a click on an input."""
         self._paint(lambda: setattr(self, "row", sample), "pick")  # type: ignore[attr-defined]
 
+    def _select(self, samples: list[int]) -> None:
+        """Answer a lasso around inputs."""
+        self._paint(lambda: setattr(self, "selection", tuple(samples)), "lasso")  # type: ignore[attr-defined]
+
     # ---- folds
 
     def _panels(self) -> list[ipywidgets.Widget]:
@@ -179,10 +183,8 @@ class Parts(traitlets.HasTraits):
         self._refuse_parts({part.key for part in parts})
         for part in parts:
             key = part.key
-            fold = WorkFold(
-                part.title, part.tooltip, partial(setattr, self, key), stop_or_go=partial(self._stop_or_go, key)
-            )
-            fold.add_controls(part.controls())
+            toggle, stop_or_go = partial(setattr, self, key), partial(self._stop_or_go, key)
+            fold = WorkFold(part.title, part.tooltip, toggle, stop_or_go=stop_or_go, controls=part.controls)
             fold.show(getattr(self, key))
             self._shown_parts[key] = _Shown(part, fold)
             self.observe(self._part_toggled, key)

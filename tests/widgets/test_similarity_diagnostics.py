@@ -177,6 +177,7 @@ def test_another_network_is_shown_alone_or_as_a_difference_in_the_same_order(mak
     assert np.allclose(widget.against_result.values, expected, atol=1e-12) and "this network" in caption(widget)
     change(widget, mode="other")
     assert np.allclose(widget.result.values, expected, atol=1e-12) and "the other network" in caption(widget)
+    assert "not defined" in make(against=network(outputs=2), targets=LABELS, mode="other").message
     change(widget, mode="difference")
     assert np.allclose(widget._picture.drawn, expected - this, atol=1e-12) and widget.result.values is this
     assert caption(widget) == "Shown: the other network minus this network."
@@ -197,15 +198,14 @@ def test_the_agreement_is_said_in_numbers_and_those_that_changed_most_are_listed
     assert listed(widget, "agreement")[0] == np.argmax(changed) and changed.max() > 0
     widget._shown_parts["agreement"].part._list.value = listed(widget, "agreement")[1]
     wait_for(lambda: widget.row == listed(widget, "agreement")[1])
-    same = make(against=network(), agreement=True)
-    assert "CKA 1.000 (debiased 1.000)" in words(same, "agreement") and listed(same, "agreement") == []
 
 
 def test_a_step_or_other_layers_can_stand_against(make):
-    widget = make(checkpoints=RUN, against=0)
+    widget = make(checkpoints=RUN, against=0, agreement=True)
     assert np.allclose(widget.against_result.values, similarity_matrix(at_step(0), images()).values, atol=1e-12)
     change(widget, step=0)
     assert widget.against_result is widget.result and caption(widget) == "Shown: step 0."
+    assert "CKA 1.000 (debiased 1.000)" in words(widget, "agreement") and listed(widget, "agreement") == []
     layers = make(at_step(10), against=["3"], parameters=("1",))
     names = ["3.weight", "3.bias"]
     expected = similarity_matrix(at_step(10), images(), parameters=names).values
@@ -239,7 +239,8 @@ def test_the_fit_error_is_that_of_the_network_and_step_shown(make):
             assert f"it error {expected[shown].mean:.4g}" in line and f"{100 * expected[shown].accuracy:.4g} %" in line
     assert listed(widget, "fit_errors")[0] == np.argmax(expected[5].losses)
     widget._shown_parts["fit_errors"].part._go(4)
-    wait_for(lambda: widget.row == 4)
+    widget._shown_parts["fit_errors"].part._take([2, 9])
+    wait_for(lambda: (widget.row, widget.selection) == (4, (2, 9)))
 
 
 def test_a_fit_that_is_not_small_is_questioned_and_a_good_one_is_not(make):
@@ -270,7 +271,8 @@ def test_a_flipped_label_leads_the_list_and_choosing_it_shows_its_row(make):
     found = widget._shown_parts["label_noise"].found
     assert found.said[7] == str(LABELS[7]) and found.scores[7] == found.scores.max()
     assert "1 of 24 inputs" in words(widget, "label_noise")
-    assert any(CAUTION in getattr(part, "value", "") for part in widget._shown_parts["label_noise"].part.controls())
+    above = widget._shown_parts["label_noise"].fold._top[0].children
+    assert any(CAUTION in getattr(part, "value", "") for part in above)
     widget._shown_parts["label_noise"].part._list.value = 7
     wait_for(lambda: widget.row == 7)
     named = make(at_step(10), np.array(["a", "b", "c"])[flipped], label_noise=True)
@@ -337,7 +339,8 @@ def test_denoising_is_offered_for_values_and_says_how_far_from_rest_it_is(make):
     assert found.estimate.shape == (N,) and "standard deviation" in words(widget, "denoising")
     assert "residual" in words(widget, "denoising")
     assert set(widget._part_arrays()) >= {"denoising_estimate", "denoising_factor", "denoising_stationarity"}
-    assert "denoising" not in make(targets=LABELS)._shown_parts
+    with pytest.raises(NetgeomError, match="targets that are values"):
+        make(targets=LABELS, denoising=True)
 
 
 def test_layers_sum_to_the_matrix_and_their_agreement_is_cka(make):
