@@ -22,7 +22,7 @@ from netgeom_widgets.kernels.similarity.outputs import Output
 from netgeom_widgets.kernels.similarity.positions import Positions
 
 _CHECKED = 4  # samples
-_NUMBERS_AT_ONCE = 1 << 24  # activations and cotangents of one pass: 64 MiB in float32
+_NUMBERS_AT_ONCE = 1 << 25  # activations and cotangents of one pass: 128 MiB in float32
 _VECTOR_NUMBERS = 1 << 26  # of one parameter's gradients, kept whole where that makes products cheaper: 256 MiB
 
 
@@ -95,6 +95,8 @@ class Gradients:
         d, of the chosen function.
     numbers_per_sample : int
         Kept for each sample.
+    rows_at_once : int
+        Samples that one pass takes in bounded memory.
     """
 
     def __init__(
@@ -118,8 +120,9 @@ class Gradients:
         self.n_outputs = checked.n_outputs
         kept = self._settle(checked)
         self.numbers_per_sample = max(1, -(-kept // len(few)))
-        largest = sum(p.numel() for name, p in network.parameters.items() if self.method[name] != "layers")
-        self._rows_at_once = max(1, min(1024, _NUMBERS_AT_ONCE // (self.numbers_per_sample + self.n_outputs * largest)))
+        # beside what is kept: cotangents of d outputs and what autograd holds, the larger where images are
+        passing = self.numbers_per_sample + (1 + self.n_outputs) * _saved_numbers(network, few[:1])
+        self.rows_at_once = max(1, min(1024, _NUMBERS_AT_ONCE // passing))
 
     def _given(self, inputs: Tensor) -> Tensor:
         return inputs.to(self.network.dtype) if self.converts else inputs
@@ -177,10 +180,10 @@ class Gradients:
             Gradients that are not finite, named by the samples' numbers counted from `first`.
         """
         parts = []
-        for start in range(0, len(inputs), self._rows_at_once):
+        for start in range(0, len(inputs), self.rows_at_once):
             if cancel is not None:
                 cancel.checkpoint()
-            rows = slice(start, start + self._rows_at_once)
+            rows = slice(start, start + self.rows_at_once)
             some_targets = None if targets is None else targets[rows]
             parts.append(self._block_of(self._given(inputs[rows]), some_targets, scaling, first + start))
             if after_each is not None:
@@ -245,6 +248,21 @@ def _takes_floats_only(network: Network, inputs: Tensor) -> bool:
     except (RuntimeError, TypeError):
         return True
     return False
+
+
+def _saved_numbers(network: Network, sample: Tensor) -> int:
+    """What autograd keeps of a forward pass for one sample, parameters aside."""
+    parameters = {parameter.data_ptr() for parameter in network.model.parameters()}
+    saved: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if tensor.data_ptr() not in parameters:
+            saved[tensor.data_ptr()] = tensor.numel()
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        evaluated(network, sample)
+    return sum(saved.values())
 
 
 def _check_finite(own_blocks: Tensor, first: int) -> None:

@@ -78,10 +78,8 @@ def soft_neighbour_counts(
         2 * gradients.n_outputs * size * itemsize, "The sum of gradients", "parameters=[...] or output=<one>"
     )
 
-    # cotangents of d outputs beside what autograd keeps, which is the larger where weights are small and images large
-    numbers = gradients.numbers_per_sample + (1 + gradients.n_outputs) * _saved_numbers(network, x[:1])
-    chunk = max(1, min(1024, _NUMBERS_AT_ONCE // numbers))
-    parts = [slice(at, min(at + chunk, len(x))) for at in range(0, len(x), chunk)]
+    step = gradients.rows_at_once
+    parts = [slice(at, min(at + step, len(x))) for at in range(0, len(x), step)]
     reports.update(0, 2 * len(x), "gradients")
     roots = x.new_empty((len(x), gradients.n_outputs, gradients.n_outputs), dtype=network.dtype)
     total = [torch.zeros_like(p) for p in network.parameters.values() for _ in range(gradients.n_outputs)]
@@ -103,21 +101,6 @@ def soft_neighbour_counts(
         counts[part] = (roots[part] * derivatives).double().sum((1, 2)).numpy() / gradients.n_outputs
         reports.update(len(x) + part.stop, text="soft counts")
     return counts
-
-
-def _saved_numbers(network: Network, sample: Tensor) -> int:
-    """What autograd keeps of a forward pass for one sample, parameters aside."""
-    parameters = {parameter.data_ptr() for parameter in network.model.parameters()}
-    saved: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        if tensor.data_ptr() not in parameters:
-            saved[tensor.data_ptr()] = tensor.numel()
-        return tensor
-
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        evaluated(network, sample)
-    return sum(saved.values())
 
 
 def _add_gradients(
