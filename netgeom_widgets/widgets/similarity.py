@@ -129,6 +129,7 @@ class SimilarityMatrix(
         self._maker = PictureMaker(self._source)
         self._copied: nn.Module | None = None
         self._copies = 0
+        self._drawn: tuple[Picture, str] | None = None
         self._setup_training(checkpoints)
         self._setup_against(against)
         self._setup_diagnostics()
@@ -177,15 +178,10 @@ class SimilarityMatrix(
 
     def _draw(self, result: Picture, settings: dict[str, Any], *, final: bool) -> None:
         new = result is not self._picture
-        self._figure.draw_matrix(
-            result.drawn,
-            kernel=result.drawn_as,
-            order=result.order,
-            ordering=result.settings["order"],
-            reduce=settings["pixel"],
-            note=self._note(result),
-            final=final,
-        )
+        drawn = (result, settings["pixel"])
+        if drawn != self._drawn:  # a threshold that is dragged must not send the matrix again
+            self._draw_matrix(result, settings["pixel"], final=final)
+            self._drawn = drawn
         if not final:
             return
         if new:
@@ -194,6 +190,17 @@ class SimilarityMatrix(
         self._figure.move_threshold(settings["threshold"])
         self._move_to_view()
         self._count_soon()
+
+    def _draw_matrix(self, picture: Picture, pixel: str, *, final: bool) -> None:
+        self._figure.draw_matrix(
+            picture.drawn,
+            kernel=picture.drawn_as,
+            order=picture.order,
+            ordering=picture.settings["order"],
+            reduce=pixel,
+            note=self._note(picture),
+            final=final,
+        )
 
     def _draw_marks(self, result: Picture) -> None:
         self._figure.mark(self.row, self.pair, self.selection)
@@ -256,3 +263,4 @@ class SimilarityMatrix(
         super().close()
         if "_maker" in self.__dict__:
             self._maker.forget()
+            self._drawn = None

@@ -367,6 +367,12 @@ def test_counts_follow_the_threshold(matrix):
         assert np.array_equal(counts.hard, (values > threshold).sum(1))
         assert np.allclose(counts.soft, values.sum(1, dtype=np.float64))
         assert np.allclose(counts.less_soft, (np.maximum(values, 0).astype(np.float64) ** power).sum(1))
+    source = matrix._figure.matrix._image
+    image = source.data["image"][0]
+    matrix.threshold = 0.6
+    matrix.wait(60)
+    assert source.data["image"][0] is image, "only counts have changed"
+    matrix.threshold = 0.5
     matrix.row = 4
     matrix.wait(60)
     assert matrix._counts_line.value.startswith(f"Input 4: {counts.hard[4]} with k > 0.5, soft ")
@@ -504,12 +510,18 @@ def test_a_store_is_shown_without_computing(make, tmp_path, monkeypatch):
         make(network(), tmp_path / "store", targets=labels(), loss="mse")
 
 
-def test_linked_widgets_share_the_selection(make, matrix):
-    other = make(network(1), images())
-    other.wait(60)
-    ng.link(matrix, other)
-    matrix.selection = (2, 3)
-    assert other.selection == (2, 3)
+def test_linked_widgets_share_the_selection(make, matrix, tmp_path):
+    outputs = np.random.default_rng(0).normal(size=(3, N, CLASSES)).astype(np.float32)
+    heat = ng.TransitionHeatMap(ng.record_arrays(tmp_path / "run", range(3), range(N), outputs), live=False)
+    try:
+        ng.link(heat, matrix)
+        matrix.selection = (2, 3)
+        assert heat.selection == (2, 3)
+        heat.selection = (5,)
+        heat.wait(60)
+        assert matrix.selection == (5,)
+    finally:
+        heat.close()
     with pytest.raises(NetgeomError, match="different samples"):
         ng.link(matrix, make(network(1), images()[:5]))
 
