@@ -15,7 +15,8 @@ from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_compare import ChangesFigure, agreement_words
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
 from netgeom_widgets.widgets.settings import shortened
-from netgeom_widgets.widgets.similarity_parts import Go, Part, Parts, Publish, Subject
+from netgeom_widgets.widgets.similarity_part import Go, Part, Publish, Subject
+from netgeom_widgets.widgets.similarity_parts import Parts
 
 #: Neighbours of each input that are compared, where there are so many others.
 NEIGHBOURS = 10

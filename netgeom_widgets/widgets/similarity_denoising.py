@@ -11,7 +11,8 @@ from bokeh.models import LayoutDOM
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_denoising import DenoisingFigure
-from netgeom_widgets.widgets.similarity_parts import Go, Part, Parts, Publish, Subject
+from netgeom_widgets.widgets.similarity_part import Go, Part, Publish, Subject
+from netgeom_widgets.widgets.similarity_parts import Parts
 
 
 class DenoisingPart(Part):

@@ -15,7 +15,8 @@ from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_fit import ASKED_FROM, FitFigure, fit_words
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
-from netgeom_widgets.widgets.similarity_parts import Go, Part, Parts, Publish, Subject
+from netgeom_widgets.widgets.similarity_part import Go, Part, Publish, Subject
+from netgeom_widgets.widgets.similarity_parts import Parts
 
 
 class FitPart(Part):

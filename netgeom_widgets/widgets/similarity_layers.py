@@ -11,7 +11,8 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.similarity_layers import LayersFigure
-from netgeom_widgets.widgets.similarity_parts import Part, Parts, Publish, Subject
+from netgeom_widgets.widgets.similarity_part import Part, Publish, Subject
+from netgeom_widgets.widgets.similarity_parts import Parts
 
 #: Similarities that are sums over parameters, so that a layer has a part in them.
 _SUMS = ("trace", "flat", "inner", "relative", "cosine")

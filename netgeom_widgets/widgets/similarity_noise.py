@@ -14,7 +14,8 @@ from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_suspects import SuspectsFigure
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
-from netgeom_widgets.widgets.similarity_parts import Go, Part, Parts, Publish, Subject
+from netgeom_widgets.widgets.similarity_part import Go, Part, Publish, Subject
+from netgeom_widgets.widgets.similarity_parts import Parts
 
 METHODS = {"nearest": "the 10 most similar", "soft": "all, by k", "less_soft": "all, by k to the 4th power"}
 #: Where the ranking was tried, it was not better than something far simpler. Said wherever it is shown.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels.similarity import fit_error
+from netgeom_widgets.kernels.similarity import fit_error, loss_gradient, similarity_matrix
 
 RNG = np.random.default_rng(0)
 OUTPUTS = RNG.normal(size=(30, 3))
@@ -92,3 +92,13 @@ def test_constant_targets_leave_the_share_undefined():
 def test_targets_and_losses_that_do_not_fit_are_refused(targets, loss):
     with pytest.raises(NetgeomError):
         fit_error(OUTPUTS, targets, loss=loss)
+
+
+def test_the_gradient_of_a_logits_loss_is_that_of_the_logistic_loss():
+    torch.manual_seed(0)
+    model, inputs = torch.nn.Linear(4, 1).double(), torch.randn(6, 4, dtype=torch.float64)
+    classes = torch.tensor([0, 1, 1, 0, 1, 0])
+    found = similarity_matrix(model, inputs, kernel="inner", output=loss_gradient(classes, "cross_entropy"))
+    slopes = torch.sigmoid(model(inputs))[:, 0] - classes
+    expected = slopes[:, None] * slopes * (inputs @ inputs.T + 1)
+    assert np.allclose(found.values, expected.detach().numpy(), rtol=1e-12)

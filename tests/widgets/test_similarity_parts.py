@@ -11,7 +11,8 @@ from bokeh.plotting import figure
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
-from netgeom_widgets.widgets.similarity_parts import Part, Parts, Subject
+from netgeom_widgets.widgets.similarity_part import Part, Subject
+from netgeom_widgets.widgets.similarity_parts import Parts
 from tests.widgets.dummy import Squares
 from tests.widgets.waiting import wait_for
 

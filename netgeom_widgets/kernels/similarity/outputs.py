@@ -86,7 +86,8 @@ def loss_gradient(targets: Any, loss: str | Callable[[Tensor, Tensor], Tensor] =
     targets : (n,) int or (n, ...) float
         Classes for "cross_entropy", values of the outputs' shape for "mse".
     loss : {"mse", "cross_entropy"} or callable
-        A callable gets outputs (n, C) and targets (n, ...) and gives (n,).
+        A callable gets outputs (n, C) and targets (n, ...) and gives (n,). With one output z "cross_entropy" is that of
+        the logits 0 and z.
     others : array, optional
         Targets of the other inputs of a rectangular matrix.
     """
@@ -153,6 +154,8 @@ def _squares(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    if outputs.shape[1] == 1:  # one logit z stands for two classes with logits 0 and z
+        outputs = torch.cat([torch.zeros_like(outputs), outputs], 1)
     return F.cross_entropy(outputs, _classes(targets, outputs.shape[1]), reduction="none")
 
 
