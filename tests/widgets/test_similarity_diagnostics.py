@@ -140,7 +140,11 @@ def test_a_recording_is_a_source_of_checkpoints_and_a_curve_runs_over_all_of_it(
             with torch.no_grad():
                 model[1].weight.mul_(1.5)
             recorder.step(step)
-    widget = make(checkpoints=tmp_path / "run", over_steps=True)
+            if step == 1:
+                widget = make(checkpoints=tmp_path / "run", over_steps=True)
+    assert "2 steps with step 1" in words(widget, "over_steps")
+    widget.run()
+    widget.wait(60)
     assert widget.steps == (0, 1, 2) and "3 steps with step 2" in words(widget, "over_steps")
     arrays = widget._part_arrays()
     nets = [network() for _ in range(3)]
