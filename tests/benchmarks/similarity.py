@@ -11,7 +11,8 @@ initialisation, seed 0, and inputs are Gaussian; one output is chosen where noth
 - float32: largest difference to float64, of both ways.
 - ResNet18 (CIFAR stem, 11.2 M parameters, 32 x 32): the full matrix in a process of its own, time and peak resident
   memory minus that after import.
-- `--large`: `similarity_tiles` of the MLP for 20,000 inputs, in a process of its own: time, peak memory, size on disk.
+- `--large`: `similarity_tiles` of the MLP for 20,000 inputs, in a process of its own, with a thread for each core:
+  time, peak memory, size on disk.
 """
 
 from __future__ import annotations

@@ -54,10 +54,10 @@ class TileFilling:
         )
         self._written = self._covered
 
-    def run(self, progress: Progress) -> None:
+    def run(self, progress: Progress, text: str) -> None:
         """Until all tiles are there, or Cancel; whatever ends it, the summaries so far are kept."""
         total, done = self._grid.n_tiles, self._store.n_committed
-        progress.update(done, total, f"similarity tiles, {self._grid.n_bytes / 2**30:.2g} GiB on disk")
+        progress.update(done, total, text)
         if done == total == self._written:
             return
         try:

@@ -80,6 +80,11 @@ class TileSource:
         return self._pairs.gradients.numbers_per_sample * itemsize + 8 * self.d**2
 
     @property
+    def kept_bytes(self) -> int:
+        """Memory of all blocks that are kept."""
+        return self._capacity * self._side * self.block_bytes_per_sample
+
+    @property
     def tile_bytes_per_pair(self) -> int:
         """Memory that a pair of inputs takes while its tile is made."""
         return 64 if self.kernel in ADDITIVE else 64 + 24 * self.d**2

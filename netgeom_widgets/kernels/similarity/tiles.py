@@ -121,42 +121,30 @@ def similarity_tiles(
     classes, arrays = _classes(labels, other_labels, source)
     about = {**source.about, "labels": {name: digest_of(values) for name, values in arrays.items()}}
     settings = {"of": about, "kept": {"tile": tile, "top": top, "bins": bins}}
-    store = _store(path, source, settings, arrays)
+    n_blocks = _n_blocks(source, -(-source.m // tile), tile)
+    source.keep(tile, n_blocks)
+    grid = TileGrid(source.n, source.m, tile, source.is_square, max(1, n_blocks - 1))
+    summaries = 2 * Summaries.n_bytes(grid, bins=bins, top=top)  # twice while they are written
+    memory = summaries + IN_FLIGHT * tile**2 * source.tile_bytes_per_pair + source.kept_bytes
+    require_memory(memory, "The summaries and the blocks of gradients", "a smaller tile or fewer bins")
+    if is_free(path):
+        _require_disk(grid.n_bytes + summaries, path)
+        store = _new_store(path, grid, settings, source, arrays)
+    else:
+        store = TileStore.resume(path)
+    sizes = f"{grid.n_bytes / 1e6:,.1f} MB on disk, about {memory / 1e6:,.0f} MB of memory"
     try:
+        _require_same(store, settings)
         filling = TileFilling(store, source, classes, cancel=cancel, executor=executor)
-        filling.run(progress)
+        filling.run(progress, f"similarity tiles, {sizes}")
     finally:
         store.close()
     return SimilarityTiles(store)
 
 
-def _store(path: Path, source: TileSource, settings: Json, arrays: dict[str, ndarray]) -> TileStore:
-    """The store at the path, begun before with the same settings or made now, once it is known to fit."""
-    tile, kept = settings["kept"]["tile"], settings["kept"]
-    if not is_free(path):
-        store = TileStore.resume(path)
-        try:
-            _require_same(store, settings)
-        except BaseException:
-            store.close()
-            raise
-        source.keep(tile, _n_blocks(source, store.grid.n_columns, tile))
-        return store
-    columns = -(-source.m // tile)
-    n_blocks = _n_blocks(source, columns, tile)
-    grid = TileGrid(source.n, source.m, tile, source.is_square, max(1, n_blocks - 1))
-    summaries = Summaries.n_bytes(grid, bins=kept["bins"], top=kept["top"])
-    working = IN_FLIGHT * tile**2 * source.tile_bytes_per_pair + n_blocks * tile * source.block_bytes_per_sample
-    require_memory(2 * summaries + working, "The summaries and the blocks of gradients", "a smaller tile or fewer bins")
-    _require_disk(grid.n_bytes + 2 * summaries, path)
-    source.keep(tile, n_blocks)
-    settings = {
-        **settings,
-        "method": source.method,
-        "notes": source.notes,
-        "versions": versions(),
-    }
-    return TileStore.create(path, grid, settings, arrays, source.block(0, 0).outputs.shape[1])
+def _new_store(path: Path, grid: TileGrid, settings: Json, source: TileSource, arrays: dict[str, ndarray]) -> TileStore:
+    about = {"method": source.method, "notes": source.notes, "versions": versions()}
+    return TileStore.create(path, grid, {**settings, **about}, arrays, source.block(0, 0).outputs.shape[1])
 
 
 def _n_blocks(source: TileSource, columns: int, tile: int) -> int:
