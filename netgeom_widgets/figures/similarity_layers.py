@@ -90,6 +90,7 @@ class LayersFigure:
             "CKA (biased) of the parts that the layers contribute to the matrix.",
             f"Share of k(x, x), mean, the largest first: {said}.",
             "Grey: undefined, the part is constant." if finite.size < np.size(cka) else "",
+            width=52,
         )
 
     def on_cell(self, act: Callable[[int, int], None]) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _WRAPPERS = ("_orig_mod.", "module.")  # what torch.compile and DistributedDataParallel put before every name
 _EXPECTED = (
-    "a Recording or its path, a list of state dicts, of files with state dicts, or of models, or {step: one of these}"
+    "a Recording or its path, a list of state dicts, of files with state dicts, or of models, or (step, one of these) "
+    "pairs, or {step: one of these}"
 )
 
 
@@ -45,7 +46,7 @@ class Checkpoints:
             The architecture; its own weights do not matter, it is copied and not touched.
         source : Recording, path, sequence or mapping
             A recording made with ``parameters=True`` (or its path); or state dicts, files that hold state dicts (read
-            with ``weights_only=True``) or models, in the order of training or by step number.
+            with ``weights_only=True``) or models, in the order of training or by step number, in pairs or a mapping.
 
         Raises
         ------
@@ -65,6 +66,8 @@ class Checkpoints:
         elif isinstance(source, Iterable) and not hasattr(source, "parameters"):
             items = list(source)
             steps = list(range(len(items)))
+            if items and all(_is_numbered(item) for item in items):
+                steps, items = [item[0] for item in items], [item[1] for item in items]
         else:
             raise NetgeomError("These are no checkpoints.", expected=_EXPECTED, got=type(source).__name__)
         return _Given(model, _increasing(steps), items)
@@ -178,6 +181,11 @@ def _require_distinct(items: Sequence[Any]) -> None:
                     expected="copies made during training",
                     try_this="copy.deepcopy(model.state_dict()) each time",
                 )
+
+
+def _is_numbered(item: Any) -> bool:
+    """Whether it is a pair of a step number and something else."""
+    return isinstance(item, tuple) and len(item) == 2 and hasattr(item[0], "__index__")
 
 
 def _increasing(steps: Sequence[Any]) -> tuple[int, ...]:

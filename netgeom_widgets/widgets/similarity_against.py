@@ -235,6 +235,5 @@ def compared_words(picture: Picture) -> str:
     if not isinstance(picture, Compared):
         return ""
     first, second = picture.names
-    return {THIS: f"Shown: {first}.", OTHER: f"Shown: {second}.", DIFFERENCE: f"Shown: {second} minus {first}."}[
-        picture.mode
-    ]
+    difference = f"Shown: {second} minus {first}. Rows, pairs and counts are those of {first}."
+    return {THIS: f"Shown: {first}.", OTHER: f"Shown: {second}.", DIFFERENCE: difference}[picture.mode]

@@ -105,6 +105,8 @@ class Training(Stepping, Following):
         bars = super()._bars()
         if self._steps and self._step_control is not None:
             box = self._controls["order_step"].box  # type: ignore[attr-defined]
+            self._step_control.layout.flex = "1 1 340px"
+            self._step_control.layout.max_width = "560px"
             return [*bars[:-1], ipywidgets.Box([self._step_control, box], layout=ROW)]
         return bars
 

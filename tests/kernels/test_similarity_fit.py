@@ -33,6 +33,12 @@ def test_each_named_loss_and_its_constant_by_its_definition():
     assert entropy.accuracy == np.mean(OUTPUTS.argmax(1) == CLASSES)
 
 
+def test_one_hot_rows_are_values_and_classes():
+    found = fit_error(OUTPUTS, np.eye(3)[CLASSES])
+    assert found.loss == "mse" and found.accuracy == np.mean(OUTPUTS.argmax(1) == CLASSES)
+    assert np.allclose(found.losses, ((OUTPUTS - np.eye(3)[CLASSES]) ** 2).mean(1))
+
+
 def test_the_constant_is_the_best_one():
     for targets, loss in ((VALUES, "mse"), (CLASSES, "cross_entropy")):
         best = fit_error(OUTPUTS, targets, loss=loss).constant

@@ -35,7 +35,7 @@ class Fit:
     constant : float
         Mean loss of the constant that is compared with.
     correct : (n,) bool or None
-        Whether the predicted class is the target; None where the targets are no classes.
+        Whether the predicted class is the target; None where the targets are neither classes nor one-hot rows.
     """
 
     loss: str
@@ -107,6 +107,8 @@ def fit_error(
     losses = _losses(found, wanted, chosen)
     constant = float(_losses(_constant(found, wanted), wanted, chosen).mean())
     correct = _predicted(found) == wanted if of_classes else None
+    if not of_classes and _is_one_hot(wanted):
+        correct = _predicted(found) == wanted.argmax(1)
     name = chosen if isinstance(chosen, str) else getattr(chosen, "__name__", type(chosen).__name__)
     return Fit(name, losses, constant, correct)
 
@@ -165,6 +167,11 @@ def _constant(outputs: ndarray, targets: ndarray) -> Float64[ndarray, "n C"]:
     shares = np.bincount(targets, minlength=max(outputs.shape[1], 2)) / len(targets)
     logs = np.log(np.maximum(shares, _NEVER))
     return np.tile(logs[1:] - logs[0] if outputs.shape[1] == 1 else logs, (len(targets), 1))
+
+
+def _is_one_hot(targets: ndarray) -> bool:
+    """Whether each row of values names a class."""
+    return targets.shape[1] > 1 and bool(((targets == 0) | (targets == 1)).all() and (targets.sum(1) == 1).all())
 
 
 def _predicted(outputs: ndarray) -> ndarray:
