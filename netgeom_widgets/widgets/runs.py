@@ -282,8 +282,11 @@ class Runs(traitlets.HasTraits):
     def _paint(self, draw: Callable[[], None], key: str) -> None:
         if self._closed:
             return
-        self._painter.submit(lambda progress, cancel: draw(), key=key).add_done_callback(self._job_ended)
-        self._keep_picture()
+        self._painter.submit(lambda progress, cancel: draw(), key=key).add_done_callback(self._painted)
+
+    def _painted(self, future: Future[Any]) -> None:
+        self._job_ended(future)
+        self._keep_picture()  # now, not when it was asked for: beside a busy cell painting may take longer than the wait
 
     def _keep_picture(self) -> None:
         """Store a picture in the notebook soon: the first at once, later ones when nothing has changed for a second."""

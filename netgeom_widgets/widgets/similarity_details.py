@@ -215,6 +215,7 @@ class Details(traitlets.HasTraits):
             if self._picture is not None and self._picture.found is picture.found:
                 self._shares_known.put(pair, shares)
                 self._draw_pair()
+        self._keep_picture()  # the one of the run's end lacks the shares
 
 
 def predictions(picture: Picture) -> np.ndarray | None:
