@@ -286,7 +286,7 @@ class Runs(traitlets.HasTraits):
 
     def _painted(self, future: Future[Any]) -> None:
         self._job_ended(future)
-        self._keep_picture()  # now, not when it was asked for: beside a busy cell painting may take longer than the wait
+        self._keep_picture()  # not when it was asked for: beside a busy cell painting may outlast the wait
 
     def _keep_picture(self) -> None:
         """Store a picture in the notebook soon: the first at once, later ones when nothing has changed for a second."""
