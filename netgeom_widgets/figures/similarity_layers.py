@@ -26,7 +26,7 @@ class LayersFigure:
 
     def __init__(self) -> None:
         self._range = {"x_range": Range1d(0, 1), "y_range": Range1d(1, 0)}
-        self.root = make_plot(300, tools=["reset"], title="Agreement of the layers", **self._range)
+        self.root = make_plot(300, tools=["reset"], title="Agreement of the layers", max_width=720, **self._range)
         self.root.grid.visible = False
         self._mapper = LinearColorMapper(palette=list(palettes.VIRIDIS), low=0, high=1, nan_color=palettes.MISSING)
         self._cells = ColumnDataSource({name: [] for name in ("x", "y", "cka", "row", "column")})

@@ -95,8 +95,8 @@ class FitPanel(Parts):
 
     def _bars(self) -> list[ipywidgets.Widget]:
         self._fit_label = ipywidgets.Label(
-            tooltip="Loss on the targets, of the network that the matrix is of. The question is asked where it is "
-            f"{ASKED_FROM:.0%} of a constant prediction's or more: counts of a network that does not fit say little.",
+            tooltip="Loss on the targets, of the network that the matrix is of. The question is asked from "
+            f"{100 * ASKED_FROM:g} % of a constant prediction's on: counts of a network that does not fit say little.",
             layout={"display": "none"},
         )
         self._fit_label.add_class("netgeom-status")

@@ -71,7 +71,7 @@ class InvariancePart(Part):
         """Both medians."""
         own, other = (number(float(np.median(values))) for values in (found.values, found.random))
         words = f"median k: {own} with the changed input, {other} with another input at random"
-        words += f"; the changed one is the more similar for {found.share_above:.0%}"
+        words += f"; the changed one is the more similar for {100 * found.share_above:.3g} %"
         dead = int(found.zero_gradient.sum())
         return words + (f"; {dead:,} pairs have a zero gradient: similarity 0" if dead else "")
 

@@ -98,7 +98,8 @@ class LayersPart(Part):
     def words(self, found: Layers, subject: Subject) -> str:
         """Which layer contributes most."""
         most = int(np.argmax(found.shares))
-        return f"{len(found.names)} layers; {found.names[most]} contributes most to k(x, x): {found.shares[most]:.0%}"
+        share = 100 * float(found.shares[most])
+        return f"{len(found.names)} layers; layer {found.names[most]} contributes most to k(x, x): {share:.3g} %"
 
     def arrays(self, found: Layers) -> dict[str, Any]:
         """Parts, names, CKA."""
