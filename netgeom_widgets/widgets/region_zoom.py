@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
@@ -12,28 +11,11 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.region_geometry import Window
 from netgeom_widgets.figures.region_scene import RegionScene
+from netgeom_widgets.widgets.places import ViewTrait
 from netgeom_widgets.widgets.region_side import Side
 from netgeom_widgets.widgets.region_view import Prepared, is_drawn, view_scenes
 
 _PAN_PAUSE = 0.15  # seconds without a change of the ranges before the view is computed
-
-
-class ViewTrait(traitlets.TraitType):
-    """A window (s from, s to, t from, t to) as a tuple of floats, or None."""
-
-    info_text = "None or four numbers: s from, s to, t from, t to"
-
-    def validate(self, obj: Any, value: Any) -> tuple[float, ...] | None:
-        """Turn the value into a tuple of floats, or refuse it."""
-        if value is None:
-            return None
-        try:
-            window = tuple(float(bound) for bound in value)
-        except (TypeError, ValueError):
-            self.error(obj, value)
-        if len(window) != 4 or not all(map(math.isfinite, window)) or window[0] >= window[1] or window[2] >= window[3]:
-            raise NetgeomError("The view is not a window.", expected=self.info_text, got=str(value))
-        return window
 
 
 class Zooming(traitlets.HasTraits):

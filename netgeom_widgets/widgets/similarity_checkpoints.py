@@ -14,10 +14,10 @@ from netgeom_widgets.execution import Progress
 from netgeom_widgets.widgets.checkpoints import Checkpoints
 from netgeom_widgets.widgets.controls import ROW
 from netgeom_widgets.widgets.following import Following
+from netgeom_widgets.widgets.recent import Recent
 from netgeom_widgets.widgets.similarity_picture import COMPUTED, Picture, PictureMaker
 from netgeom_widgets.widgets.similarity_source import Source
 from netgeom_widgets.widgets.steps import StepNumber, Stepping
-from netgeom_widgets.widgets.transition_picture import Recent
 
 if TYPE_CHECKING:
     from torch import nn

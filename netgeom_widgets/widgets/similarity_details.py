@@ -12,10 +12,10 @@ from bokeh.events import MouseLeave, MouseMove
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
+from netgeom_widgets.widgets.recent import Recent
 from netgeom_widgets.widgets.similarity_panel import SimilarityPanel
 from netgeom_widgets.widgets.similarity_picture import Picture, PictureMaker
 from netgeom_widgets.widgets.similarity_source import Source
-from netgeom_widgets.widgets.transition_picture import Recent
 
 #: Neighbours listed and drawn of a row.
 NEIGHBOURS = 20

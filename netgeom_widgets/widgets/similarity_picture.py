@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.kernels._memory import has_memory
+from netgeom_widgets.widgets.recent import Recent
 from netgeom_widgets.widgets.similarity_entries import Entries
 from netgeom_widgets.widgets.similarity_source import Source
-from netgeom_widgets.widgets.transition_picture import Recent
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 COMPUTED = ("kernel", "output", "parameters", "precision")
 #: Matrices of recent settings are kept up to this number of bytes; the newest always is.
 _KEPT_BYTES = 1 << 29
+#: Between two drawings of rows that come in, so many times as long as one takes.
+_SHARE = 10
 _KEPT = 64  # and no more than this, or four where these are larger
 
 
@@ -191,18 +195,27 @@ class PictureMaker:
         before: Picture | None,
         order: np.ndarray | None,
         publish: Callable[[Picture], None],
-    ) -> Callable[[int, int, np.ndarray], None]:
-        """What takes rows while the kernel runs; they appear in the order shown before."""
+    ) -> Callable[[int, int, np.ndarray], None] | None:
+        """What takes rows while the kernel runs; they appear in the order shown before. None where memory is short."""
         n = self.source.samples.n
+        if not has_memory(2 * n * n * 4):  # the kernel's matrix beside it
+            return None
         values = np.full((n, n), np.nan, dtype=np.float32)
         if order is None:
             order = self._known_order(settings["order"])
         if order is None:
             order = before.order if before is not None else np.arange(n)
 
+        due = 0.0
+
         def on_rows(start: int, stop: int, rows: np.ndarray) -> None:
+            nonlocal due
             values[start:stop] = rows
-            publish(Picture(None, Entries.held(values), order, settings, stop))
+            began = time.monotonic()
+            if began >= due:
+                publish(Picture(None, Entries.held(values), order, settings, stop))
+                now = time.monotonic()
+                due = now + _SHARE * (now - began)  # a large matrix takes seconds to draw
 
         return on_rows
 

@@ -9,10 +9,9 @@ import ipywidgets
 import traitlets
 
 from netgeom_widgets.widgets.controls import ROW
-from netgeom_widgets.widgets.region_zoom import ViewTrait
+from netgeom_widgets.widgets.menus import Menu
+from netgeom_widgets.widgets.places import CellTrait, ViewTrait
 from netgeom_widgets.widgets.settings import bad_setting
-from netgeom_widgets.widgets.transition_controls import Menu
-from netgeom_widgets.widgets.transition_settings import CellTrait
 
 if TYPE_CHECKING:
     from netgeom_widgets.widgets.similarity_source import Source

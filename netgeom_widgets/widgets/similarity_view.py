@@ -40,6 +40,7 @@ class Viewing(traitlets.HasTraits):
         """Take note of what is in view, and send its numbers."""
         if self._shown is None:
             return
+        self._move_to_view()  # one that was set meanwhile counts, not where the figure still is
         plot, n = self._figure.matrix.root, len(self._source.samples)
         with self.pane.batch():
             (left, right), (top, bottom) = (sorted((axis.start, axis.end)) for axis in (plot.x_range, plot.y_range))

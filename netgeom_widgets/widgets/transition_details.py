@@ -12,8 +12,9 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels import transitions
 from netgeom_widgets.kernels.transitions import RecurrenceBands
+from netgeom_widgets.widgets.recent import Recent
 from netgeom_widgets.widgets.transition_kinds import CLASS_TRANSITIONS, KINDS
-from netgeom_widgets.widgets.transition_picture import Picture, PictureMaker, Recent
+from netgeom_widgets.widgets.transition_picture import Picture, PictureMaker
 
 SCALARS = ("entropy", "margin", "loss", "overlap")
 Pair = tuple[int, int]  # two snapshots, the earlier one first

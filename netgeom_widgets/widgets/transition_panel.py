@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 
 from netgeom_widgets.widgets.controls import ROW, OptionalNumber
-from netgeom_widgets.widgets.transition_controls import Menu
+from netgeom_widgets.widgets.menus import Menu
 from netgeom_widgets.widgets.transition_details import Events
 from netgeom_widgets.widgets.transition_kinds import Cell
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels import transitions
 from netgeom_widgets.kernels.transitions import Neighbours
+from netgeom_widgets.widgets.recent import Recent
 from netgeom_widgets.widgets.transition_kinds import (
     CKA,
     JACCARD,
@@ -104,32 +104,6 @@ class Picture:
 def taken(search: Search, samples: np.ndarray | None) -> np.ndarray:
     """Positions of some rows of a search, or of all."""
     return search.positions if samples is None else search.positions[samples]
-
-
-class Recent:
-    """The values used last, by key; the oldest goes first."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: OrderedDict[Hashable, Any] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The value of a key, made now if it is not there."""
-        if key not in self._held:
-            self.put(key, make())
-        self._held.move_to_end(key)
-        return self._held[key]
-
-    def find(self, key: Hashable) -> Any:
-        """The value of a key, or None."""
-        return self._held.get(key)
-
-    def put(self, key: Hashable, value: Any) -> None:
-        """Hold a value."""
-        self._held[key] = value
-        self._held.move_to_end(key)
-        while len(self._held) > self._most:
-            self._held.popitem(last=False)
 
 
 class PictureMaker:

@@ -8,8 +8,10 @@ import ipywidgets
 import traitlets
 
 from netgeom_widgets.widgets.controls import narrow
+from netgeom_widgets.widgets.menus import Menu
+from netgeom_widgets.widgets.places import CellTrait
 from netgeom_widgets.widgets.settings import bad_setting
-from netgeom_widgets.widgets.transition_controls import Menu, NeighbourSlider
+from netgeom_widgets.widgets.transition_controls import NeighbourSlider
 from netgeom_widgets.widgets.transition_details import SCALARS
 from netgeom_widgets.widgets.transition_kinds import KINDS, PER_SAMPLE
 
@@ -23,24 +25,6 @@ PANELS = {
     "projection": "projection",
     "recurrence": "recurrence",
 }
-
-
-class CellTrait(traitlets.TraitType):
-    """A cell of the matrix as (row, column), or None."""
-
-    info_text = "None or two whole numbers from 0, (row, column)"
-
-    def validate(self, obj: Any, value: Any) -> tuple[int, int] | None:
-        """Turn the value into a tuple of two ints, or refuse it."""
-        if value is None:
-            return None
-        try:
-            row, column = (int(part.__index__()) for part in value)
-        except (TypeError, AttributeError, ValueError):
-            self.error(obj, value)
-        if row < 0 or column < 0:
-            self.error(obj, value)
-        return row, column
 
 
 class TransitionSettings(traitlets.HasTraits):

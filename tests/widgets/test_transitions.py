@@ -22,7 +22,8 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels import transitions
 from netgeom_widgets.kernels.transitions import Neighbours
 from netgeom_widgets.recording.store import RunWriter
-from netgeom_widgets.widgets.transition_controls import Menu, NeighbourSlider
+from netgeom_widgets.widgets.menus import Menu
+from netgeom_widgets.widgets.transition_controls import NeighbourSlider
 from netgeom_widgets.widgets.transition_kinds import KINDS, cell_of, snapshots_of
 from netgeom_widgets.widgets.transition_picture import PictureMaker
 from tests.widgets import waiting
