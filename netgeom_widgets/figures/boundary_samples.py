@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from bokeh.models import (
     ColumnDataSource,
-    DataTable,
-    InlineStyleSheet,
     Legend,
     LegendItem,
-    NumberFormatter,
     Range1d,
     TableColumn,
 )
@@ -21,9 +18,9 @@ from jaxtyping import Float
 
 from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, make_plot, number, say
 from netgeom_widgets.figures.region_input import ImageShape
-from netgeom_widgets.figures.region_table import TABLE_STYLE, decimal_formatter
 from netgeom_widgets.figures.region_text import count
 from netgeom_widgets.figures.sprites import SpriteSheet, black_and_white
+from netgeom_widgets.figures.tables import decimal_formatter, make_table, whole_formatter
 from netgeom_widgets.figures.theme import GRID
 
 #: Samples marked with their number; shown as pictures; input values shown in a row.
@@ -154,23 +151,18 @@ class _Values:
         self._total = math.prod(shape)
         self._columns = min(self._total, MOST_VALUES)
         names = ["sample", "s", "t", *(f"x{at}" for at in range(self._columns))]
-        self._source = ColumnDataSource({name: [] for name in names})
-        whole = NumberFormatter(format="0,0", text_align="right")
+        kinds = [whole_formatter(), *(decimal_formatter() for _ in names[1:])]
         columns = [
-            TableColumn(field=name, title=name, formatter=whole if at == 0 else decimal_formatter(), width=76)
-            for at, name in enumerate(names)
+            TableColumn(field=name, title=name, formatter=kind, width=76)
+            for name, kind in zip(names, kinds, strict=True)
         ]
-        self.root = DataTable(
-            source=self._source, columns=columns, height=220, sizing_mode="stretch_width", index_position=None,
-            selectable=False, reorderable=False, row_height=24, autosize_mode="none",
-            stylesheets=[InlineStyleSheet(css=TABLE_STYLE)],
-        )  # fmt: skip
+        self.root = make_table(columns, 220, selectable=False)
 
     def draw(self, points: np.ndarray, inputs: np.ndarray) -> str:
         flat = inputs.reshape(len(inputs), self._total)[:, : self._columns]
         values = {f"x{at}": np.ascontiguousarray(flat[:, at]) for at in range(self._columns)}
         where = {"s": np.ascontiguousarray(points[:, 0]), "t": np.ascontiguousarray(points[:, 1])}
-        self._source.data = {"sample": np.arange(1, len(flat) + 1), **where, **values}
+        self.root.source.data = {"sample": np.arange(1, len(flat) + 1), **where, **values}
         left_out = f" The first {self._columns} of {self._total:,} values." if self._columns < self._total else ""
         return _note(len(inputs), len(inputs), "rows") + left_out
 

@@ -4,51 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from bokeh.models import (
-    ColumnDataSource,
-    DataTable,
-    InlineStyleSheet,
-    NumberFormatter,
-    ScientificFormatter,
-    TableColumn,
-)
+from bokeh.models import TableColumn
 from jaxtyping import Int
 
 from netgeom_widgets.figures.region_quantities import QUANTITIES, in_words
 from netgeom_widgets.figures.region_text import number
+from netgeom_widgets.figures.tables import PickTable, decimal_formatter, whole_formatter
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Partition, Statistics
-
-#: Colours of the notebook's theme; on a page without one those of a light ground.
-TABLE_STYLE = """
-:host { --text: var(--jp-ui-font-color1, #222); --ground: var(--jp-layout-color0, #fff);
-  --other: var(--jp-layout-color1, #f7f7f7); --line: var(--jp-border-color2, #ddd); }
-.bk-data-table, .slick-viewport, .slick-pane { background: var(--ground); color: var(--text); }
-.slick-header-columns, .slick-header-column.slick-header-column, .slick-header-column.ui-state-default {
-  background: var(--other); color: var(--text); border-color: var(--line); font-weight: 600; }
-.slick-header-column:hover { text-decoration: underline; }
-.slick-row, .slick-row.odd, .slick-row.even { background: var(--ground); color: var(--text); }
-.slick-row.odd { background: var(--other); }
-.slick-cell.slick-cell { border-color: var(--line); }
-.slick-cell.selected.selected, .slick-row .slick-cell.selected {
-  background: #e6007e; color: #fff; }
-.slick-row:hover .slick-cell:not(.selected) { background: var(--jp-layout-color2, #eee); }
-"""
-_WHOLE, _DECIMAL = (
-    {"format": "0,0", "text_align": "right"},
-    {"precision": 4, "power_limit_low": -3, "power_limit_high": 5},
-)
-
 
 _SUMMARY_STYLE = "<style>.netgeom-summary.netgeom-summary th { max-width: none; }</style>"
 
 
 class RegionTable:
-    """A row per region; ``root`` is a Bokeh table, of which a browser draws only the rows in view.
+    """A row per region; ``root`` is a Bokeh table.
 
     Parameters
     ----------
@@ -57,28 +30,20 @@ class RegionTable:
     """
 
     def __init__(self, height: int = 260) -> None:
-        kinds = {q.key: NumberFormatter(**_WHOLE) if q.whole else decimal_formatter() for q in QUANTITIES}
-        columns = [_column("region", "region", NumberFormatter(**_WHOLE), 64)]
+        columns = [_column("region", "region", 64, whole=True)]
         columns += [
-            _column(q.key, q.name, kinds[q.key], max(60 if q.whole else 84, 32 + 6 * len(q.name))) for q in QUANTITIES
+            _column(q.key, q.name, max(60 if q.whole else 84, 32 + 6 * len(q.name)), whole=q.whole) for q in QUANTITIES
         ]
         columns += [
-            _column(key, title, NumberFormatter(**_WHOLE), width)
+            _column(key, title, width, whole=True)
             for key, title, width in (
                 ("class", "class", 70),
                 ("layer", "layer of birth", 96),
                 ("samples", "samples", 80),
             )
         ]
-        self._source = ColumnDataSource({column.field: [] for column in columns})
-        self.root = DataTable(
-            source=self._source, columns=columns, height=height, sizing_mode="stretch_width", index_position=None,
-            sortable=True, selectable=True, reorderable=False, scroll_to_selection=True, row_height=24,
-            autosize_mode="none", stylesheets=[InlineStyleSheet(css=TABLE_STYLE)],
-        )  # fmt: skip
-        self._showing = False
-        self._callbacks: list[Callable[[int], None]] = []
-        self._source.selected.on_change("indices", self._selected)
+        self._table = PickTable(columns, height)
+        self.root = self._table.root
 
     def draw(self, partition: Partition, statistics: Statistics, held: Int[np.ndarray, " R"] | None = None) -> None:
         """Show the regions of a complete partition, none picked.
@@ -91,37 +56,19 @@ class RegionTable:
         held : (R,) int, optional
             How many samples project into each region; without data there is no such column.
         """
-        self._showing = True
-        try:
-            self._source.selected.indices = []
-            self._source.data = region_columns(partition, statistics, held)
-        finally:
-            self._showing = False
+        self._table.fill(region_columns(partition, statistics, held))
         for column in self.root.columns:
             if column.field == "samples":
                 column.visible = held is not None
 
     def mark(self, region: int | None) -> None:
         """Select the row of a region and bring it into view, or none."""
-        rows = [] if region is None or region >= len(self._source.data["region"]) else [region]
-        if list(self._source.selected.indices) == rows:
-            return
-        self._showing = True
-        try:
-            self._source.selected.indices = rows
-        finally:
-            self._showing = False
+        there = region is not None and region < len(self._table.data["region"])
+        self._table.pick(region if there else None)
 
     def on_region(self, act: Callable[[int], None]) -> None:
         """Call with the region whose row the user picks."""
-        self._callbacks.append(act)
-
-    def _selected(self, attr: str, old: list[int], new: list[int]) -> None:
-        if self._showing or not new:
-            return
-        added = [row for row in new if row not in old] or new
-        for act in self._callbacks:
-            act(int(self._source.data["region"][added[-1]]))
+        self._table.on_pick(lambda row: act(int(self._table.data["region"][row])))
 
 
 def region_columns(
@@ -166,10 +113,6 @@ def _summary_row(label: str, key: str, summary: dict[str, float]) -> str:
     return f"<tr><th>{label}</th>" + "".join(f"<td>{in_words(value)}</td>" for value in cells) + "</tr>"
 
 
-def decimal_formatter() -> ScientificFormatter:
-    """Four digits after the point, or a power of ten where that is shorter."""
-    return ScientificFormatter(**_DECIMAL, text_align="right", nan_format="undefined")
-
-
-def _column(field: str, title: str, formatter: Any, width: int) -> TableColumn:
+def _column(field: str, title: str, width: int, *, whole: bool) -> TableColumn:
+    formatter = whole_formatter() if whole else decimal_formatter()
     return TableColumn(field=field, title=title, formatter=formatter, width=width)

@@ -6,16 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from bokeh.models import (
-    ColumnDataSource,
-    DataTable,
-    InlineStyleSheet,
-    NumberFormatter,
-    StringFormatter,
-    TableColumn,
-)
+from bokeh.models import StringFormatter, TableColumn
 
-from netgeom_widgets.figures.region_table import TABLE_STYLE, decimal_formatter
+from netgeom_widgets.figures.tables import PickTable, decimal_formatter, whole_formatter
 
 _COLUMNS = (  # field, title, kind, width
     ("input", "input", "whole", 64),
@@ -30,7 +23,7 @@ _COLUMNS = (  # field, title, kind, width
 
 
 class InputTable:
-    """A row per input; ``root`` is a Bokeh table, of which a browser draws only the rows in view.
+    """A row per input; ``root`` is a Bokeh table.
 
     Parameters
     ----------
@@ -39,19 +32,12 @@ class InputTable:
     """
 
     def __init__(self, height: int = 260) -> None:
-        self._source = ColumnDataSource({field: [] for field, *_ in _COLUMNS})
         columns = [
             TableColumn(field=field, title=title, formatter=_formatter(kind), width=width)
             for field, title, kind, width in _COLUMNS
         ]
-        self.root = DataTable(
-            source=self._source, columns=columns, height=height, sizing_mode="stretch_width", index_position=None,
-            sortable=True, selectable=True, reorderable=False, scroll_to_selection=True, row_height=24,
-            autosize_mode="none", stylesheets=[InlineStyleSheet(css=TABLE_STYLE)],
-        )  # fmt: skip
-        self._showing = False
-        self._callbacks: list[Callable[[int], None]] = []
-        self._source.selected.on_change("indices", self._selected)
+        self._table = PickTable(columns, height)
+        self.root = self._table.root
 
     def draw(self, columns: Mapping[str, Any]) -> None:
         """Show inputs, none picked.
@@ -63,44 +49,24 @@ class InputTable:
             that are missing are not shown.
         """
         n = len(columns["input"])
-        data = {field: list(columns[field]) if field in columns else [""] * n for field, *_ in _COLUMNS}
-        self._showing = True
-        try:
-            self._source.selected.indices = []
-            self._source.data = data
-        finally:
-            self._showing = False
+        self._table.fill({field: list(columns[field]) if field in columns else [""] * n for field, *_ in _COLUMNS})
         for column in self.root.columns:
             column.visible = column.field in columns
 
     def mark(self, sample: int | None) -> None:
         """Select the row of an input and bring it into view, or none."""
-        ids = list(self._source.data["input"])
-        rows = [ids.index(sample)] if sample in ids else []
-        if list(self._source.selected.indices) == rows:
-            return
-        self._showing = True
-        try:
-            self._source.selected.indices = rows
-        finally:
-            self._showing = False
+        ids = list(self._table.data["input"])
+        self._table.pick(ids.index(sample) if sample in ids else None)
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of the input whose row the user picks."""
-        self._callbacks.append(act)
-
-    def _selected(self, attr: str, old: list[int], new: list[int]) -> None:
-        if self._showing or not new:
-            return
-        added = [row for row in new if row not in old] or new
-        for act in self._callbacks:
-            act(int(self._source.data["input"][added[-1]]))
+        self._table.on_pick(lambda row: act(int(self._table.data["input"][row])))
 
 
 def _formatter(kind: str) -> Any:
     if kind == "decimal":
         return decimal_formatter()
-    return NumberFormatter(format="0", text_align="right") if kind == "whole" else StringFormatter()
+    return whole_formatter("0") if kind == "whole" else StringFormatter()
 
 
 def table_columns(ids: np.ndarray, named: Mapping[str, Any]) -> dict[str, list[Any]]:

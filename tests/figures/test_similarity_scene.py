@@ -83,12 +83,12 @@ def test_the_table_has_the_columns_that_are_known():
         ids, {"label": [f"c{i}" for i in range(N)], "k": values()[0], "hard": np.arange(N), "soft": None}
     )
     table.draw(columns)
-    data = table._source.data
+    data = table.root.source.data
     assert data["input"] == [5, 2] and data["label"] == ["c5", "c2"] and data["hard"] == [5, 2]
     assert {c.field for c in table.root.columns if c.visible} == {"input", "label", "k", "hard"}
     table.mark(2)
-    assert table._source.selected.indices == [1] and seen == []
-    table._source.selected.indices = [0]
+    assert table.root.source.selected.indices == [1] and seen == []
+    table.root.source.selected.indices = [0]
     assert seen == [5]
     table.mark(7)
-    assert table._source.selected.indices == []
+    assert table.root.source.selected.indices == []

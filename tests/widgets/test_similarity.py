@@ -335,7 +335,7 @@ def test_a_box_selects_and_the_table_shows_the_selection(matrix):
     matrix.table = True
     matrix.row = 3
     matrix.wait(60)
-    source = matrix._input_table._source
+    source = matrix._input_table.root.source
     assert list(source.data["input"]) == list(matrix.selection)
     assert list(source.data["hard"]) == (matrix.result.values[list(matrix.selection)] > 0.9).sum(1).tolist()
     assert list(source.data["k"]) == pytest.approx(matrix.result.values[3, list(matrix.selection)].tolist())

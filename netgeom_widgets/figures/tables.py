@@ -1,0 +1,106 @@
+"""Tables: their look, how numbers are written in them, and tables of which the user picks a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bokeh.models import (
+    ColumnDataSource,
+    DataTable,
+    InlineStyleSheet,
+    NumberFormatter,
+    ScientificFormatter,
+    TableColumn,
+)
+
+#: Colours of the notebook's theme; on a page without one those of a light ground.
+_STYLE = """
+:host { --text: var(--jp-ui-font-color1, #222); --ground: var(--jp-layout-color0, #fff);
+  --other: var(--jp-layout-color1, #f7f7f7); --line: var(--jp-border-color2, #ddd); }
+.bk-data-table, .slick-viewport, .slick-pane { background: var(--ground); color: var(--text); }
+.slick-header-columns, .slick-header-column.slick-header-column, .slick-header-column.ui-state-default {
+  background: var(--other); color: var(--text); border-color: var(--line); font-weight: 600; }
+.slick-header-column:hover { text-decoration: underline; }
+.slick-row, .slick-row.odd, .slick-row.even { background: var(--ground); color: var(--text); }
+.slick-row.odd { background: var(--other); }
+.slick-cell.slick-cell { border-color: var(--line); }
+.slick-cell.selected.selected, .slick-row .slick-cell.selected {
+  background: #e6007e; color: #fff; }
+.slick-row:hover .slick-cell:not(.selected) { background: var(--jp-layout-color2, #eee); }
+"""
+
+
+def make_table(columns: Sequence[TableColumn], height: int, **options: Any) -> DataTable:
+    """A table of these columns without a row as yet; a browser draws only the rows in view."""
+    return DataTable(
+        source=ColumnDataSource({column.field: [] for column in columns}), columns=list(columns), height=height,
+        sizing_mode="stretch_width", index_position=None, reorderable=False, row_height=24, autosize_mode="none",
+        stylesheets=[InlineStyleSheet(css=_STYLE)], **options,
+    )  # fmt: skip
+
+
+def whole_formatter(format: str = "0,0") -> NumberFormatter:
+    """Whole numbers, aligned to the right."""
+    return NumberFormatter(format=format, text_align="right")
+
+
+def decimal_formatter() -> ScientificFormatter:
+    """Four digits after the point, or a power of ten where that is shorter."""
+    return ScientificFormatter(
+        precision=4, power_limit_low=-3, power_limit_high=5, text_align="right", nan_format="undefined"
+    )
+
+
+class PickTable:
+    """A table that is sorted by a click on a column's head, and of which the user picks a row.
+
+    Parameters
+    ----------
+    columns : sequence of TableColumn
+    height : int
+        In pixels.
+
+    Attributes
+    ----------
+    root : bokeh.models.DataTable
+    """
+
+    def __init__(self, columns: Sequence[TableColumn], height: int) -> None:
+        self.root = make_table(columns, height, sortable=True, selectable=True, scroll_to_selection=True)
+        self._is_ours = False  # a change of the picked row that Python makes
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The columns that are shown, in the order that they were given in."""
+        return self.root.source.data
+
+    def fill(self, data: Mapping[str, Any]) -> None:
+        """Show rows, none picked."""
+        self._is_ours = True
+        try:
+            self.root.source.selected.indices = []
+            self.root.source.data = dict(data)
+        finally:
+            self._is_ours = False
+
+    def pick(self, row: int | None) -> None:
+        """Select a row and bring it into view, or none."""
+        rows = [] if row is None else [row]
+        if list(self.root.source.selected.indices) == rows:
+            return
+        self._is_ours = True
+        try:
+            self.root.source.selected.indices = rows
+        finally:
+            self._is_ours = False
+
+    def on_pick(self, act: Callable[[int], None]) -> None:
+        """Call with the row that the user picks; of several the one added."""
+
+        def selected(attr: str, old: list[int], new: list[int]) -> None:
+            if not self._is_ours and new:
+                added = [row for row in new if row not in old] or new
+                act(added[-1])
+
+        self.root.source.selected.on_change("indices", selected)
