@@ -7,8 +7,6 @@ import math
 
 import numpy as np
 import pytest
-from bokeh.core.validation import check_integrity
-from bokeh.document import Document
 from bokeh.models import Legend, Plot
 
 from netgeom_widgets.errors import NetgeomError
@@ -23,6 +21,7 @@ from netgeom_widgets.figures.region_statistics import (
 from netgeom_widgets.figures.stairs import bin_edges
 from netgeom_widgets.figures.static import render
 from netgeom_widgets.kernels.regions import Slice, partition
+from tests.figures.drawn import caption, validated
 from tests.networks import mlp
 
 BOX = Slice.box(-2.0, 2.0, -1.5, 1.5)
@@ -37,10 +36,6 @@ def plots(root) -> list[Plot]:
 
 def bars(plot: Plot) -> dict:
     return plot.renderers[0].data_source.data
-
-
-def caption(plot: Plot) -> str:
-    return plot.below[-1].text.replace("\n", " ")
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -151,9 +146,7 @@ def test_everything_is_valid_exported_and_drawn_again_with_fewer_series():
     figure = StatisticsFigure()
     figure.draw({"a": FIRST.statistics(), "b": SECOND.statistics()})
     figure.layers.draw({"a": FIRST.region_counts})
-    document = Document()
-    document.add_root(figure.root)
-    assert not any(check_integrity(document.models).__dict__.values())
+    validated(figure.root)
     assert render(figure.root, "png", width=900)[:4] == b"\x89PNG"
     figure.draw(SECOND.statistics())
     for part in figure.histograms:

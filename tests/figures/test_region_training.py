@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bokeh.events import Tap
 from bokeh.models import Plot
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.region_training import MEASURES, TrainingFigure, curves, training_row
 from netgeom_widgets.figures.static import render
 from netgeom_widgets.kernels.regions import Slice, partition
+from tests.figures.drawn import tap
 from tests.networks import mlp
 
 BOX = Slice.box(-2.0, 2.0, -1.5, 1.5)
@@ -67,7 +67,7 @@ def test_a_tap_names_the_nearest_step():
     figure.draw(STEPS, ROWS)
     plot = figure.root.children[1]
     for x in (-3.0, 0.4, 2.6, 9.0):
-        figure._tapped(Tap(plot, sx=0, sy=0, x=x, y=0.0))
+        tap(plot, x, 0.0)
     assert seen == [0, 0, 200, 200]
 
 

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
-import matplotlib as mpl
 import numpy as np
 import pytest
-from bokeh.core.validation import check_integrity
-from bokeh.document import Document
-from bokeh.events import Tap
-from bokeh.models import Plot
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.figures.html import to_html
 from netgeom_widgets.figures.similarity_compare import (
     ChangesFigure,
     InvarianceFigure,
@@ -36,36 +28,12 @@ from netgeom_widgets.figures.similarity_suspects import (
 )
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.sprites import SpriteSheet
-from netgeom_widgets.figures.static import render, to_figure
+from netgeom_widgets.figures.static import render
+from tests.figures.drawn import HOSTILE, caption, tap, texts, whole
 
-HOSTILE = '"><img src=x onerror=alert(1)></script>$$x$$ @id $x'
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 8, 8))
 VALUES = RNG.uniform(-1, 1, (12, 12))
-
-
-def caption(plot: Plot) -> str:
-    return plot.below[-1].text.replace("\n", " ")
-
-
-def texts(root) -> set[str]:
-    return {text.get_text() for text in to_figure(root).findobj(mpl.text.Text) if text.get_text()}
-
-
-def whole(root) -> str:
-    """The root as a page, drawn by both ways without a complaint."""
-    document = Document()
-    document.add_root(root)
-    assert not any(check_integrity(document.models).__dict__.values())
-    assert json.dumps(document.to_json(deferred=False))
-    assert render(root, "png", width=500, dpi=48)[:4] == b"\x89PNG"
-    page = to_html(root)
-    assert "<img src=x" not in page
-    return page
-
-
-def tap(plot: Plot, x: float, y: float) -> None:
-    plot._trigger_event(Tap(plot, sx=0, sy=0, x=x, y=y))
 
 
 # ---- one pair

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bokeh.events import Tap
 
 from netgeom_widgets.figures import static
 from netgeom_widgets.figures.html import to_html
 from netgeom_widgets.figures.similarity_fit import FitFigure, fit_words
 from netgeom_widgets.figures.similarity_layers import LayersFigure
 from netgeom_widgets.kernels.similarity import fit_error
+from tests.figures.drawn import tap
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 3, 20)
@@ -40,7 +40,7 @@ def test_losses_stand_over_counts_with_mean_and_constant_as_lines():
     assert figure.root.yaxis[0].axis_label == "cross-entropy (nats)"
     picked = []
     figure.on_sample(picked.append)
-    figure.root._trigger_event(Tap(figure.root, sx=1, sy=1, x=counts[7], y=fit.losses[7]))
+    tap(figure.root, counts[7], fit.losses[7])
     assert picked == [7]
     assert static.render(figure.root, "svg") and "netgeom" in to_html(figure.root, "Fit")
 
@@ -58,7 +58,7 @@ def test_layers_are_cells_with_names_in_full_and_undefined_ones_grey():
     tapped = []
     figure.on_cell(lambda row, column: tapped.append((row, column)))
     for x, y in ((1.5, 0.5), (5.0, 0.5), (None, 0.5)):
-        figure.root._trigger_event(Tap(figure.root, sx=1, sy=1, x=x, y=y))
+        tap(figure.root, x, y)
     assert tapped == [(0, 1)]
     assert static.render(figure.root, "png").startswith(b"\x89PNG")
 

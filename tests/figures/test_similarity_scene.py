@@ -12,14 +12,9 @@ from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.similarity_scene import CountsScene, SimilarityScene
 from netgeom_widgets.figures.similarity_table import InputTable, table_columns
 from netgeom_widgets.figures.sprites import SpriteSheet
+from tests.figures.similarities import cosines
 
 N = 12
-
-
-def values() -> np.ndarray:
-    vectors = np.random.default_rng(0).normal(size=(N, 3))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors @ vectors.T
 
 
 @pytest.mark.parametrize("pictures", [True, False])
@@ -27,7 +22,7 @@ def test_all_parts_are_drawn_and_leave_as_files(pictures, tmp_path):
     sheet = SpriteSheet.of(np.random.default_rng(1).random((N, 8, 8))) if pictures else None
     scene = SimilarityScene(N, SampleLabels(np.arange(N) % 3, N), sprites=sheet, texts=[f"<b>{i}" for i in range(N)])
     static.render(scene.root, "png")  # before there is anything to show
-    k, order = values(), np.arange(N)[::-1].copy()
+    k, order = cosines(N), np.arange(N)[::-1].copy()
     scene.draw_matrix(k, kernel="trace", order=order, ordering="seriated")
     assert np.allclose(scene.matrix.view.image, k[np.ix_(order, order)])
     counts, edges = np.histogram(k, 20)
@@ -52,7 +47,7 @@ def test_all_parts_are_drawn_and_leave_as_files(pictures, tmp_path):
 
 
 def test_the_same_numbers_in_the_same_order_keep_their_levels():
-    scene, k, order = SimilarityScene(N, SampleLabels(None, N)), values(), np.arange(N)
+    scene, k, order = SimilarityScene(N, SampleLabels(None, N)), cosines(N), np.arange(N)
     scene.draw_matrix(k, kernel="trace", order=order, ordering="as given")
     levels = scene.matrix.levels
     scene.draw_matrix(k, kernel="trace", order=order, ordering="as given", reduce="max")
@@ -80,7 +75,7 @@ def test_the_table_has_the_columns_that_are_known():
     table.on_sample(seen.append)
     ids = np.array([5, 2])
     columns = table_columns(
-        ids, {"label": [f"c{i}" for i in range(N)], "k": values()[0], "hard": np.arange(N), "soft": None}
+        ids, {"label": [f"c{i}" for i in range(N)], "k": cosines(N)[0], "hard": np.arange(N), "soft": None}
     )
     table.draw(columns)
     data = table.root.source.data

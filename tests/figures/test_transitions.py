@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from bokeh.core.serialization import Serializer
 from bokeh.core.validation import check_integrity
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
-from bokeh.events import Tap
 from bokeh.models import HoverTool
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,9 +28,9 @@ from netgeom_widgets.figures.transition_neighbours import NeighboursPart
 from netgeom_widgets.figures.transition_plot import StepAxis, step_names, transition_names
 from netgeom_widgets.figures.transition_samples import ProjectionPart, SamplesPart
 from netgeom_widgets.figures.transitions import PANELS, TransitionFigure, heat_map
+from tests.figures.drawn import HOSTILE, tap, texts, validated
 
 STEPS = np.array([0, 1, 2, 4, 8])
-HOSTILE = '"><img src=x onerror=alert(1)></script>$$x$$ @id $x'
 
 
 def distances(m: int, seed: int = 0) -> np.ndarray:
@@ -73,22 +71,6 @@ def filled(sprites: SpriteSheet | None = None, n: int = 60, words: str = "") -> 
         labels={100: words, 101: words},
     )
     return figure
-
-
-def validated(root) -> str:
-    """The root as JSON, without a complaint of Bokeh's."""
-    document = Document()
-    document.add_root(root)
-    assert not any(check_integrity(document.models).__dict__.values())
-    return json.dumps(document.to_json(deferred=False))
-
-
-def texts(root) -> set[str]:
-    return {text.get_text() for text in to_figure(root).findobj(mpl.text.Text) if text.get_text()}
-
-
-def tap(part, x: float, y: float) -> None:
-    part.root._trigger_event(Tap(part.root, sx=0, sy=0, x=x, y=y))
 
 
 class Wire:
@@ -200,11 +182,11 @@ def test_a_tap_tells_row_and_column():
     part, found = MatrixPart(StepAxis()), []
     part.on_cell(lambda a, b: found.append((a, b)))
     part.draw(distances(4), STEPS, name="d", of_transitions=True)
-    tap(part, x=2.7, y=0.2)
+    tap(part.root, x=2.7, y=0.2)
     part.draw(distances(5), STEPS, name="d", of_transitions=False)
-    tap(part, x=2.7, y=-0.2)
-    tap(part, x=9, y=0)
-    tap(part, x=-0.6, y=0)
+    tap(part.root, x=2.7, y=-0.2)
+    tap(part.root, x=9, y=0)
+    tap(part.root, x=-0.6, y=0)
     assert found == [(0, 2), (0, 3)]
 
 
@@ -265,7 +247,7 @@ def test_a_tap_on_the_curves_tells_the_nearest_snapshot():
     part.on_step(found.append)
     part.draw(STEPS, np.zeros(4), {})
     for x in (-3, 1.4, 1.6, 99):
-        tap(part, x, 0.5)
+        tap(part.root, x, 0.5)
     assert found == [0, 1, 2, 4]
 
 
@@ -354,8 +336,8 @@ def test_a_lasso_tells_ids_once_and_leaves_no_rows_behind():
 def test_a_tap_tells_the_sample_under_it():
     part, found = drawn_samples(2, before=np.array([0.0, 1.0]), after=np.array([0.0, 1.0])), []
     part.on_sample(found.append)
-    tap(part, 0.98, 1.01)
-    tap(part, 0.5, 0.5)
+    tap(part.root, 0.98, 1.01)
+    tap(part.root, 0.5, 0.5)
     assert found == [101]
 
 
@@ -462,8 +444,8 @@ def test_without_a_sample_there_is_a_hint():
 def test_a_tap_on_a_neighbour_tells_its_id():
     part, found = filled(sheet()).neighbours, []
     part.on_sample(found.append)
-    tap(part, 2, part._marks.data["y"][1])
-    tap(part, 1.5, 0)
+    tap(part.root, 2, part._marks.data["y"][1])
+    tap(part.root, 1.5, 0)
     assert found == [102]
 
 
