@@ -61,9 +61,11 @@ class NoisePart(Part):
         return [self._control, caution]
 
     def lacks(self, subject: Subject, options: dict[str, Any]) -> str:
-        """Labels that are classes."""
+        """Labels that are classes, and weights that compare."""
         if subject.samples.labels.dtype.kind == "f":
             return "Labels with fractions are no classes."
+        if subject.similarity.kernel in ("inner", "relative"):
+            return "Neighbours are weighted by a normalised similarity: choose another than this."
         return "" if len(subject.samples) > 1 else "One input has no neighbours."
 
     def compute(

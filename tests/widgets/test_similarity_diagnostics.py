@@ -279,6 +279,8 @@ def test_a_flipped_label_leads_the_list_and_choosing_it_shows_its_row(make):
     assert any(CAUTION in getattr(part, "value", "") for part in above)
     widget._shown_parts["label_noise"].part._list.value = 7
     wait_for(lambda: widget.row == 7)
+    change(widget, output=0, kernel="inner")
+    assert "normalised" in words(widget, "label_noise")
     named = make(at_step(10), np.array(["a", "b", "c"])[flipped], label_noise=True)
     assert listed(named, "label_noise")[0] == 7 and named._shown_parts["label_noise"].found.said[7] == "b"
 
