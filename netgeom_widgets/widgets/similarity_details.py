@@ -122,6 +122,9 @@ class Details(traitlets.HasTraits):
         predicted = predictions(picture)
         if predicted is not None:
             known.append(f"predicted {predicted[row]}")
+        outputs = getattr(picture.found, "outputs", None)
+        if outputs is not None and np.shape(outputs)[1:] == (1,):
+            known.append(f"output {number(float(outputs[row, 0]))}")
         zero = getattr(picture.found, "zero_gradient", None)
         if zero is not None and bool(np.asarray(zero)[row]):
             known.append("zero gradient: similar to nothing")

@@ -89,7 +89,7 @@ class Samples:
         """A sample in words: id, label, text."""
         known = [f"input {sample}"]
         if self.labels is not None:
-            known.append(f"label {self.known.names[sample]}")
+            known.append(f"label {_entry(self.labels[sample])}")
         if self.texts is not None:
             known.append(self.texts[sample])
         return ", ".join(known)

@@ -412,8 +412,12 @@ def test_few_inputs(make, n, tmp_path):
 
 def test_labels_on_a_scale_order_by_their_value(make):
     numbers = np.random.default_rng(0).normal(size=N)
-    matrix = make(network(1), images(), numbers, order="by class")
+    matrix = make(network(1), images(), numbers, order="by class", row=3)
     matrix.wait(60)
+    with torch.no_grad():
+        output = network(1)(images())[3].item()
+    words = f"input 3, label {numbers[3]:.4g}, output {output:.4g}".replace("output -", "output \N{MINUS SIGN}")
+    assert matrix._panel._facts.value == words
     assert np.array_equal(matrix.shown_order, np.argsort(numbers))
 
 
