@@ -104,6 +104,7 @@ class Counting(traitlets.HasTraits):
         self._counts_fold = Fold(
             "Neighbour counts", "Show how many neighbours the inputs have: hard, soft, less soft", self._open_counts
         )
+        self._counts_fold.show(self.counts)
         return [*super()._panels(), self._counts_fold]  # type: ignore[misc]
 
     def _open_counts(self, wanted: bool) -> None:

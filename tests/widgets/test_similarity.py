@@ -406,6 +406,7 @@ def test_few_inputs(make, n, tmp_path):
     matrix = make(network(), images()[:n], row=0, counts=True, table=True)
     matrix.wait(60)
     assert matrix.status == "done" and matrix.shown_order.tolist() == list(range(n))
+    assert matrix._counts_fold._button.value and matrix._table_fold._button.value  # open, as asked for
     matrix.export_data(tmp_path / "few.csv")
     assert (tmp_path / "few.csv").read_text().count("\n") == n + 1
 
