@@ -15,6 +15,8 @@ from netgeom_widgets.widgets.similarity_source import Source
 
 #: Neighbours exported of each input, at most.
 _NEIGHBOURS = 50
+#: And in a table, which people read.
+_LISTED = 10
 
 
 class Exports:
@@ -25,7 +27,7 @@ class Exports:
     def export_data(self, path: str | Path) -> None:
         """Write the numbers of the result: .npz and .zarr take all arrays, .csv a table with a row per input.
 
-        The arrays: ``values`` (rows and columns in the order of the ids; not of a store, which is a file already),
+        The table has the ten nearest neighbours of each input. The arrays: ``values`` (rows and columns in the order of the ids; not of a store, which is a file already),
         ``order``, counts, the nearest neighbours of each input with their similarities, and what is known of the
         inputs. Settings come along as JSON under the name ``about``; nothing is pickled.
         """
@@ -55,7 +57,7 @@ class Exports:
 
     def _export_table(self) -> dict[str, Any]:
         picture: Picture = self._finished()
-        ids, near = _neighbours(picture, 1)
+        ids, near = _neighbours(picture, _LISTED)
         samples, predicted = self._source.samples, predictions(picture)
         table: dict[str, Any] = {"id": np.arange(samples.n), "place": picture.places}
         if samples.labels is not None:
@@ -67,7 +69,7 @@ class Exports:
             if getattr(picture.found, name, None) is not None:
                 table[name] = np.asarray(getattr(picture.found, name)).astype(np.int64)
         if ids.shape[1]:
-            table |= {"nearest": ids[:, 0], "nearest_similarity": near[:, 0]}
+            table |= {"neighbour": ids, "similarity": near}  # a column for each rank, from 0
         return table
 
     def _counted(self, picture: Picture) -> dict[str, np.ndarray]:

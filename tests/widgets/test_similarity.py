@@ -466,6 +466,9 @@ def test_exports(matrix, tmp_path):
     with open(tmp_path / "inputs.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["id"]) for row in rows] == list(range(N))
+    nearest = similarity.nearest(matrix.result.values, 10)
+    assert [int(rows[3][f"neighbour_{rank}"]) for rank in range(10)] == nearest.ids[3].tolist()
+    assert float(rows[3]["similarity_9"]) == pytest.approx(nearest.values[3, 9])
     assert [float(row["soft"]) for row in rows] == pytest.approx(matrix.neighbour_counts.soft.tolist())
     for name in ("page.html", "picture.png", "picture.svg"):
         {"html": matrix.export_html, "png": matrix.export_png, "svg": matrix.export_svg}[name[-4:].strip(".")](
