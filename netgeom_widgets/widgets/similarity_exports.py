@@ -27,9 +27,10 @@ class Exports:
     def export_data(self, path: str | Path) -> None:
         """Write the numbers of the result: .npz and .zarr take all arrays, .csv a table with a row per input.
 
-        The table has the ten nearest neighbours of each input. The arrays: ``values`` (rows and columns in the order of the ids; not of a store, which is a file already),
-        ``order``, counts, the nearest neighbours of each input with their similarities, and what is known of the
-        inputs. Settings come along as JSON under the name ``about``; nothing is pickled.
+        The table has the ten nearest neighbours of each input. The arrays: ``values`` (rows and columns in the order of
+        the ids; not of a store, which is a file already), ``order``, counts, the nearest neighbours of each input with
+        their similarities, and what is known of the inputs. Settings come along as JSON under the name ``about``;
+        nothing is pickled.
         """
         if str(path).lower().endswith(".zarr"):
             self._export(lambda: exports.save_zarr(self._export_arrays(), path, self.state()))
