@@ -63,6 +63,7 @@ class Block:
         return _sum(factor.blocks(right) for factor, right in self._factors_with(other, before_each))
 
     def _factors_with(self, other: Block, before_each: Before | None) -> Iterator[tuple[Factor, Factor]]:
+        _settle_threads()
         for number, (name, factor) in enumerate(self.factors.items()):
             if before_each is not None:
                 before_each(number / len(self.factors))
@@ -196,6 +197,7 @@ class Gradients:
         return Block(factors, Scales.joined([part.scales for part in parts]), torch.cat([p.outputs for p in parts]))
 
     def _block_of(self, inputs: Tensor, targets: Tensor | None, scaling: str, first: int = 0) -> Block:
+        _settle_threads()
         network, output = self.network, self.output
         layered = {name for name, method in self.method.items() if method == "layers"}
         found = layer_gradients(network, inputs, output, targets, layered, by_parameter=self._by_parameter)
@@ -274,6 +276,11 @@ def _check_finite(own_blocks: Tensor, first: int) -> None:
             got=f"NaN or infinity for input {first + int(bad[0])} (counted from 0)",
             try_this="dtype=torch.float64, or check the model at that input",
         )
+
+
+def _settle_threads() -> None:
+    """A fresh thread takes torch's number of threads over when asked; else its first product is rounded otherwise."""
+    torch.get_num_threads()
 
 
 def _sum(parts: Iterable[Tensor]) -> Tensor:

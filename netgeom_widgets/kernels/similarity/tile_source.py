@@ -108,8 +108,6 @@ class TileSource:
 
 def tile_values(kernel: str, d: int, left: Block, right: Block | None) -> Float32[ndarray, "a b"]:
     """Similarities of all pairs of two blocks, in [-1, 1]; of a block with itself (None) exactly symmetric."""
-    # A fresh thread takes torch's number of threads over when asked; else its first product is rounded otherwise.
-    torch.get_num_threads()
     other = left if right is None else right
     table = left.traces(other) if kernel in ADDITIVE else of_blocks(left.blocks(other), kernel)
     values: ndarray = finished(table, kernel, left, d).clamp(-1, 1).float().numpy()  # beyond by rounding only
