@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.events import Tap
-from bokeh.models import BasicTicker, Column, ColumnDataSource, HoverTool, LayoutDOM, Range1d, Span
+from bokeh.models import BasicTicker, Column, ColumnDataSource, HoverTool, LayoutDOM, Range1d
 from jaxtyping import Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.plots import fit_range, limits, make_plot
-from netgeom_widgets.figures.theme import GRID
-from netgeom_widgets.figures.transition_plot import StepAxis, name_snapshots, step_names
+from netgeom_widgets.figures.taps import on_tap
+from netgeom_widgets.figures.transition_plot import StepAxis, StepLine, name_snapshots, step_names
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Partition
@@ -87,10 +86,7 @@ class _MeasurePlot:
         self._dots = self.root.scatter("x", "y", source=self._source, size=6, color=palettes.OKABE_ITO[0])
         tips = "<div>step <b>@step</b></div><div><b>@y{%.6g}</b></div>"
         self.root.add_tools(HoverTool(renderers=[self._dots], tooltips=tips, formatters={"@y": "printf"}, mode="vline"))
-        self.now = Span(
-            location=0, dimension="height", line_color=GRID, line_width=2, line_dash="dashed", visible=False
-        )
-        self.root.add_layout(self.now)
+        self.now = StepLine(self.root)
 
     def draw(self, title: str, unit: str, values: np.ndarray, names: list[str], *, last: bool) -> None:
         self._source.data = {"x": np.arange(len(values)), "y": values, "step": names}
@@ -117,9 +113,6 @@ class TrainingFigure:
         self.axis = StepAxis()
         self._plots = {measure.key: _MeasurePlot(self.axis, height) for measure in MEASURES}
         self.root = Column(*(plot.root for plot in self._plots.values()), sizing_mode="stretch_width", spacing=0)
-        self._callbacks: list[Callable[[int], None]] = []
-        for plot in self._plots.values():
-            plot.root.on_event(Tap, self._tapped)
 
     def draw(
         self,
@@ -152,21 +145,13 @@ class TrainingFigure:
 
     def mark(self, current: int | None) -> None:
         """Mark one of the steps, or none."""
-        steps = self.axis.steps.tolist()
-        there = current in steps
         for plot in self._plots.values():
-            plot.now.update(location=float(steps.index(current)) if there else 0.0, visible=there)
-            plot.root.xaxis.axis_label = f"step (dashed line: {current:,})" if there else "step"
+            plot.now.move(self.axis.place(current), f"{current or 0:,}")
 
     def on_step(self, act: Callable[[int], None]) -> None:
         """Call with the number of the nearest step when the user taps a plot."""
-        self._callbacks.append(act)
-
-    def _tapped(self, event: Tap) -> None:
-        nearest = self.axis.nearest(event.x)
-        if nearest is not None:
-            for act in self._callbacks:
-                act(int(self.axis.steps[nearest]))
+        for plot in self._plots.values():
+            on_tap(plot.root, lambda event: self.axis.nearest_step(event.x), act)
 
 
 def curves(

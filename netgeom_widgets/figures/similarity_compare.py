@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.events import Tap
-from bokeh.models import LayoutDOM, Span
+from bokeh.models import LayoutDOM
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
@@ -15,9 +14,9 @@ from netgeom_widgets.figures.plots import add_caption, limits, literal, number, 
 from netgeom_widgets.figures.similarity_histogram import similarity_edges
 from netgeom_widgets.figures.similarity_matrix import MatrixPart
 from netgeom_widgets.figures.stairs import StairsPlot, whole_bins
-from netgeom_widgets.figures.theme import GRID
+from netgeom_widgets.figures.taps import on_tap
 from netgeom_widgets.figures.transition_curves import Curve, LinesPlot
-from netgeom_widgets.figures.transition_plot import StepAxis, name_snapshots, step_names
+from netgeom_widgets.figures.transition_plot import StepAxis, StepLine, name_snapshots, step_names
 
 #: Bins of two histograms over each other.
 _BINS = 40
@@ -82,13 +81,8 @@ class StepsFigure:
         self._axis = StepAxis()
         self._lines = LinesPlot(height, "step", x_range=self._axis.range, tools=["xpan", "xwheel_zoom", "reset"])
         self.root = self._lines.root
-        self._now = Span(
-            location=0, dimension="height", line_color=GRID, line_width=2, line_dash="dashed", visible=False
-        )
-        self.root.add_layout(self._now)
+        self._now = StepLine(self.root)
         self._caption = add_caption(self.root)
-        self._callbacks: list[Callable[[int], None]] = []
-        self.root.on_event(Tap, self._tapped)
 
     def draw(
         self,
@@ -122,22 +116,14 @@ class StepsFigure:
         self.root.y_range.update(start=low - 0.04, end=1.04)
         self.root.yaxis[0].axis_label = "CKA"
         self.root.title.text = f"Agreement of each step with step {int(reference):,}"
-        there = current in known.tolist()
-        self._now.update(location=float(known.tolist().index(current)) if there else 0.0, visible=there)
-        self.root.xaxis.axis_label = f"step (dashed line: {int(current or 0):,})" if there else "step"
+        self._now.move(self._axis.place(current), f"{int(current or 0):,}")
         missing = int(np.isnan(columns["CKA"]).sum())
         left = f"Not computed yet: {missing:,} of {len(known):,} steps." if missing else ""
         say(self._caption, "1: the same matrix up to a shift and a scale.", left)
 
     def on_step(self, act: Callable[[int], None]) -> None:
         """Call with the nearest step when the user taps the curves."""
-        self._callbacks.append(act)
-
-    def _tapped(self, event: Tap) -> None:
-        at = self._axis.nearest(event.x)
-        if at is not None:
-            for act in self._callbacks:
-                act(int(self._axis.steps[at]))
+        on_tap(self.root, lambda event: self._axis.nearest_step(event.x), act)
 
 
 class InvarianceFigure:

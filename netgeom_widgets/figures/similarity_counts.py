@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from bokeh.events import SelectionGeometry, Tap
+from bokeh.events import SelectionGeometry
 from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool, InlineStyleSheet, LayoutDOM, Row
 from jaxtyping import Float, Int
 
@@ -15,8 +15,9 @@ from netgeom_widgets.figures.plots import fit_range, number
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.sprites import SpriteSheet
 from netgeom_widgets.figures.stairs import StairsPlot, bin_edges, check_names
+from netgeom_widgets.figures.taps import nearest_id, on_tap
 from netgeom_widgets.figures.theme import GRID
-from netgeom_widgets.figures.transition_marks import hover_html, nearest
+from netgeom_widgets.figures.transition_marks import hover_html
 
 _BINS = 10
 #: Thumbnails over a histogram at most, their pixels, and the part of the frame that they take.
@@ -51,10 +52,6 @@ class CountsHistogram:
             tips = hover_html([("input", "@id"), ("neighbours", "@count")], True)
             self.root.add_tools(HoverTool(renderers=[frames], tooltips=tips, formatters={"@tile": sprites.hover()}))
         self.root.add_tools(BoxSelectTool(renderers=[], dimensions="width", continuous=False))
-        self._on_sample: list[Callable[[int], None]] = []
-        self._on_interval: list[Callable[[float, float], None]] = []
-        self.root.on_event(Tap, self._tapped)
-        self.root.on_event(SelectionGeometry, self._boxed)
 
     def draw(
         self,
@@ -104,11 +101,16 @@ class CountsHistogram:
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of an input whose thumbnail the user taps."""
-        self._on_sample.append(act)
+        on_tap(self.root, lambda event: nearest_id(self.root, self._marks, event), act)
 
     def on_interval(self, act: Callable[[float, float], None]) -> None:
         """Call with the ends of the counts that the user draws a box over."""
-        self._on_interval.append(act)
+
+        def boxed(event: SelectionGeometry) -> None:
+            if event.final and event.geometry.get("type") == "rect":
+                act(*sorted(float(event.geometry[end]) for end in ("x0", "x1")))
+
+        self.root.on_event(SelectionGeometry, boxed)
 
     def _place(self, counts: np.ndarray, ids: np.ndarray, edges: np.ndarray, heights: np.ndarray) -> None:
         """Of each end of a bin, the input with the nearest count; the ends that have the same share it."""
@@ -127,18 +129,6 @@ class CountsHistogram:
             "count": [number(one) for one in counts[rows].tolist()],
             "tile": np.array(self._sprites.sprites.places(ids[rows]), dtype=np.int32), "text": [""] * len(places),
         }  # fmt: skip
-
-    def _tapped(self, event: Tap) -> None:
-        row = nearest(self.root, self._marks.data["x"], self._marks.data["y"], event)
-        if row is not None:
-            for act in self._on_sample:
-                act(int(self._marks.data["id"][row]))
-
-    def _boxed(self, event: SelectionGeometry) -> None:
-        if event.final and event.geometry.get("type") == "rect":
-            low, high = sorted(float(event.geometry[end]) for end in ("x0", "x1"))
-            for act in self._on_interval:
-                act(low, high)
 
 
 def counts_histograms(

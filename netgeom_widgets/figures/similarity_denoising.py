@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, HoverTool, InlineStyleSheet, LayoutDOM, Range1d, Row, Slope
 from jaxtyping import Float
 
@@ -15,8 +14,8 @@ from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, limits, make_plot, number, say
 from netgeom_widgets.figures.sample_labels import MARKERS
 from netgeom_widgets.figures.stairs import StairsPlot, bin_edges
+from netgeom_widgets.figures.taps import nearest_id, on_tap
 from netgeom_widgets.figures.theme import GRID
-from netgeom_widgets.figures.transition_marks import nearest
 
 #: Pixels of a plot at least: two fit beside each other in a wide cell only.
 _LEAST = 290
@@ -48,8 +47,6 @@ class DenoisingFigure:
             self._plot, self._factors.root, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width",
             spacing=4,
         )  # fmt: skip
-        self._callbacks: list[Callable[[int], None]] = []
-        self._plot.on_event(Tap, self._tapped)
 
     def draw(
         self,
@@ -87,7 +84,7 @@ class DenoisingFigure:
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of an input that the user taps."""
-        self._callbacks.append(act)
+        on_tap(self._plot, lambda event: nearest_id(self._plot, self._source, event), act)
 
     def _draw_points(self, x: np.ndarray, y: np.ndarray, ids: np.ndarray) -> None:
         rows, outputs = np.nonzero(np.isfinite(y) & np.isfinite(x))
@@ -119,12 +116,6 @@ class DenoisingFigure:
             title="Noise that the average leaves", labels=("factor of the standard deviation", "inputs"), noun="inputs",
             caption=[words, missing],
         )  # fmt: skip
-
-    def _tapped(self, event: Tap) -> None:
-        row = nearest(self._plot, self._source.data["x"], self._source.data["y"], event)
-        if row is not None:
-            for act in self._callbacks:
-                act(int(self._source.data["id"][row]))
 
 
 def denoising_picture(denoised: Any, targets: Float[np.ndarray, "n ..."]) -> LayoutDOM:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, literal, make_plot, name_ticks, say
+from netgeom_widgets.figures.taps import on_tap
 
 #: Pixels of a cell of the heat map, and its height at most.
 _CELL, _HIGHEST = 34, 460
@@ -49,9 +50,7 @@ class LayersFigure:
             "right",
         )
         self._caption = add_caption(self.root)
-        self._callbacks: list[Callable[[int, int], None]] = []
         self._count = 0
-        self.root.on_event(Tap, self._tapped)
 
     def draw(self, cka: Float[np.ndarray, "L L"], names: Sequence[str], shares: Float[np.ndarray, " L"]) -> None:
         """Show L layers.
@@ -95,12 +94,10 @@ class LayersFigure:
 
     def on_cell(self, act: Callable[[int, int], None]) -> None:
         """Call with the places of the two layers whose cell the user taps."""
-        self._callbacks.append(act)
+        on_tap(self.root, self._cell_at, lambda cell: act(*cell))
 
-    def _tapped(self, event: Tap) -> None:
+    def _cell_at(self, event: Tap) -> tuple[int, int] | None:
         if event.x is None or event.y is None:
-            return
+            return None
         row, column = math.floor(event.y), math.floor(event.x)
-        if 0 <= row < self._count and 0 <= column < self._count:
-            for act in self._callbacks:
-                act(row, column)
+        return (row, column) if 0 <= row < self._count and 0 <= column < self._count else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from bokeh.events import SelectionGeometry, Tap
+from bokeh.events import SelectionGeometry
 from bokeh.models import (
     BasicTicker,
     BoxSelectTool,
@@ -28,6 +28,7 @@ from netgeom_widgets.figures.similarity_bands import Bands, margin
 from netgeom_widgets.figures.similarity_levels import Levels, Reduction, View
 from netgeom_widgets.figures.similarity_marks import MatrixMarks
 from netgeom_widgets.figures.similarity_words import colours_for, words_of
+from netgeom_widgets.figures.taps import on_tap
 
 _WIDTH = 560  # pixels at most: a square matrix stays about square
 #: More classes than this do not get a border each.
@@ -67,9 +68,7 @@ class MatrixPart:
         self._add_image()
         self._marks, self._bands = MatrixMarks(self.root), Bands(self.root)
         self._caption = add_caption(self.root)
-        self._on_cell: list[Callable[[int, int], None]] = []
         self._on_box: list[Callable[[list[int], list[int]], None]] = []
-        self.root.on_event(Tap, self._tapped)
         self.root.on_event(SelectionGeometry, self._boxed)
 
     # -- drawing --------------------------------------------------------------------------------------------------
@@ -202,7 +201,7 @@ class MatrixPart:
 
     def on_cell(self, act: Callable[[int, int], None]) -> None:
         """Call with the numbers of row and column, in the matrix as given, of a cell that the user taps."""
-        self._on_cell.append(act)
+        on_tap(self.root, lambda event: self.at(event.x, event.y), lambda cell: act(*cell))
 
     def on_box(self, act: Callable[[list[int], list[int]], None]) -> None:
         """Call with the numbers of the rows and of the columns that the user draws a box around."""
@@ -250,12 +249,6 @@ class MatrixPart:
             return None
         found = np.flatnonzero((self.levels.rows, self.levels.columns)[axis] == sample)
         return int(found[0]) if len(found) else None
-
-    def _tapped(self, event: Tap) -> None:
-        cell = self.at(event.x, event.y)
-        if cell is not None:
-            for act in self._on_cell:
-                act(*cell)
 
     def _boxed(self, event: SelectionGeometry) -> None:
         box = event.geometry

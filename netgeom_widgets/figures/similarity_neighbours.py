@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.events import Tap
 from bokeh.models import LayoutDOM
 from jaxtyping import Float
 
@@ -17,6 +16,7 @@ from netgeom_widgets.figures.similarity_rows import Line, RowsPlot
 from netgeom_widgets.figures.similarity_thumbnails import Cell, ThumbnailPlot
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.sprites import SpriteSheet
+from netgeom_widgets.figures.taps import on_tap
 
 #: Columns between an input, its nearest and its farthest; more columns than this leave room for two decimals only.
 _GAP, _WIDE = 0.5, 10
@@ -33,9 +33,7 @@ class NeighbourStrips:
 
     def __init__(self, sprites: SpriteMarks | None = None) -> None:
         self._plot: Any = RowsPlot() if sprites is None else ThumbnailPlot(sprites)
-        self._callbacks: list[Callable[[int], None]] = []
         self.root = self._plot.root
-        self.root.on_event(Tap, self._tapped)
 
     def draw(self, strips: Sequence[Strip], facts: Facts | None = None, *, title: str = "", note: str = "") -> None:
         """Show strips; without any, the note alone.
@@ -65,7 +63,7 @@ class NeighbourStrips:
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of a sample that the user taps."""
-        self._callbacks.append(act)
+        on_tap(self.root, self._plot.sample_at, act)
 
     def _draw_thumbnails(self, strips: Sequence[Strip], facts: Facts) -> None:
         near, far = (max((len(pairs) for pairs in some), default=0) for some in _sides(strips))
@@ -81,12 +79,6 @@ class NeighbourStrips:
                     for rank, (one, k) in enumerate(pairs)
                 ]
         self._plot.draw(cells, facts, columns)
-
-    def _tapped(self, event: Tap) -> None:
-        sample = self._plot.sample_at(event)
-        if sample is not None:
-            for act in self._callbacks:
-                act(sample)
 
 
 def neighbour_strips(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, HoverTool, LayoutDOM, Legend, LegendItem, Range1d, Slope
 from jaxtyping import Bool, Float, Int
 
@@ -19,6 +18,7 @@ from netgeom_widgets.figures.similarity_thumbnails import Cell, ThumbnailPlot
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.sprites import SpriteSheet
 from netgeom_widgets.figures.stairs import check_names
+from netgeom_widgets.figures.taps import on_tap
 from netgeom_widgets.figures.theme import GRID
 
 #: Thumbnails in a row, and suspects at most.
@@ -46,8 +46,6 @@ class SuspectsFigure:
         )
         self.root = self._plot.root
         self.root.title.text = "Labels that neighbours disagree with"
-        self._callbacks: list[Callable[[int], None]] = []
-        self.root.on_event(Tap, self._tapped)
 
     def draw(
         self,
@@ -93,13 +91,7 @@ class SuspectsFigure:
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of an input that the user taps."""
-        self._callbacks.append(act)
-
-    def _tapped(self, event: Tap) -> None:
-        sample = self._plot.sample_at(event)
-        if sample is not None:
-            for act in self._callbacks:
-                act(sample)
+        on_tap(self.root, self._plot.sample_at, act)
 
 
 def suspects_picture(

@@ -12,8 +12,9 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d
 from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, make_plot
 from netgeom_widgets.figures.similarity_ranking import INK, WRONG, Facts
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
+from netgeom_widgets.figures.taps import nearest_id
 from netgeom_widgets.figures.theme import GRID, PICKED
-from netgeom_widgets.figures.transition_marks import hover_html, nearest
+from netgeom_widgets.figures.transition_marks import hover_html
 
 _TILE = 40.0
 #: Pixels of a line of words, of title, caption and borders, and that a thumbnail gets at most in a wide cell.
@@ -98,5 +99,4 @@ class ThumbnailPlot:
 
     def sample_at(self, event: Tap) -> int | None:
         """Id of the input at a tap."""
-        row = nearest(self.root, self.marks.data["x"], self.marks.data["y"], event)
-        return None if row is None else int(self.marks.data["id"][row])
+        return nearest_id(self.root, self.marks, event)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.events import Tap
 from bokeh.models import (
     ColumnDataSource,
     GlyphRenderer,
@@ -16,14 +15,13 @@ from bokeh.models import (
     LegendItem,
     LinearAxis,
     Range1d,
-    Span,
 )
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, limits, literal, make_plot, say, style_axis
-from netgeom_widgets.figures.theme import GRID
-from netgeom_widgets.figures.transition_plot import StepAxis, name_snapshots, step_names, transition_names
+from netgeom_widgets.figures.taps import on_tap
+from netgeom_widgets.figures.transition_plot import StepAxis, StepLine, name_snapshots, step_names, transition_names
 
 #: Colour, marker and dash of each line: no line is told by its colour alone.
 _LOOKS = (
@@ -141,13 +139,8 @@ class CurvesPart:
         self.root = self._lines.root
         self.root.title.visible = False
         self.root.xaxis.axis_label = "step"
-        self._now = Span(
-            location=0, dimension="height", line_color=GRID, line_width=2, line_dash="dashed", visible=False
-        )
-        self.root.add_layout(self._now)
+        self._now = StepLine(self.root)
         self._caption = add_caption(self.root)
-        self._callbacks: list[Callable[[int], None]] = []
-        self.root.on_event(Tap, self._tapped)
 
     def draw(
         self,
@@ -189,19 +182,11 @@ class CurvesPart:
     def mark(self, step_index: int | None) -> None:
         """Mark one snapshot, or none."""
         there = step_index is not None and 0 <= step_index < len(self.axis.steps)
-        self._now.update(location=float(step_index or 0), visible=there)
-        dashed = f" (dashed line: {int(self.axis.steps[step_index or 0])})" if there else ""
-        self.root.xaxis.axis_label = f"step{dashed}"
+        self._now.move(step_index if there else None, str(int(self.axis.steps[step_index or 0])) if there else "")
 
     def on_step(self, act: Callable[[int], None]) -> None:
         """Call with the index of the nearest snapshot when the user taps the curves."""
-        self._callbacks.append(act)
-
-    def _tapped(self, event: Tap) -> None:
-        nearest = self.axis.nearest(event.x)
-        if nearest is not None:
-            for act in self._callbacks:
-                act(nearest)
+        on_tap(self.root, lambda event: self.axis.nearest(event.x), act)
 
 
 class RecurrencePart:

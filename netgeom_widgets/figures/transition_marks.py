@@ -8,8 +8,6 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from bokeh.core.property.descriptors import UnsetValueError
-from bokeh.events import Tap
 from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool, LassoSelectTool
 from bokeh.plotting import figure
 from jaxtyping import Bool, Float, Int
@@ -17,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from netgeom_widgets.figures.plots import LEGEND_ENTRIES, KeyLegend, number
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
+from netgeom_widgets.figures.taps import nearest_id, on_tap, pixels_per_unit
 from netgeom_widgets.figures.theme import PICKED
 
 #: Thumbnails in one plot at most, and pixels of one with its frame.
@@ -24,10 +23,6 @@ _THUMBNAILS = 200
 _SIDE, _FRAMED = 20.0, 24.0
 #: More samples than this are drawn as smaller dots, more picked ones than that with thinner outlines.
 _CROWD, _PICKED_CROWD = 800, 80
-#: A tap within this many pixels of a mark means it.
-_REACH = 14.0
-#: Pixels of a frame that no browser has drawn yet.
-_NARROW = (400.0, 190.0)
 _PICTURE = '<img src="@tile{picture}" width="72" alt="" style="image-rendering: pixelated; align-self: start">'
 _BOX = '<div style="display: flex; gap: 8px; max-width: 380px">{}<div style="white-space: nowrap">{}</div></div>'
 _TEXT = '<div style="white-space: normal; max-width: 260px; overflow-wrap: anywhere">@text</div>'
@@ -43,28 +38,6 @@ def hover_html(facts: Iterable[tuple[str, str]], pictures: bool) -> str:
 def _literal(words: str) -> str:
     """Words that neither HTML nor Bokeh's templates read anything into."""
     return escape(words).replace("@", "&#64;").replace("$", "&#36;")
-
-
-def nearest(plot: figure, x: Any, y: Any, event: Tap) -> int | None:
-    """Row of the mark nearest to a tap, or None if all are too far."""
-    if event.x is None or event.y is None or not len(x):
-        return None
-    across, down = pixels_per_unit(plot)
-    far = np.hypot((np.asarray(x, dtype=float) - event.x) * across, (np.asarray(y, dtype=float) - event.y) * down)
-    far = np.where(np.isfinite(far), far, np.inf)
-    row = len(far) - 1 - int(np.argmin(far[::-1]))  # of equally near ones the last, which is drawn on top
-    return row if far[row] <= _REACH else None
-
-
-def pixels_per_unit(plot: figure) -> tuple[float, float]:
-    """Pixels of a unit across and up, as the browser said last how large the frame is."""
-    try:
-        drawn = (plot.inner_width, plot.inner_height)
-    except UnsetValueError:
-        drawn = (0, 0)
-    sizes = drawn if min(drawn) > 1 else _NARROW
-    across, up = (size / abs(r.end - r.start) for size, r in zip(sizes, (plot.x_range, plot.y_range), strict=True))
-    return (min(across, up),) * 2 if plot.match_aspect else (across, up)
 
 
 class SampleMarks:
@@ -133,13 +106,7 @@ class SampleMarks:
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of a sample that is tapped."""
-
-        def tapped(event: Tap) -> None:
-            row = nearest(self.plot, self.source.data["x"], self.source.data["y"], event)
-            if row is not None:
-                act(int(self._ids[row]))
-
-        self.plot.on_event(Tap, tapped)
+        on_tap(self.plot, lambda event: nearest_id(self.plot, self.source, event), act)
 
     def set(
         self,

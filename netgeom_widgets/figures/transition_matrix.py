@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, limits, make_plot, name_ticks, number, say
+from netgeom_widgets.figures.taps import on_tap
 from netgeom_widgets.figures.theme import PICKED
 from netgeom_widgets.figures.transition_plot import StepAxis
 
@@ -49,7 +50,6 @@ class MatrixPart:
         self._rows = Range1d(1, 0, reset_start=1, reset_end=0)
         self._note = ""
         self._values = np.empty((0, 0))
-        self._callbacks: list[Callable[[int, int], None]] = []
         self.root = make_plot(height, x_range=axis.range, y_range=self._rows, **options)
         self.root.grid.visible = False
         self._mapper = LinearColorMapper(palette=list(palettes.VIRIDIS), low=0, high=1, nan_color=palettes.MISSING)
@@ -76,7 +76,6 @@ class MatrixPart:
         )
         self.root.add_layout(self._bar, "right")
         self._caption = add_caption(self.root)
-        self.root.on_event(Tap, self._tapped)
 
     def draw(
         self,
@@ -145,7 +144,7 @@ class MatrixPart:
 
     def on_cell(self, act: Callable[[int, int], None]) -> None:
         """Call with row and column when the user taps a cell."""
-        self._callbacks.append(act)
+        on_tap(self.root, self._cell_at, lambda cell: act(*cell))
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
@@ -191,10 +190,9 @@ class MatrixPart:
             words.append(f"All values are equal: {number(float(finite.min()))}.")
         return words
 
-    def _tapped(self, event: Tap) -> None:
+    def _cell_at(self, event: Tap) -> tuple[int, int] | None:
         if event.x is None or event.y is None:
-            return
-        cell = tuple(math.floor(at - self.axis.first) for at in (event.y, event.x))
-        if all(0 <= at < len(self._values) for at in cell):
-            for act in self._callbacks:
-                act(*cell)
+            return None
+        row, column = (math.floor(at - self.axis.first) for at in (event.y, event.x))
+        m = len(self._values)
+        return (row, column) if 0 <= row < m and 0 <= column < m else None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 
 from netgeom_widgets.errors import NetgeomError
@@ -23,8 +22,9 @@ from netgeom_widgets.figures.plots import (
     say,
 )
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
+from netgeom_widgets.figures.taps import nearest_id, on_tap
 from netgeom_widgets.figures.theme import PICKED
-from netgeom_widgets.figures.transition_marks import hover_html, nearest
+from netgeom_widgets.figures.transition_marks import hover_html
 
 #: Colour and sign of each status; the sign is drawn on the mark, or at the edge of a thumbnail.
 LOOKS = {"kept": ("#0072B2", "circle"), "lost": ("#D55E00", "x"), "gained": ("#009E73", "cross")}
@@ -59,8 +59,6 @@ class NeighboursPart:
         self._draw_marks()
         self._legend = KeyLegend(self.root, "above")
         self._caption = add_caption(self.root)
-        self._callbacks: list[Callable[[int], None]] = []
-        self.root.on_event(Tap, self._tapped)
         self.clear()
 
     def _draw_marks(self) -> None:
@@ -225,13 +223,7 @@ class NeighboursPart:
 
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of a neighbour that the user taps."""
-        self._callbacks.append(act)
-
-    def _tapped(self, event: Tap) -> None:
-        row = nearest(self.root, self._marks.data["x"], self._marks.data["y"], event)
-        if row is not None:
-            for act in self._callbacks:
-                act(int(self._marks.data["id"][row]))
+        on_tap(self.root, lambda event: nearest_id(self.root, self._marks, event), act)
 
 
 def _checked(neighbour: Neighbour) -> tuple[int, float, str]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from bokeh.models import BasicTicker, NoOverlap, Range1d
+from bokeh.models import BasicTicker, NoOverlap, Range1d, Span
 from bokeh.plotting import figure
 
 from netgeom_widgets.figures.plots import fit_range, name_ticks
+from netgeom_widgets.figures.theme import GRID
 
 ARROW = "\N{RIGHTWARDS ARROW}"
 #: More snapshots than this do not get a tick and a grid line each.
@@ -43,6 +44,23 @@ def name_snapshots(plot: figure, names: Sequence[str]) -> None:
         # no ticks beyond the snapshots, where numbers would be places and not steps
         axis.update(bounds=(0, n - 1), major_label_overrides={float(at): name for at, name in enumerate(names)})
     plot.xgrid[0].bounds = axis.bounds
+
+
+class StepLine:
+    """A dashed line at one snapshot of a plot, and its step in the label of the axis."""
+
+    def __init__(self, plot: figure) -> None:
+        self._plot = plot
+        self.span = Span(
+            location=0, dimension="height", line_color=GRID, line_width=2, line_dash="dashed", visible=False
+        )
+        plot.add_layout(self.span)
+
+    def move(self, place: int | None, step: str) -> None:
+        """Put it at a snapshot whose step is called so; None hides it."""
+        there = place is not None
+        self.span.update(location=float(place or 0), visible=there)
+        self._plot.xaxis.axis_label = f"step (dashed line: {step})" if there else "step"
 
 
 class StepAxis:
@@ -79,6 +97,16 @@ class StepAxis:
         if x is None or not len(self.steps):
             return None
         return int(np.clip(np.floor(x + 0.5), 0, len(self.steps) - 1))
+
+    def nearest_step(self, x: float | None) -> int | None:
+        """Step number of the snapshot nearest to a place on the axis; None where there is none."""
+        at = self.nearest(x)
+        return None if at is None else int(self.steps[at])
+
+    def place(self, step: int | None) -> int | None:
+        """Index of the snapshot of a step; None where there is none."""
+        steps = self.steps.tolist()
+        return steps.index(step) if step in steps else None
 
     @property
     def names(self) -> list[str]:

@@ -114,13 +114,13 @@ def test_the_curve_of_cka_tells_steps():
     part, seen = StepsFigure(), []
     part.on_step(seen.append)
     part.draw([0, 10, 50], np.array([0.2, np.nan, 1.0]), np.array([-0.3, np.nan, 1.0]), reference=50, current=10)
-    assert part.root.title.text == "Agreement of each step with step 50" and part._now.location == 1
+    assert part.root.title.text == "Agreement of each step with step 50" and part._now.span.location == 1
     assert part.root.y_range.start == pytest.approx(-0.34) and "Not computed yet: 1 of 3 steps." in caption(part.root)
     tap(part.root, 1.8, 0.5)
     assert seen == [50]
     whole(cka_curve([0, 10, 50], np.array([0.2, 0.5, 1.0]), np.zeros(3), reference=50))
     part.draw([0, 10], np.array([0.2, 1.0]), np.array([0.1, 1.0]), reference=10)
-    assert not part._now.visible and part.root.xaxis[0].axis_label == "step"
+    assert not part._now.span.visible and part.root.xaxis[0].axis_label == "step"
     with pytest.raises(NetgeomError, match="debiased does not fit"):
         part.draw([0, 10], np.zeros(2), np.zeros(3), reference=10)
 

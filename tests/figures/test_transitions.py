@@ -199,11 +199,15 @@ def test_churn_lies_between_snapshots_and_metrics_on_them():
     sources = {key: pair[0].data_source.data for key, pair in part._lines._lines.items()}
     assert sources[0, False]["x"].tolist() == [0.5, 1.5, 2.5, 3.5] and sources[0, False]["at"][2] == "2→4"
     assert sources[1, False]["x"].tolist() == [0, 1, 2, 3, 4] and sources[2, True]["name"][0] == "loss"
-    assert part._now.visible and part._now.location == 2 and part.root.xaxis[0].axis_label == "step (dashed line: 2)"
+    assert (
+        part._now.span.visible
+        and part._now.span.location == 2
+        and part.root.xaxis[0].axis_label == "step (dashed line: 2)"
+    )
     assert {"churn", "accuracy", "loss ▸", "▸ loss", "churn / accuracy"} <= texts(part.root)
     part.draw(STEPS, None, {"loss": np.arange(5.0)})
     visible = {key for key, (line, _) in part._lines._lines.items() if line.visible}
-    assert visible == {(0, True)} and not part._now.visible
+    assert visible == {(0, True)} and not part._now.span.visible
     part.draw(STEPS, None, {})
     assert not part._lines._legend.visible and not part._lines._right_axis.visible
     validated(part.root)

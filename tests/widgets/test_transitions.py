@@ -432,7 +432,7 @@ def test_the_forgotten_samples_are_listed_and_a_choice_shows_one(heat):
 def test_a_tap_on_the_curves_chooses_a_step(heat):
     tap(heat, heat._figure.curves, 2.2, 0.5)
     assert heat.step == 2
-    assert heat._figure.curves._now.location == 2
+    assert heat._figure.curves._now.span.location == 2
 
 
 def test_play_ends_at_the_last_step(heat):
