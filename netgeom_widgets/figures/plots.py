@@ -1,4 +1,4 @@
-"""What the plots beside the main pictures share: their look, captions, ticks with names, ranges, legends of signs."""
+"""What plots share: their look, captions, ticks with names, ranges, colour bars, legends of signs, rows of plots."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 from bokeh.models import (
+    BasicTicker,
+    ColorBar,
+    ColorMapper,
     ColumnDataSource,
     FixedTicker,
     GlyphRenderer,
+    InlineStyleSheet,
+    LayoutDOM,
     Legend,
     LegendItem,
     LinearAxis,
     NoOverlap,
     Range1d,
+    Row,
     Scatter,
     Title,
 )
@@ -123,6 +129,23 @@ def limits(*columns: Any) -> tuple[float, float]:
     if high > low:
         return low, high
     return (low - half if low < 0 else max(0.0, low - half)), high + half
+
+
+def wrapping_row(*parts: LayoutDOM, spacing: int = 4) -> Row:
+    """Parts beside each other where all have room, else one under the other."""
+    sheet = InlineStyleSheet(css=":host { flex-wrap: wrap; align-items: flex-start; }")
+    return Row(*parts, sizing_mode="stretch_width", spacing=spacing, stylesheets=[sheet])
+
+
+def add_colour_bar(plot: figure, mapper: ColorMapper, **options: Any) -> ColorBar:
+    """A narrow colour bar on the right of a plot."""
+    options = {"ticker": BasicTicker(desired_num_ticks=6), "width": 14, "margin": 0, "padding": 6} | options
+    bar = ColorBar(
+        color_mapper=mapper, background_fill_alpha=0, title_text_font_size=SMALL, title_text_font_style="normal",
+        major_label_text_font_size="10px", **options,
+    )  # fmt: skip
+    plot.add_layout(bar, "right")
+    return bar
 
 
 class KeyLegend:

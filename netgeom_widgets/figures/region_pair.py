@@ -7,8 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
-from bokeh.models import ColumnDataSource, CustomJS, InlineStyleSheet, LayoutDOM, Row
+from bokeh.models import ColumnDataSource, CustomJS, LayoutDOM
 
+from netgeom_widgets.figures.plots import wrapping_row
 from netgeom_widgets.figures.region_geometry import Window, clip_polygon
 from netgeom_widgets.figures.region_scene import RegionScene
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _LEAST_WIDTH = 380
 #: Pixels of two pictures: half a cell is narrow, and a taller one would be empty above and below a square.
 PAIR_HEIGHT = 500
-_WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 
 # Marks the point, and outlines the polygon around it in every picture that has polygons. Nothing of it is sent to
 # Python, and a page without a kernel does it too. A raster has no polygons: its outline comes from Python.
@@ -119,8 +119,7 @@ def side_by_side(figures: Sequence[RegionFigure], others: Sequence[LayoutDOM] = 
         return plots[0]
     for plot in plots:
         plot.min_width = _LEAST_WIDTH
-    sheet = InlineStyleSheet(css=_WRAP)
-    return Row(*plots, *others, sizing_mode="stretch_width", spacing=6, stylesheets=[sheet])
+    return wrapping_row(*plots, *others, spacing=6)
 
 
 def details_html(named: Sequence[tuple[str, str]]) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import Column, InlineStyleSheet, LayoutDOM, Row
+from bokeh.models import Column, LayoutDOM
 from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.plots import wrapping_row
 from netgeom_widgets.figures.region_quantities import QUANTITIES, Quantity, in_words, summary
 from netgeom_widgets.figures.region_text import count
 from netgeom_widgets.figures.stairs import StairsPlot, bin_edges, check_names, whole_bins
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _PER_ROW = 3
 #: More layers than this do not get a tick each.
 _TICKS = 12
-_WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 
 
 class Histogram:
@@ -140,13 +140,8 @@ class StatisticsFigure:
         self.histograms = [Histogram(quantity, height) for quantity in quantities]
         self.layers = LayerCounts(height) if with_layers else None
         plots = [part.root for part in (*self.histograms, *([self.layers] if self.layers else []))]
-        # Beside each other where there is room, else one under the other.
-        style = {"sizing_mode": "stretch_width", "spacing": 4}
-        rows = [
-            Row(*plots[at : at + _PER_ROW], stylesheets=[InlineStyleSheet(css=_WRAP)], **style)
-            for at in range(0, len(plots), _PER_ROW)
-        ]
-        self.root = Column(*rows, **style)
+        rows = [wrapping_row(*plots[at : at + _PER_ROW]) for at in range(0, len(plots), _PER_ROW)]
+        self.root = Column(*rows, sizing_mode="stretch_width", spacing=4)
 
     def draw(self, statistics: Regions | Mapping[str, Regions], *, bins: int | None = None) -> None:
         """Show statistics; see `histograms`."""

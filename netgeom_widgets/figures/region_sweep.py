@@ -6,13 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, HoverTool, InlineStyleSheet, LayoutDOM, LogTicker, Range1d, Row
+from bokeh.models import ColumnDataSource, HoverTool, LayoutDOM, LogTicker, Range1d
 from bokeh.plotting import figure
 from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, literal, make_plot, name_ticks, number, say
+from netgeom_widgets.figures.plots import (
+    KeyLegend,
+    add_caption,
+    fit_range,
+    literal,
+    make_plot,
+    name_ticks,
+    number,
+    say,
+    wrapping_row,
+)
 from netgeom_widgets.figures.stairs import StairsPlot, bin_edges, check_names
 
 if TYPE_CHECKING:
@@ -25,7 +35,6 @@ _MEASURES = (
     ("eccentricity_mean", "Mean eccentricity", ("longer over shorter axis", "longer over shorter axis")),
 )
 _MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex")
-_WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 
 
 def sweep(
@@ -76,7 +85,7 @@ def sweep(
     plots = [
         _plot(places, series, key, title, units[0 if metric else 1], label, height) for key, title, units in _MEASURES
     ]
-    return Row(*plots, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width", spacing=4)
+    return wrapping_row(*plots)
 
 
 def distributions(series: Mapping[str, Sequence[Statistics]], *, bins: int = 12, height: int = 220) -> LayoutDOM:
@@ -126,7 +135,7 @@ def distributions(series: Mapping[str, Sequence[Statistics]], *, bins: int = 12,
             caption=[f"{name}: {len(one)} slices, median {number(np.median(one))}." for name, one in values.items()],
         )
         plots.append(plot.root)
-    return Row(*plots, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width", spacing=4)
+    return wrapping_row(*plots)
 
 
 def _plot(

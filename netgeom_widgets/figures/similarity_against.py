@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import Column, ColumnDataSource, HoverTool, InlineStyleSheet, LayoutDOM, LogTicker, Range1d, Row
+from bokeh.models import Column, ColumnDataSource, HoverTool, LayoutDOM, LogTicker, Range1d
 from bokeh.plotting import figure
 from jaxtyping import Bool, Float
 
@@ -24,11 +24,11 @@ from netgeom_widgets.figures.plots import (
     name_ticks,
     number,
     say,
+    wrapping_row,
 )
 from netgeom_widgets.figures.sample_labels import MARKERS, SampleLabels, class_colour
 from netgeom_widgets.figures.stairs import check_names
 
-_WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 #: More points than this are drawn smaller.
 _CROWD = 600
 #: Pixels of an upright axis with its label: the plots of a sweep share their horizontal axis.
@@ -103,7 +103,7 @@ def counts_against(
         plot.xaxis[0].axis_label = literal(label) + " (log scale)" * x_log
         plot.yaxis[0].axis_label = literal(f"neighbours ({name})") + " (log scale)" * y_log
         plots.append(plot)
-    return Row(*plots, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width", spacing=4)
+    return wrapping_row(*plots)
 
 
 def _scatter(

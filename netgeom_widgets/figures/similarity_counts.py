@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from bokeh.events import SelectionGeometry
-from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool, InlineStyleSheet, LayoutDOM, Row
+from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool, LayoutDOM
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.figures.plots import fit_range, number
+from netgeom_widgets.figures.plots import fit_range, number, wrapping_row
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.sprites import SpriteSheet
 from netgeom_widgets.figures.stairs import StairsPlot, bin_edges, check_names
@@ -23,7 +23,6 @@ _BINS = 10
 #: Thumbnails over a histogram at most, their pixels, and the part of the frame that they take.
 _MOST, _SIDE, _STRIP = 11, 20.0, 0.22
 _LEAST = 280  # pixels of a plot, so that its caption fits
-_WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 _SELF = "Each input counts itself."
 
 
@@ -183,7 +182,7 @@ def counts_histograms(
         part = CountsHistogram(marks, height)
         part.draw(values, name=name, ids=known, bins=bins, note=note)
         plots.append(part.root)
-    return Row(*plots, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width", spacing=4)
+    return wrapping_row(*plots)
 
 
 def _needed(images: Any, columns: Mapping[str, np.ndarray], ids: np.ndarray, bins: int) -> SpriteSheet:

@@ -6,12 +6,21 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, HoverTool, InlineStyleSheet, LayoutDOM, Range1d, Row, Slope
+from bokeh.models import ColumnDataSource, HoverTool, LayoutDOM, Range1d, Slope
 from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, limits, make_plot, number, say
+from netgeom_widgets.figures.plots import (
+    KeyLegend,
+    add_caption,
+    fit_range,
+    limits,
+    make_plot,
+    number,
+    say,
+    wrapping_row,
+)
 from netgeom_widgets.figures.sample_labels import MARKERS
 from netgeom_widgets.figures.stairs import StairsPlot, bin_edges
 from netgeom_widgets.figures.taps import nearest_id, on_tap
@@ -19,7 +28,6 @@ from netgeom_widgets.figures.theme import GRID
 
 #: Pixels of a plot at least: two fit beside each other in a wide cell only.
 _LEAST = 290
-_WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 #: Outputs that get a colour of their own; points from which on they are drawn smaller.
 _OUTPUTS, _CROWD = 8, 600
 
@@ -43,10 +51,7 @@ class DenoisingFigure:
         self._plot.yaxis[0].axis_label = "average over similar inputs"
         self._factors = StairsPlot(height - 30, what="factor")
         self._factors.root.min_width = _LEAST
-        self.root = Row(
-            self._plot, self._factors.root, stylesheets=[InlineStyleSheet(css=_WRAP)], sizing_mode="stretch_width",
-            spacing=4,
-        )  # fmt: skip
+        self.root = wrapping_row(self._plot, self._factors.root)
 
     def draw(
         self,

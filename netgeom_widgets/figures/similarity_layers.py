@@ -7,11 +7,19 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, HoverTool, LinearColorMapper, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d
 from jaxtyping import Float
 
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, literal, make_plot, name_ticks, say
+from netgeom_widgets.figures.plots import (
+    add_caption,
+    add_colour_bar,
+    fit_range,
+    literal,
+    make_plot,
+    name_ticks,
+    say,
+)
 from netgeom_widgets.figures.taps import on_tap
 
 #: Pixels of a cell of the heat map, and its height at most.
@@ -36,19 +44,7 @@ class LayersFigure:
         )
         tips = [("layers", "@row and @column"), ("CKA", "@cka{%.4g}")]
         self.root.add_tools(HoverTool(renderers=[cells], tooltips=tips, formatters={"@cka": "printf"}))
-        self.root.add_layout(
-            ColorBar(
-                color_mapper=self._mapper,
-                ticker=BasicTicker(desired_num_ticks=6),
-                title="CKA (1 alike)",
-                width=14,
-                title_text_font_size=SMALL,
-                title_text_font_style="normal",
-                major_label_text_font_size="10px",
-                background_fill_alpha=0,
-            ),
-            "right",
-        )
+        add_colour_bar(self.root, self._mapper, title="CKA (1 alike)", margin=30, padding=10)
         self._caption = add_caption(self.root)
         self._count = 0
 

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from bokeh.events import SelectionGeometry
 from bokeh.models import (
-    BasicTicker,
     BoxSelectTool,
-    ColorBar,
     ColumnDataSource,
     HoverTool,
     LinearColorMapper,
@@ -21,7 +19,7 @@ from jaxtyping import Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, literal, make_plot, say
+from netgeom_widgets.figures.plots import add_caption, add_colour_bar, fit_range, literal, make_plot, say
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.similarity_axes import MatrixAxes
 from netgeom_widgets.figures.similarity_bands import Bands, margin
@@ -225,12 +223,7 @@ class MatrixPart:
         formatters: dict[str, Any] = {**self._axes.formatters(), "@image": "printf"}
         self._hover = HoverTool(renderers=[image], tooltips=None, formatters=formatters)
         self.root.add_tools(self._hover, BoxSelectTool(renderers=[], persistent=False, continuous=False))
-        self._bar = ColorBar(
-            color_mapper=self._mapper, ticker=BasicTicker(desired_num_ticks=6), width=14, margin=0, padding=6,
-            background_fill_alpha=0, title_text_font_size=SMALL, title_text_font_style="normal",
-            major_label_text_font_size="10px",
-        )  # fmt: skip
-        self.root.add_layout(self._bar, "right")
+        self._bar = add_colour_bar(self.root, self._mapper)
 
     def _fit(self) -> None:
         """Home: the matrix, with room for the bands above and on the left."""

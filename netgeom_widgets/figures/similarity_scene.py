@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import Column, InlineStyleSheet, Row
+from bokeh.models import Column
 
+from netgeom_widgets.figures.plots import wrapping_row
 from netgeom_widgets.figures.sample_labels import SampleLabels
 from netgeom_widgets.figures.similarity_counts import CountsHistogram
 from netgeom_widgets.figures.similarity_histogram import SimilarityHistogram
@@ -24,7 +25,6 @@ _LEFT_WIDTH, _LEAST_WIDTH = 620, 340
 #: Neighbours in the strip: in a narrow cell more would be too small to see.
 _STRIP = 10
 # Beside each other where both columns have room, else one under the other.
-_WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 _NO_PAIR = "Point at a cell to see its two inputs; tap it, and they stay."
 _NO_ROW = "Tap a cell, or choose a row, to see its neighbours."
 
@@ -73,7 +73,7 @@ class SimilarityScene:
         sizes: dict[str, Any] = {"sizing_mode": "stretch_width", "min_width": _LEAST_WIDTH}
         left = Column(self.matrix.root, max_width=_LEFT_WIDTH, **sizes)
         right = Column(self.pair.root, self.neighbours.root, self.histogram.root, spacing=6, **sizes)
-        self.root = Row(left, right, sizing_mode="stretch_width", spacing=8, stylesheets=[InlineStyleSheet(css=_WRAP)])
+        self.root = wrapping_row(left, right, spacing=8)
         self.neighbours.draw([], title="Nearest inputs", note=_NO_ROW)
         self.pair.clear(_NO_PAIR)
 
@@ -220,7 +220,7 @@ class CountsScene:
         self._counts: list[np.ndarray] = []
         sizes: dict[str, Any] = {"sizing_mode": "stretch_width", "min_width": 280}
         columns = [Column(part.root, **sizes) for part in self._parts]
-        self.root = Row(*columns, sizing_mode="stretch_width", spacing=4, stylesheets=[InlineStyleSheet(css=_WRAP)])
+        self.root = wrapping_row(*columns)
 
     def draw(self, counts: Mapping[str, np.ndarray], note: str) -> None:
         """Show three counts by name, (n,) each, self included."""

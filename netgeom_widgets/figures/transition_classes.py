@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, CustomJSHover, HoverTool, LinearColorMapper, Range1d
+from bokeh.models import BasicTicker, ColumnDataSource, CustomJSHover, HoverTool, LinearColorMapper, Range1d
 from jaxtyping import Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, literal, make_plot, name_ticks, say
+from netgeom_widgets.figures.plots import (
+    SMALL,
+    add_caption,
+    add_colour_bar,
+    fit_range,
+    literal,
+    make_plot,
+    name_ticks,
+    say,
+)
 from netgeom_widgets.figures.transition_plot import ARROW
 
 #: Counts are written into the cells up to this many classes.
@@ -48,12 +57,8 @@ class ClassesPart:
         self._names, self._counts = ColumnDataSource({"name": []}), ColumnDataSource({"count": []})
         words = CustomJSHover(args={"names": self._names, "counts": self._counts}, code=_FROM_TO)
         self.root.add_tools(HoverTool(renderers=[cells], tooltips=[("", "$x{words}")], formatters={"$x": words}))
-        self._bar = ColorBar(
-            color_mapper=self._mapper, ticker=BasicTicker(desired_num_ticks=5, min_interval=1), width=12, margin=0,
-            padding=6, background_fill_alpha=0, title="samples that changed", title_text_font_size=SMALL,
-            title_text_font_style="normal", major_label_text_font_size="10px",
-        )  # fmt: skip
-        self.root.add_layout(self._bar, "right")
+        ticker = BasicTicker(desired_num_ticks=5, min_interval=1)
+        self._bar = add_colour_bar(self.root, self._mapper, ticker=ticker, width=12, title="samples that changed")
         self._caption = add_caption(self.root)
 
     def draw(

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from bokeh.events import Tap
 from bokeh.models import (
-    BasicTicker,
-    ColorBar,
     ColumnDataSource,
     CustomJSHover,
     HoverTool,
@@ -21,7 +19,16 @@ from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.plots import SMALL, add_caption, fit_range, limits, make_plot, name_ticks, number, say
+from netgeom_widgets.figures.plots import (
+    add_caption,
+    add_colour_bar,
+    fit_range,
+    limits,
+    make_plot,
+    name_ticks,
+    number,
+    say,
+)
 from netgeom_widgets.figures.taps import on_tap
 from netgeom_widgets.figures.theme import PICKED
 from netgeom_widgets.figures.transition_plot import StepAxis
@@ -63,18 +70,7 @@ class MatrixPart:
             at = {"source": source, "width": 1, "height": 1, "fill_color": None, "line_join": "round"}
             self.root.rect("x", "y", line_color="#ffffff", line_width=4.5, **at)
             self.root.rect("x", "y", line_color=PICKED, line_width=2.5, **at, **look)
-        self._bar = ColorBar(
-            color_mapper=self._mapper,
-            ticker=BasicTicker(desired_num_ticks=6),
-            width=14,
-            title_text_font_size=SMALL,
-            title_text_font_style="normal",
-            major_label_text_font_size="10px",
-            background_fill_alpha=0,
-            margin=0,
-            padding=6,
-        )
-        self.root.add_layout(self._bar, "right")
+        self._bar = add_colour_bar(self.root, self._mapper)
         self._caption = add_caption(self.root)
 
     def draw(

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from bokeh.models import Column, InlineStyleSheet, LayoutDOM, Row
+from bokeh.models import Column, LayoutDOM
 from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.plots import wrapping_row
 from netgeom_widgets.figures.sprite_marks import SpriteMarks
 from netgeom_widgets.figures.sprites import SpriteSheet
 from netgeom_widgets.figures.transition_classes import ClassesPart
@@ -28,8 +29,6 @@ _LEFT, _RIGHT = 74, 86
 #: Pixels of the left column at most, where the matrix is square, and of either column at least.
 _LEFT_WIDTH, _LEAST_WIDTH = 520, 340
 _CURVES = 160
-# Beside each other where both columns have room, else one under the other.
-_WRAP = ":host { flex-wrap: wrap; align-items: flex-start; }"
 
 
 class TransitionFigure:
@@ -74,7 +73,7 @@ class TransitionFigure:
         sizes: dict[str, Any] = {"sizing_mode": "stretch_width", "min_width": _LEAST_WIDTH}
         left = Column(self.matrix.root, self.curves.root, max_width=_LEFT_WIDTH, spacing=0, **sizes)
         right = Column(*(part.root for part in self._slots.values()), self.neighbours.root, spacing=6, **sizes)
-        self.root = Row(left, right, sizing_mode="stretch_width", spacing=8, stylesheets=[InlineStyleSheet(css=_WRAP)])
+        self.root = wrapping_row(left, right, spacing=8)
         self.show("samples")
 
     def show(self, panel: Panel) -> None:
