@@ -47,7 +47,6 @@ def counts_against(
     groups: Sequence[Any] | None = None,
     lines: bool = False,
     x_log: bool = False,
-    y_log: bool = False,
     title: str = "",
     height: int = 260,
 ) -> LayoutDOM:
@@ -64,8 +63,8 @@ def counts_against(
         A colour and a shape for each, such as the frequency that a network was trained for.
     lines : bool
         Join the points of each group in the order of x.
-    x_log, y_log : bool
-        Logarithmic axes; what is not positive is left out then, and counted in words.
+    x_log : bool
+        A logarithmic axis of x; what is not positive is left out then, and counted in words.
     title : str
         Said before the name of each count.
     height : int
@@ -98,20 +97,20 @@ def counts_against(
                 f"The counts {name} do not belong to x.", expected=f"({len(places)},) or (runs, {len(places)})",
                 got=f"{column.shape}",
             )  # fmt: skip
-        plot = _scatter(places, column, labels, lines=lines, logs=(x_log, y_log), height=height)
+        plot = _scatter(places, column, labels, lines=lines, x_log=x_log, height=height)
         plot.title.text = literal(f"{title}, {name}" if title else f"Neighbours, {name}")
         plot.xaxis[0].axis_label = literal(label) + " (log scale)" * x_log
-        plot.yaxis[0].axis_label = literal(f"neighbours ({name})") + " (log scale)" * y_log
+        plot.yaxis[0].axis_label = literal(f"neighbours ({name})")
         plots.append(plot)
     return wrapping_row(*plots)
 
 
 def _scatter(
-    x: np.ndarray, counts: np.ndarray, labels: SampleLabels, *, lines: bool, logs: tuple[bool, bool], height: int
+    x: np.ndarray, counts: np.ndarray, labels: SampleLabels, *, lines: bool, x_log: bool, height: int
 ) -> figure:
     y = np.median(counts, axis=0) if counts.ndim == 2 else counts
-    kept = np.isfinite(x) & np.isfinite(y) & ((x > 0) | (not logs[0])) & ((y > 0) | (not logs[1]))
-    plot = _plot(height, logs, (x[kept], y[kept]), min_width=260)
+    kept = np.isfinite(x) & np.isfinite(y) & ((x > 0) | (not x_log))
+    plot = _plot(height, (x_log, False), (x[kept], y[kept]), min_width=260)
     kinds, size = labels.kinds, 6 if kept.sum() <= _CROWD else 3
     for kind in np.unique(kinds[kept]).tolist():
         rows = np.flatnonzero(kept & (kinds == kind))

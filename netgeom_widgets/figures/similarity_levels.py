@@ -227,19 +227,6 @@ class Levels:
         return View(part.astype(np.float32), at.start, along.start, step, how)
 
 
-def view(
-    values: Any,
-    order_rows: Int[np.ndarray, " h"] | None = None,
-    order_columns: Int[np.ndarray, " w"] | None = None,
-    x_range: tuple[float, float] | None = None,
-    y_range: tuple[float, float] | None = None,
-    pixels: int = PIXELS,
-    reduce: Reduction = "mean",
-) -> View:
-    """One view of a matrix; for several of the same one, keep a `Levels`, which has the same arguments."""
-    return Levels(values, order_rows, order_columns).view(x_range, y_range, pixels=pixels, reduce=reduce)
-
-
 def _checked(order: Any, size: int) -> np.ndarray:
     if order is None:
         return np.arange(size)

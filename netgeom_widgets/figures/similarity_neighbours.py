@@ -140,11 +140,8 @@ def neighbour_strips(
     marks = None
     if images is not None:
         marks = SpriteMarks(SpriteSheet.of(np.asarray(images)[shown], shown))
-    facts = Facts(
-        *(None if given is None else {one: given[one] for one in shown} for given in (labels, predictions, texts))
-    )
     part = NeighbourStrips(marks)
-    part.draw(strips, facts, title=title)
+    part.draw(strips, Facts.of(shown, labels, predictions, texts), title=title)
     return part.root
 
 

@@ -189,10 +189,9 @@ def pair_picture(
         raise NetgeomError("There is no such pair.", expected=f"places in {values.shape}", got=f"{pair}")
     shown = sorted({row, column})
     marks = None if images is None else SpriteMarks(SpriteSheet.of(np.asarray(images)[shown], shown))
-    known = [None if given is None else {one: given[one] for one in shown} for given in (labels, predictions, texts)]
     part = PairPart(marks)
     shares = None if parts is None else {name: float(part[row, column]) for name, part in parts.items()}
-    part.draw((row, column), float(values[row, column]), Facts(*known), shares=shares)
+    part.draw((row, column), float(values[row, column]), Facts.of(shown, labels, predictions, texts), shares=shares)
     return part.root
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,14 @@ class Facts:
     labels: Mapping[int, Any] | None = None
     predictions: Mapping[int, Any] | None = None
     texts: Mapping[int, str] | None = None
+
+    @classmethod
+    def of(cls, ids: Iterable[int], labels: Any = None, predictions: Any = None, texts: Any = None) -> Facts:
+        """Of some samples, from sequences with an entry for every sample; None is not known."""
+        some = list(ids)
+        return cls(
+            *(None if given is None else {one: given[one] for one in some} for given in (labels, predictions, texts))
+        )
 
     def label(self, sample: int) -> str:
         """Label as text."""

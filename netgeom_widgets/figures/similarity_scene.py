@@ -197,12 +197,7 @@ class SimilarityScene:
     # -- parts ----------------------------------------------------------------------------------------------------
 
     def _facts(self, ids: Iterable[int], predictions: np.ndarray | None) -> Facts:
-        known = list(ids)
-        return Facts(
-            None if self._labels.labels is None else {one: self._labels.labels[one] for one in known},
-            None if predictions is None else {one: predictions[one] for one in known},
-            None if self._texts is None else {one: self._texts[one] for one in known},
-        )
+        return Facts.of(ids, self._labels.labels, predictions, self._texts)
 
 
 class CountsScene:

@@ -68,8 +68,7 @@ class SuspectsFigure:
             The label that its neighbours have, by id; empty where it has none.
         """
         shown = [one for one in np.asarray(order).tolist() if scores[one] > 0][:_SUSPECTS]
-        texts = None if self._texts is None else {one: self._texts[one] for one in shown}
-        facts = Facts({one: labels[one] for one in shown}, {one: said[one] for one in shown}, texts)
+        facts = Facts.of(shown, labels, said, self._texts)
         marked = [(at, one, k_text(float(scores[one]), 2), facts.short(one)) for at, one in enumerate(shown)]
         if isinstance(self._plot, ThumbnailPlot):
             cells = [

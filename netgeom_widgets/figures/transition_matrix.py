@@ -112,7 +112,7 @@ class MatrixPart:
         self._values, self._note = values, note
         self.axis.set(np.asarray(steps), of_transitions)
         fit_range(self._rows, self.axis.first, self.axis.first + self.axis.cells, flipped=True)
-        self._label(name, unit, similarity)
+        self._label(name, unit)
         start, size = [self.axis.first], [float(wanted)]
         fits = not wanted or np.abs(values[np.isfinite(values)]).max(initial=0) < np.finfo(np.float32).max
         shown = [values.astype(np.float32) if fits else values] if wanted else []
@@ -144,7 +144,7 @@ class MatrixPart:
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
-    def _label(self, name: str, unit: str, similarity: bool) -> None:
+    def _label(self, name: str, unit: str) -> None:
         names, kind = self.axis.names, "transition" if self.axis.of_transitions else "snapshot"
         places = self.axis.first + 0.5 + np.arange(len(names))
         self.root.title.text = name[:1].upper() + name[1:]

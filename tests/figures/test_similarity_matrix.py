@@ -14,7 +14,7 @@ from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.sample_labels import class_colour
 from netgeom_widgets.figures.similarity import matrix_picture
 from netgeom_widgets.figures.similarity_bands import reduced_kinds
-from netgeom_widgets.figures.similarity_levels import Levels, view
+from netgeom_widgets.figures.similarity_levels import Levels
 from netgeom_widgets.figures.similarity_matrix import MatrixPart
 from netgeom_widgets.figures.similarity_words import WORDS
 from netgeom_widgets.figures.static import render
@@ -37,7 +37,7 @@ class Store:
         return 2 ** (level + 1)
 
     def overview(self, level, how):
-        return view(self._values, pixels=-(-len(self._values) // self.cell(level)), reduce=how).image
+        return Levels(self._values).view(pixels=-(-len(self._values) // self.cell(level)), reduce=how).image
 
 
 # ---- levels of detail
@@ -55,7 +55,7 @@ def test_each_pixel_is_the_mean_or_the_largest_of_its_block(shape, pixels, how, 
     values[rng.random(shape) < rng.choice([0.0, 0.3])] = np.nan
     orders = [rng.permutation(size)[: max(1, size - rng.integers(3))] for size in shape]
     ends = [tuple(sorted(rng.uniform(-2, len(order) + 2, 2))) for order in orders]
-    found = view(values, *orders, ends[1], ends[0], pixels, how)
+    found = Levels(values, *orders).view(ends[1], ends[0], pixels=pixels, reduce=how)
     assert max(found.image.shape) <= pixels and found.factor & (found.factor - 1) == 0
     shown, f = values[np.ix_(*orders)], found.factor
     for (row, column), pixel in np.ndenumerate(found.image):
@@ -106,12 +106,12 @@ def test_views_refuse_what_is_no_matrix():
     with pytest.raises(NetgeomError, match="indices from 0 to 1"):
         Levels(np.zeros((2, 2)), [0, 2])
     with pytest.raises(NetgeomError, match="no such reduction"):
-        view(np.zeros((2, 2)), reduce="median")
+        Levels(np.zeros((2, 2))).view(reduce="median")
     with pytest.raises(NetgeomError, match="pixels"):
-        view(np.zeros((2, 2)), pixels=0)
+        Levels(np.zeros((2, 2))).view(pixels=0)
     with pytest.raises(NetgeomError, match="finite"):
-        view(np.zeros((2, 2)), x_range=(0, np.inf))
-    assert view(np.zeros((2, 2)), x_range=(5, 9)).image.size == 0
+        Levels(np.zeros((2, 2))).view(x_range=(0, np.inf))
+    assert Levels(np.zeros((2, 2))).view(x_range=(5, 9)).image.size == 0
 
 
 def test_a_band_shows_the_most_frequent_class():
@@ -236,9 +236,12 @@ def test_zooming_sends_what_is_in_view_and_the_bands_stay_at_the_edge():
 
 def test_other_inputs_have_an_axis_of_their_own():
     part = MatrixPart()
-    part.draw(cosines(4, 7), others=True, labels=list("abab"), labels_others=list("abcabca"), ids_others=range(50, 57))
+    part.draw(
+        cosines(4, 7), others=True, order_others=np.arange(7)[::-1], labels=list("abab"), labels_others=list("abcabca"),
+        ids_others=range(50, 57),
+    )  # fmt: skip
     assert part.root.xaxis[0].axis_label == "other input, as given" and part.root.x_range.end == 7
-    assert part._axes._names[1].data["id"].tolist() == list(range(50, 57))
+    assert part._axes._names[1].data["id"].tolist() == list(range(50, 57))[::-1]
     assert part._bands._above.data["image"][0].shape == (3, 7)
     with pytest.raises(NetgeomError, match="not square"):
         part.draw(cosines(4, 7))
