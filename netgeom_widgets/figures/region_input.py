@@ -12,8 +12,8 @@ from bokeh.plotting import figure
 from jaxtyping import Float, UInt32
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.region_plot import SMALL
-from netgeom_widgets.figures.region_text import number
 from netgeom_widgets.figures.sprites import black_and_white
 from netgeom_widgets.figures.theme import make_groundless
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from netgeom_widgets.figures.sample_labels import SampleLabels
 
@@ -58,6 +58,13 @@ class SliceSamples:
     def looks(self) -> SampleLabels:
         """Names, colours and shapes of the labels."""
         return SampleLabels(self.labels, len(self))
+
+    def within(self, polygon: Float[np.ndarray, "K 2"]) -> Bool[np.ndarray, " N"]:
+        """Which of them project into a convex, counter-clockwise polygon."""
+        along = np.roll(polygon, -1, axis=0) - polygon
+        offset = self.points[:, None, :] - polygon
+        cross = along[:, 0] * offset[:, :, 1] - along[:, 1] * offset[:, :, 0]
+        return (cross >= -1e-12 * np.abs(polygon).max() ** 2).all(axis=1)
 
     def moved(self, points: Float[np.ndarray, "N 2"], distance: Float[np.ndarray, " N"], reach: float) -> SliceSamples:
         """The same samples on another plane; names and colours are not made anew."""

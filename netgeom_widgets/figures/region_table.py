@@ -10,8 +10,8 @@ import numpy as np
 from bokeh.models import TableColumn
 from jaxtyping import Int
 
+from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.region_quantities import QUANTITIES, in_words
-from netgeom_widgets.figures.region_text import number
 from netgeom_widgets.figures.tables import PickTable, decimal_formatter, whole_formatter
 
 if TYPE_CHECKING:

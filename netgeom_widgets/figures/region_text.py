@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
+from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.region_geometry import Window, neighbours
 from netgeom_widgets.figures.region_values import groups_at, layer_count, layer_name
 
@@ -22,11 +23,6 @@ _MAX_OUTPUTS = 10
 _MAX_BRANCHES = 4
 #: Letters of a network's name in a title, which canvas text does not wrap.
 _LONGEST_NAME = 32
-
-
-def number(value: float) -> str:
-    """Four significant digits, with a true minus sign."""
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def count(n: int, noun: str) -> str:

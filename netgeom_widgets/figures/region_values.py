@@ -174,6 +174,17 @@ def layer_name(partition: Partition, op: int) -> str:
     return f"layer {op + 1} ({partition.ops[op]})" if op >= 0 else "never cut"
 
 
+def hover_columns(partition: Partition, ids: Int[np.ndarray, " P"]) -> dict[str, Any]:
+    """What the hover says of a region beside its colour; outputs are unknown until the last layer is done."""
+    columns = {"area": partition.areas, "sides": np.diff(partition.ring_offsets)}
+    if partition.complete:
+        columns |= {"class": partition.classes, "slope": slope_norms(partition)}
+    else:
+        columns |= dict.fromkeys(("class", "slope"), np.full(partition.n_regions, np.nan))
+    # Index -1, a polygon of the view that lies in no region of the whole by rounding, takes the NaN at the end.
+    return {"region": ids, **{name: np.append(column, np.nan)[ids] for name, column in columns.items()}}
+
+
 def _mean(values: np.ndarray, partition: Partition, groups: np.ndarray, merged: bool) -> np.ndarray:
     if not merged:
         return values

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netgeom_widgets.figures import palettes
+from netgeom_widgets.figures.plots import LEGEND_ENTRIES
 from netgeom_widgets.figures.region_canvas import RegionCanvas
 from netgeom_widgets.figures.region_colours import category_colours, colour_mapper, layer_colours, region_colours
 from netgeom_widgets.figures.region_geometry import Window, neighbours, rings
@@ -27,14 +28,13 @@ from netgeom_widgets.figures.region_text import (
     view,
     wrapped,
 )
-from netgeom_widgets.figures.region_values import RegionValues, layer_count, layer_name, region_values, slope_norms
+from netgeom_widgets.figures.region_values import RegionValues, hover_columns, layer_count, layer_name, region_values
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Partition, Slice
 
-#: The longest legends; what is left out they say.
+#: Layers in the longest legend of lines; their colours go from dark to light.
 _LEGEND_LAYERS = 8
-_LEGEND_ENTRIES = 12
 
 
 class RegionFigure:
@@ -92,7 +92,7 @@ class RegionFigure:
         self.domain, self.samples = domain, samples
         self.home = Window.around(domain.polygon)
         self.root.xaxis.axis_label, self.root.yaxis.axis_label = axis_labels(domain)
-        self._inside = int(_inside(domain, samples.points).sum())
+        self._inside = int(samples.within(np.asarray(domain.polygon)).sum())
         self._draw_samples()
         self.canvas.set_border(domain.polygon)
 
@@ -245,7 +245,7 @@ class RegionFigure:
         fills = [colours[i] for i in ids.tolist()]
         numbers = np.append(values.values, np.nan)[ids]
         if new_scene:
-            self.canvas.set_polygons(scene.polygons, fills, numbers, _facts(scene.full, ids))
+            self.canvas.set_polygons(scene.polygons, fills, numbers, hover_columns(scene.full, ids))
         else:
             self.canvas.recolour(fills, numbers)
 
@@ -280,7 +280,6 @@ class RegionFigure:
 
     def _legends(self, scene: RegionScene, values: RegionValues) -> None:
         last = self._layer
-        # With many layers the legend names some of them: their colours go from dark to light.
         some = np.linspace(0, last - 1, min(last, _LEGEND_LAYERS)).round().astype(int)
         listed = sorted(set(some.tolist()))
         lines = [(layer_name(scene.full, op), self.canvas.lines[op]) for op in listed]
@@ -293,27 +292,7 @@ class RegionFigure:
 
 def _shortened(entries: list[tuple[str, str, str]], noun: str) -> list[tuple[str, str, str]]:
     """The first entries of a legend, and how many more there are."""
-    if len(entries) <= _LEGEND_ENTRIES:
+    if len(entries) <= LEGEND_ENTRIES:
         return entries
-    more = len(entries) - _LEGEND_ENTRIES + 1
-    return [*entries[: _LEGEND_ENTRIES - 1], (f"and {more} more {noun}", "#ffffff", "dot")]
-
-
-def _facts(partition: Partition, ids: np.ndarray) -> dict[str, Any]:
-    """What the hover says of a region beside its colour; outputs are unknown until the last layer is done."""
-    columns = {"area": partition.areas, "sides": np.diff(partition.ring_offsets)}
-    if partition.complete:
-        columns |= {"class": partition.classes, "slope": slope_norms(partition)}
-    else:
-        columns |= dict.fromkeys(("class", "slope"), np.full(partition.n_regions, np.nan))
-    # Index -1, a polygon of the view that lies in no region of the whole by rounding, takes the NaN at the end.
-    return {"region": ids, **{name: np.append(column, np.nan)[ids] for name, column in columns.items()}}
-
-
-def _inside(domain: Slice, points: np.ndarray) -> np.ndarray:
-    """Which points lie in the convex, counter-clockwise polygon of the domain."""
-    corners = np.asarray(domain.polygon)
-    along = np.roll(corners, -1, axis=0) - corners
-    offset = points[:, None, :] - corners
-    cross = along[:, 0] * offset[:, :, 1] - along[:, 1] * offset[:, :, 0]
-    return (cross >= -1e-12 * np.abs(corners).max() ** 2).all(axis=1)
+    more = len(entries) - LEGEND_ENTRIES + 1
+    return [*entries[: LEGEND_ENTRIES - 1], (f"and {more} more {noun}", "#ffffff", "dot")]

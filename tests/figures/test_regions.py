@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from netgeom_widgets.figures import region_text
+from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.region_canvas import _columns
 from netgeom_widgets.figures.region_colours import layer_colours, packed, pixel_colours, region_colours, tint
 from netgeom_widgets.figures.region_geometry import (
@@ -498,7 +499,7 @@ def test_the_detail_panel_holds_the_affine_map_and_escapes_names(three_outputs):
     text = region_text.detail_html(three_outputs, 2, pattern, np.array([4, 5]), 0.25)
     assert "<script>" not in text and "&lt;script&gt;" in text and "2 of 3" in text
     for value in three_outputs.slopes[2].ravel():
-        assert region_text.number(abs(value)) in text
+        assert number(abs(value)) in text
     assert "2, nearest 0.25 off the plane" in text
     assert f"layer 2 ({three_outputs.ops[0]})" in text, "the ops' names are often bare numbers"
     assert text.count("<table") == text.count("</table>") == 3
