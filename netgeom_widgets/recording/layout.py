@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from netgeom_widgets._files import Json, read_json
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels._files import Json, read_json
 
 FORMAT = "netgeom_widgets recording"
 VERSION = 1

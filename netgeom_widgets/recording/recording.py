@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import nn
 
+from netgeom_widgets._files import FolderLock
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels._files import FolderLock
 from netgeom_widgets.kernels._model import unwrapped
 from netgeom_widgets.recording.layout import (
     BUFFERS,

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels._files import (
+from netgeom_widgets._files import (
     FolderLock,
     chunk_name,
     create_array,
@@ -27,6 +26,7 @@ from netgeom_widgets.kernels._files import (
     write_into,
     write_json,
 )
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.recording.layout import (
     COMMITTED,
     FORMAT,

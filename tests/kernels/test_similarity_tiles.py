@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from netgeom_widgets import _files
 from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.execution import Cancel, Cancelled, Progress
-from netgeom_widgets.kernels import _files, _memory
+from netgeom_widgets.kernels import _memory
 from netgeom_widgets.kernels.similarity import (
     margin,
     near_threshold,

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from netgeom_widgets import _files as files
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels import _files as files
 from netgeom_widgets.recording import Recorder, open_recording, projected, record_arrays, store
 from tests.recording.runs import data, network
 

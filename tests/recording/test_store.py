@@ -19,8 +19,8 @@ import torch
 import zarr
 from torch import nn
 
+from netgeom_widgets._files import FolderLock
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels._files import FolderLock
 from netgeom_widgets.recording import Recorder, Recording, open_recording, record_arrays
 from netgeom_widgets.recording.store import RunWriter
 from tests.recording.runs import data, network

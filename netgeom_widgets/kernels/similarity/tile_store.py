@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
+from netgeom_widgets._files import FolderLock, Json, chunk_name, create_array, read_json, write_file, write_json
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels._files import FolderLock, Json, chunk_name, create_array, read_json, write_file, write_json
 from netgeom_widgets.kernels.similarity.tile_grid import TileGrid
 from netgeom_widgets.kernels.similarity.tile_summaries import Summaries
 

@@ -13,9 +13,9 @@ from jaxtyping import Int64
 from numpy import ndarray
 from torch import nn
 
+from netgeom_widgets._files import Json
 from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
-from netgeom_widgets.kernels._files import Json
 from netgeom_widgets.kernels._memory import available_bytes, require_memory
 from netgeom_widgets.kernels.similarity.normalisation import KERNELS, SCALING
 from netgeom_widgets.kernels.similarity.result import versions
