@@ -81,7 +81,7 @@ def add_caption(plot: figure) -> Title:
     return caption
 
 
-def say(words: Title, *sentences: str, width: int = 72) -> None:
+def say(words: Title, *sentences: str, width: int = 60) -> None:
     """Put sentences into a title, in lines that fit a narrow cell: canvas text does not wrap by itself."""
     text = textwrap.fill(" ".join(filter(None, sentences)), width)
     if words.text != text:

@@ -84,7 +84,7 @@ class MatrixPart:
         ids: Any = None,
         ids_others: Any = None,
         others: bool = False,
-        title: str = "Similarity of inputs, as the network sees them",
+        title: str = "Similarity of inputs for the network",
         limits: tuple[float, float] | None = None,
         reduce: Reduction = "mean",
         note: str = "",
@@ -163,7 +163,7 @@ class MatrixPart:
         if self._hover.tooltips != tips:
             self._hover.tooltips = tips
         missing = "Grey: no value." if np.isnan(view.image).any() else ""
-        say(self._caption, view.words, missing, *self._notes, width=74)
+        say(self._caption, view.words, missing, *self._notes)
 
     def clear(self, why: str) -> None:
         """Show no matrix, but why there is none."""

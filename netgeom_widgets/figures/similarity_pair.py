@@ -140,7 +140,7 @@ class _Shares:
         low, high = (min(0.0, values.min()), max(0.0, values.max())) if len(values) else (0.0, 1.0)
         fit_range(self._x, float(low), float(high) if high > low else float(low) + 1.0, margin=0.05)
         total = f": sum {number(float(np.sum(list(shares.values()))))}" if shares else ""
-        self.root.title.text = f"What each parameter contributes to k{total}" if shares else ""
+        self.root.title.text = f"Share of each parameter in k{total}" if shares else ""
         say(self._caption, "Orange, below 0: takes away from k." if (values < 0).any() else "")
         if names:
             self.root.height = len(names) * _BAR + 85

@@ -107,7 +107,7 @@ class SimilarityMatrix(
     >>> matrix.result.values.shape, matrix.neighbour_counts.soft  # doctest: +SKIP
     """
 
-    title = "Similarity of inputs, as the network sees them"
+    title = "Similarity of inputs for the network"
 
     def __init__(
         self,

@@ -132,7 +132,7 @@ def test_rows_and_columns_lie_in_their_order_from_the_top():
     assert part.root.xaxis[0].axis_label == "input, in seriated order (alike side by side)"
     assert part._axes._names[0].data["id"].tolist() == [15, 10, 13, 11, 12, 14]
     assert part.at(0.2, 1.9) == (0, 5) and part.at(-0.1, 1) is None and part.at(None, 1) is None
-    assert {"Similarity of inputs, as the network sees them", WORDS["trace"].short} <= texts(part.root)
+    assert {"Similarity of inputs for the network", WORDS["trace"].short} <= texts(part.root)
     assert "k = tr(K_C)/d" in caption(part.root)
 
 
