@@ -485,6 +485,8 @@ class Random(nn.Linear):
         (lambda m, x: sim.similarity_matrix(Random(5, 3), x), "depend on the other samples"),
         (lambda m, x: sim.similarity_matrix(Call(lambda self, y: (self.m(y),), m=m), x), "one row of outputs"),
         (lambda m, x: sim.similarity_matrix(changed_in_place(), x), "cannot be differentiated"),
+        (lambda m, x: sim.similarity_matrix(m, x[:, :2]), "does not take these inputs"),
+        (lambda m, x: sim.similarity_matrix(built("tied embedding")[0], torch.full((3, 5), 9)), "IndexError"),
         (lambda m, x: sim.similarity_matrix(nn.ReLU(), x), "No parameter takes part"),
         (lambda m, x: sim.similarity_matrix(Call(lambda self, y: self.m(y).log(), m=m), -x.abs()), "not finite"),
     ],
@@ -525,3 +527,37 @@ def test_progress_ends_at_its_total_and_cancel_is_heard(kept, rectangular, monke
 
         with pytest.raises(Cancelled):
             sim.similarity_matrix(model, inputs, others, progress=Progress(stop), cancel=cancel)
+
+
+class Routed(nn.Module):
+    """Two experts; each sees the rows that a router gives it, all of them or some or none."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, x):
+        out, chosen = torch.zeros(len(x), 2, dtype=x.dtype), x[:, 0] > 0
+        for expert, rows in ((self.a, chosen), (self.b, ~chosen)):
+            if rows.any():
+                out[rows] = expert(x[rows])
+        return out
+
+
+@pytest.mark.parametrize(
+    ("n_first", "seed", "method"), [(0, 0, "layers"), (41, 0, "layers"), (6, 2, "loop"), (1, 0, None)]
+)
+def test_a_routed_model_is_right_or_refused_and_never_lacks_a_part(n_first, seed, method):
+    """The four samples of the check may meet one of the experts only: then the others are found missing."""
+    torch.manual_seed(0)
+    x = torch.randn(41, 3, dtype=torch.float64)
+    x[:, 0] = -x[:, 0].abs()
+    x[:n_first, 0] *= -1
+    model = Routed().double()
+    if method is None:
+        with pytest.raises(NetgeomError, match="in other ways for other samples"):
+            sim.similarity_matrix(model, x, seed=seed)
+        return
+    found = sim.similarity_matrix(model, x, seed=seed)
+    assert set(found.method.values()) == {method}
+    close(found.values, twin.similarity(twin.joined(twin.jacobians(model, x))))

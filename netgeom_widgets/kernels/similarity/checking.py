@@ -87,7 +87,16 @@ def check(network: Network, inputs: Tensor, output: Output, targets: Tensor | No
     NetgeomError
         A model whose outputs for a sample depend on the others or on chance, are not finite or have no gradient.
     """
-    together = evaluated(network, inputs)
+    try:
+        together = evaluated(network, inputs)
+    except NetgeomError:
+        raise
+    except Exception as error:  # the user's code runs here: whatever it raises, the answer is the same
+        raise NetgeomError(
+            f"The model does not take these inputs ({type(error).__name__}: {str(error).splitlines()[0]})",
+            expected="a model of one tensor, batch first",
+            got=f"inputs of shape {(*inputs.shape[1:],)} each, {inputs.dtype}",
+        ) from error
     parameters = list(network.parameters.values())
     rows, cotangents = [], []
     with torch.enable_grad():

@@ -115,6 +115,7 @@ class Gradients:
         rows = torch.from_numpy(np.sort(rng.choice(len(inputs), min(_CHECKED, len(inputs)), replace=False)))
         self.converts = _takes_floats_only(network, inputs[rows])
         few, few_targets = self._given(inputs[rows]), None if targets is None else targets[rows]
+        self._forms: dict[str, type[Any]] | None = None
         self.method: dict[str, str] = {}
         self.notes: list[str] = []
         checked = check(network, few, output, few_targets, rng)
@@ -202,6 +203,7 @@ class Gradients:
         layered = {name for name, method in self.method.items() if method == "layers"}
         found = layer_gradients(network, inputs, output, targets, layered, by_parameter=self._by_parameter)
         factors = {name: self._smaller(factor) for name, factor in found.factors.items()}
+        self._check_forms(found.others, {name: type(factor) for name, factor in factors.items()})
         for method, jacobians in (("jacobian", batched_jacobians), ("loop", looped_jacobians)):
             names = [name for name, own in self.method.items() if own == method]
             if names:
@@ -216,6 +218,18 @@ class Gradients:
         if own.factors is not None:
             factors = {name: factor.scaled(own.factors) for name, factor in factors.items()}
         return Block(factors, own, found.outputs)
+
+    def _check_forms(self, others: set[str], forms: dict[str, type[Any]]) -> None:
+        """Refuse a model that uses a parameter otherwise for these samples than for those before: none is left out."""
+        self._forms = forms if self._forms is None else self._forms
+        changed = others or {name for name in {*forms, *self._forms} if forms.get(name) is not self._forms.get(name)}
+        if changed:
+            raise NetgeomError(
+                f"{', '.join(sorted(changed))}: the model uses these parameters in other ways for other samples",
+                expected="the same operations for all samples, whatever their values",
+                got="operations on some rows of a batch, as of experts that a router chooses",
+                try_this="another seed=: where its four samples meet several experts, all is differentiated one by one",
+            )
 
     def _smaller(self, factor: Factor) -> Factor:
         """The gradients themselves where they are smaller than their factors, or cheaper to multiply and affordable."""
@@ -247,6 +261,8 @@ def _takes_floats_only(network: Network, inputs: Tensor) -> bool:
         return False
     try:
         evaluated(network, inputs)
+    except IndexError:  # a token that there is not: said by the check
+        return False
     except (RuntimeError, TypeError):
         return True
     return False

@@ -85,8 +85,9 @@ def similarity_matrix(
     Raises
     ------
     NetgeomError
-        An unknown kernel, output or parameter, inputs that are not finite, a model whose outputs for a sample depend on
-        the rest of the batch, gradients that are not finite.
+        An unknown kernel, output or parameter; inputs that are not finite or the model does not take; a model whose
+        outputs for a sample depend on the rest of the batch, or that routes samples to experts of which the check has
+        met one; gradients that are not finite.
     TooLargeError
         The matrix does not fit in memory.
 
