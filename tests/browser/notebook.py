@@ -212,6 +212,24 @@ class Notebook:
         self.page.screenshot(path=path)
         return path
 
+    def place_in(self, model: str, x: float, y: float) -> tuple[float, float]:
+        """Where data coordinates of a plot, named by an expression of the kernel, lie in the page, in pixels."""
+        place = self.page.wait_for_function(
+            """([id, x, y]) => {
+                const pages = Object.values(globalThis[Symbol.for("netgeom.bokehjs")]);
+                const view = pages.flatMap(page => [...page.root.Bokeh.index.query(v => v.model.id === id)])
+                    .find(view => view.el.getBoundingClientRect().width > 0);
+                if (!view) return false;
+                view.el.scrollIntoView({block: "nearest"});
+                const box = view.canvas_view.el.getBoundingClientRect();
+                const place = [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)];
+                return place.every(isFinite) && place;
+            }""",
+            arg=[self.python(f"{model}.id"), x, y],
+        )
+        across, down = place.json_value()
+        return across, down
+
     def place_of(self, x: float, y: float, *, figure: int = 0) -> tuple[float, float]:
         """Where data coordinates lie in a figure, as the fractions that :meth:`click` and the others take."""
         self.figure(figure)

@@ -24,21 +24,7 @@ matrix
 
 def place(notebook: Notebook, x: float, y: float) -> tuple[float, float]:
     """A place in cells of the matrix, in page pixels."""
-    found = notebook.page.wait_for_function(
-        """([id, x, y]) => {
-            const pages = Object.values(globalThis[Symbol.for("netgeom.bokehjs")]);
-            const view = pages.flatMap(page => [...page.root.Bokeh.index.query(v => v.model.id === id)])
-                .find(view => view.el.getBoundingClientRect().width > 0);
-            if (!view) return false;
-            view.el.scrollIntoView({block: "nearest"});
-            const box = view.canvas_view.el.getBoundingClientRect();
-            const place = [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)];
-            return place.every(isFinite) && place;
-        }""",
-        arg=[notebook.python("matrix._figure.matrix.root.id"), x, y],
-    )
-    across, down = found.json_value()
-    return across, down
+    return notebook.place_in("matrix._figure.matrix.root", x, y)
 
 
 def settle(notebook: Notebook) -> None:

@@ -69,21 +69,7 @@ def notebook(shared_lab: Lab) -> Notebook:
 
 def place(notebook: Notebook, part: str, x: float, y: float) -> tuple[float, float]:
     """A place in data coordinates of one part, in page pixels."""
-    found = notebook.page.wait_for_function(
-        """([id, x, y]) => {
-            const pages = Object.values(globalThis[Symbol.for("netgeom.bokehjs")]);
-            const view = pages.flatMap(page => [...page.root.Bokeh.index.query(v => v.model.id === id)])
-                .find(view => view.el.getBoundingClientRect().width > 0);
-            if (!view) return false;
-            view.el.scrollIntoView({block: "nearest"});
-            const box = view.canvas_view.el.getBoundingClientRect();
-            const place = [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)];
-            return place.every(isFinite) && place;
-        }""",
-        arg=[notebook.python(f"heat._figure.{part}.root.id"), x, y],
-    )
-    across, down = found.json_value()
-    return across, down
+    return notebook.place_in(f"heat._figure.{part}.root", x, y)
 
 
 def click(notebook: Notebook, part: str, x: float, y: float) -> None:
