@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netgeom_widgets.kernels import regions, similarity, transitions
+    from netgeom_widgets.kernels import order_retraction, regions, similarity, transitions
 
-__all__ = ["regions", "similarity", "transitions"]
+__all__ = ["order_retraction", "regions", "similarity", "transitions"]
 
 
 def __getattr__(name: str) -> Any:
