@@ -13,10 +13,10 @@ from bokeh.models import LayoutDOM
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_compare import ChangesFigure, agreement_words
+from netgeom_widgets.widgets.part import Go, Part, Publish
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
 from netgeom_widgets.widgets.settings import shortened
-from netgeom_widgets.widgets.similarity_part import Go, Part, Publish, Subject
-from netgeom_widgets.widgets.similarity_parts import Parts
+from netgeom_widgets.widgets.similarity_subject import InputParts, Subject
 
 #: Neighbours of each input that are compared, where there are so many others.
 NEIGHBOURS = 10
@@ -123,7 +123,7 @@ class AgreementPart(Part):
         }
 
 
-class AgreementPanel(Parts):
+class AgreementPanel(InputParts):
     """The fold on how far two matrices agree."""
 
     agreement = traitlets.Bool(False, help="Whether the agreement of both matrices is shown.").tag(

@@ -11,8 +11,8 @@ from bokeh.models import LayoutDOM
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_denoising import DenoisingFigure
-from netgeom_widgets.widgets.similarity_part import Go, Part, Publish, Subject
-from netgeom_widgets.widgets.similarity_parts import Parts
+from netgeom_widgets.widgets.part import Go, Part, Publish
+from netgeom_widgets.widgets.similarity_subject import InputParts, Subject
 
 
 class DenoisingPart(Part):
@@ -68,7 +68,7 @@ class DenoisingPart(Part):
         return {name: np.asarray(getattr(found, name)) for name in names}
 
 
-class DenoisingPanel(Parts):
+class DenoisingPanel(InputParts):
     """The fold on denoising."""
 
     denoising = traitlets.Bool(False, help="Whether denoising is shown.").tag(

@@ -15,9 +15,9 @@ from netgeom_widgets.widgets.similarity_invariance import InvariancePanel
 from netgeom_widgets.widgets.similarity_layers import LayersPanel
 from netgeom_widgets.widgets.similarity_noise import NoisePanel
 from netgeom_widgets.widgets.similarity_over_steps import StepsPanel
-from netgeom_widgets.widgets.similarity_part import Subject
 from netgeom_widgets.widgets.similarity_picture import COMPUTED, Picture, PictureMaker
 from netgeom_widgets.widgets.similarity_source import Source
+from netgeom_widgets.widgets.similarity_subject import Subject
 
 
 class Diagnostics(

@@ -14,9 +14,9 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_fit import ASKED_FROM, FitFigure, fit_words
+from netgeom_widgets.widgets.part import Go, Part, Publish
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
-from netgeom_widgets.widgets.similarity_part import Go, Part, Publish, Subject
-from netgeom_widgets.widgets.similarity_parts import Parts
+from netgeom_widgets.widgets.similarity_subject import InputParts, Subject
 
 
 class FitPart(Part):
@@ -66,7 +66,7 @@ class FitPart(Part):
         return {"losses": fit.losses, **({} if fit.correct is None else {"correct": fit.correct})}
 
 
-class FitPanel(Parts):
+class FitPanel(InputParts):
     """The fit error of the matrix shown, always of the same network and step, wherever there are targets."""
 
     fit_errors = traitlets.Bool(False, help="Whether the loss of each input is shown.").tag(

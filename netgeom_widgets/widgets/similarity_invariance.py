@@ -16,9 +16,10 @@ from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_compare import InvarianceFigure
 from netgeom_widgets.figures.sprites import looks_like_images
 from netgeom_widgets.widgets.menus import Menu
-from netgeom_widgets.widgets.similarity_part import Part, Publish, Subject
-from netgeom_widgets.widgets.similarity_parts import Parts
+from netgeom_widgets.widgets.part import Part, Publish
+from netgeom_widgets.widgets.parts import Parts
 from netgeom_widgets.widgets.similarity_samples import to_numpy
+from netgeom_widgets.widgets.similarity_subject import Subject
 
 Transform = Callable[[Any], Any]
 

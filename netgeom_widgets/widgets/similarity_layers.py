@@ -11,8 +11,9 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.similarity_layers import LayersFigure
-from netgeom_widgets.widgets.similarity_part import Part, Publish, Subject
-from netgeom_widgets.widgets.similarity_parts import Parts
+from netgeom_widgets.widgets.part import Part, Publish
+from netgeom_widgets.widgets.parts import Parts
+from netgeom_widgets.widgets.similarity_subject import Subject
 
 #: Similarities that are sums over parameters, so that a layer has a part in them.
 _SUMS = ("trace", "flat", "inner", "relative", "cosine")

@@ -13,9 +13,9 @@ from bokeh.models import LayoutDOM
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.figures.similarity_suspects import SuspectsFigure
+from netgeom_widgets.widgets.part import Go, Part, Publish
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
-from netgeom_widgets.widgets.similarity_part import Go, Part, Publish, Subject
-from netgeom_widgets.widgets.similarity_parts import Parts
+from netgeom_widgets.widgets.similarity_subject import InputParts, Subject
 
 METHODS = {"nearest": "the 10 most similar", "soft": "all, by k", "less_soft": "all, by k to the 4th power"}
 #: Where the ranking was tried, it was not better than something far simpler. Said wherever it is shown.
@@ -114,7 +114,7 @@ class NoisePart(Part):
         return {"scores": found.scores, "said": np.array(found.said)}
 
 
-class NoisePanel(Parts):
+class NoisePanel(InputParts):
     """The fold on label noise."""
 
     label_noise = traitlets.Bool(False, help="Whether inputs with suspicious labels are listed.").tag(

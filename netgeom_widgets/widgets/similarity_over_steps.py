@@ -13,8 +13,9 @@ from bokeh.models import LayoutDOM
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.similarity_compare import StepsFigure
-from netgeom_widgets.widgets.similarity_part import Part, Publish, Subject
-from netgeom_widgets.widgets.similarity_parts import Parts
+from netgeom_widgets.widgets.part import Part, Publish
+from netgeom_widgets.widgets.parts import Parts
+from netgeom_widgets.widgets.similarity_subject import Subject
 from netgeom_widgets.widgets.steps import missing_position
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What is shown under the similarity matrix on demand: parts that are computed on a thread of their own."""
+"""What is shown under a figure on demand: parts that are computed on a thread of their own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Cancelled, Progress, Worker
-from netgeom_widgets.widgets.similarity_fold import WorkFold
-from netgeom_widgets.widgets.similarity_part import Part, Subject
+from netgeom_widgets.widgets.part import Part
+from netgeom_widgets.widgets.work_fold import WorkFold
 
 _DEBOUNCE = 0.15  # seconds; spares the work on results that pass by while a slider is dragged
 _TOLD = 0.1  # seconds between two reports of progress
@@ -26,8 +26,8 @@ class _Shown:
 
     def __init__(self, part: Part, fold: WorkFold) -> None:
         self.part, self.fold = part, fold
-        self.of: tuple[Subject, dict[str, Any]] | None = None  # complete, and of this
-        self.drawn: Subject | None = None  # maybe a part
+        self.of: tuple[Any, dict[str, Any]] | None = None  # complete, and of this
+        self.drawn: Any = None  # maybe a part
         self.found: Any = None
         self.error: BaseException | None = None
 
@@ -52,21 +52,13 @@ class Parts(traitlets.HasTraits):
 
     # ---- what the widget and the mixins say
 
-    def _subject(self) -> Subject | None:
+    def _subject(self) -> Any:
         """What the parts are about, the same object while nothing changes; None before the first result."""
         raise NotImplementedError
 
     def _make_parts(self) -> list[Part]:
         """The parts, in the order of their folds."""
         return []
-
-    def _pick_row(self, sample: int) -> None:
-        """Answer a click on an input."""
-        self._paint(lambda: setattr(self, "row", sample), "pick")  # type: ignore[attr-defined]
-
-    def _select(self, samples: list[int]) -> None:
-        """Answer a lasso around inputs."""
-        self._paint(lambda: setattr(self, "selection", tuple(samples)), "lasso")  # type: ignore[attr-defined]
 
     # ---- folds
 
@@ -155,7 +147,7 @@ class Parts(traitlets.HasTraits):
             shown.fold.done(part.words(found, subject))
         self._keep_picture()  # type: ignore[attr-defined]
 
-    def _show_part(self, shown: _Shown, subject: Subject, cancel: Cancel, found: Any) -> None:
+    def _show_part(self, shown: _Shown, subject: Any, cancel: Cancel, found: Any) -> None:
         with self._lock:  # type: ignore[attr-defined]
             cancel.checkpoint()  # under the lock: nothing late is ever shown
             pane = shown.fold.pane

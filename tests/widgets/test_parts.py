@@ -1,4 +1,4 @@
-"""Tests of the parts under the similarity matrix as such, on a small analysis: widgets/similarity_parts.py."""
+"""Tests of the parts under a figure as such, on a small analysis: widgets/parts.py."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import traitlets
 from bokeh.plotting import figure
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.widgets.part import Part
+from netgeom_widgets.widgets.parts import Parts
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
-from netgeom_widgets.widgets.similarity_part import Part, Subject
-from netgeom_widgets.widgets.similarity_parts import Parts
+from netgeom_widgets.widgets.similarity_subject import Subject
 from tests.widgets.dummy import Squares
 from tests.widgets.waiting import wait_for
 
