@@ -2,4 +2,23 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from netgeom_widgets.kernels.order_retraction.boxes import BoxImages, box_images
+from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
+from netgeom_widgets.kernels.order_retraction.morse import (
+    MorseDecomposition,
+    morse_decomposition,
+    morse_decomposition_of_graph,
+)
+from netgeom_widgets.kernels.order_retraction.retraction import Obstruction, OrderRetraction, order_retraction
+
+__all__ = [
+    "BoxImages",
+    "CubicalGrid",
+    "MorseDecomposition",
+    "Obstruction",
+    "OrderRetraction",
+    "box_images",
+    "morse_decomposition",
+    "morse_decomposition_of_graph",
+    "order_retraction",
+]
