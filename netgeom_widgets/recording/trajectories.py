@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,33 +12,14 @@ import torch
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.order_retraction.trajectories import Trajectories
 from netgeom_widgets.recording.layout import PARAMETERS
 from netgeom_widgets.recording.recording import Recording, open_recording
 from netgeom_widgets.recording.reducers import GaussianProjection, Projected
 
+__all__ = ["Trajectories", "trajectories"]
+
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectories:
-    """Several runs, step by step, in one space.
-
-    Attributes
-    ----------
-    values : ndarray (runs, times, dims) float64
-        Where each run is at each step.
-    run_ids : tuple of str
-        Which run each row is; pair rows by these.
-    steps : ndarray (times,) int64
-        The step numbers, the same in all runs.
-    names : tuple of str
-        What each dimension is.
-    """
-
-    values: Array
-    run_ids: tuple[str, ...]
-    steps: Array
-    names: tuple[str, ...]
 
 
 def trajectories(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages, box_images
+from netgeom_widgets.kernels.order_retraction.coordinates import Coordinates, choose_coordinates, domain
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.morse import (
     MorseDecomposition,
@@ -10,14 +11,20 @@ from netgeom_widgets.kernels.order_retraction.morse import (
     morse_decomposition_of_graph,
 )
 from netgeom_widgets.kernels.order_retraction.retraction import Obstruction, OrderRetraction, order_retraction
+from netgeom_widgets.kernels.order_retraction.trajectories import Pairs, Trajectories
 
 __all__ = [
     "BoxImages",
+    "Coordinates",
     "CubicalGrid",
     "MorseDecomposition",
     "Obstruction",
     "OrderRetraction",
+    "Pairs",
+    "Trajectories",
     "box_images",
+    "choose_coordinates",
+    "domain",
     "morse_decomposition",
     "morse_decomposition_of_graph",
     "order_retraction",
