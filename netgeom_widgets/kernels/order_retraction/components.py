@@ -88,7 +88,8 @@ def of_images(images: BoxImages, progress: Progress, cancel: Cancel) -> Componen
     trimmed = trim(images, cancel)
     core = np.flatnonzero(trimmed.core)
     progress.update(0.3, 1, f"strong components of {core.size} cells")
-    inner = of_graph(*_core_graph(images, core, trimmed.core), cancel, images.may_leave[core])
+    indptr, indices, lost = _core_graph(images, core, trimmed.core)
+    inner = of_graph(indptr, indices, cancel, images.may_leave[core] | lost)
     n = images.grid.n_cells
     node, reach = np.full(n, -1, np.int32), np.full(n, NOTHING, np.int32)
     node[core], reach[core] = inner.node, inner.reach
@@ -122,8 +123,11 @@ def _condensed(
 
 def _core_graph(
     images: BoxImages, core: Int64[ndarray, " n"], inside: Bool[ndarray, " cells"]
-) -> tuple[Int64[ndarray, " n1"], Int32[ndarray, " E"]]:
-    """Edges between the cells of the core, by their place in it."""
+) -> tuple[Int64[ndarray, " n1"], Int32[ndarray, " E"], Bool[ndarray, " n"]]:
+    """Edges between the cells of the core, by their place in it, and which cells also lead out of it.
+
+    What a core cell leads to outside is dead: a cell peeled from above has no live predecessor.
+    """
     edges = int(volumes(images.first[core], images.last[core]).sum())
     if edges > MOST_EDGES:
         raise TooLargeError(
@@ -134,14 +138,15 @@ def _core_graph(
         )
     require_memory(_BYTES_PER_EDGE * edges, f"The {edges:.3g} edges of the map", "fewer subdivisions, or a smaller z")
     place = np.cumsum(inside, dtype=np.int32) - 1
-    lengths, targets = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)]
+    lengths, targets, lost = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], [np.zeros(0, bool)]
     for cells in chunks(images, core):
         counts, ids = cells_of(images.first[cells], images.last[cells], images.grid.shape)
         keep = inside[ids]
         owner = np.repeat(np.arange(cells.size), counts)
         lengths.append(np.bincount(owner[keep], minlength=cells.size))
         targets.append(place[ids[keep]])
-    return np.cumsum(np.concatenate(lengths)), np.concatenate(targets)
+        lost.append(lengths[-1] < counts)
+    return np.cumsum(np.concatenate(lengths)), np.concatenate(targets), np.concatenate(lost)
 
 
 def chunks(images: BoxImages, cells: Integer[ndarray, " n"]) -> list[Integer[ndarray, " _"]]:
