@@ -72,6 +72,15 @@ def test_the_similarity_benchmark_runs(tmp_path):
     assert all(row["case"] in done.stdout for row in found) and found[-1]["kernel_error"] < 2e-6
 
 
+def test_the_order_retraction_benchmark_runs(tmp_path):
+    rows = tmp_path / "rows.json"
+    command = [sys.executable, "tests/benchmarks/order_retraction.py", "--quick", "--json", str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # it compares what both sides found
+    found = json.loads(rows.read_text())
+    assert found[0]["case"] == "Leslie 2^12" and all(row["case"] in done.stdout for row in found)
+
+
 def test_the_recording_benchmark_runs(tmp_path):
     rows = tmp_path / "rows.json"
     command = [sys.executable, "tests/benchmarks/recording.py", "--quick", "--json", str(rows)]

@@ -5,11 +5,20 @@ from __future__ import annotations
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages, box_images
 from netgeom_widgets.kernels.order_retraction.coordinates import Coordinates, choose_coordinates, domain
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
+from netgeom_widgets.kernels.order_retraction.matching import match_nodes
 from netgeom_widgets.kernels.order_retraction.morse import (
     MorseDecomposition,
     morse_decomposition,
     morse_decomposition_of_graph,
 )
+from netgeom_widgets.kernels.order_retraction.orbits import (
+    attracting_block,
+    basin,
+    orbit,
+    reachable_cells,
+    reaching_cells,
+)
+from netgeom_widgets.kernels.order_retraction.persistence import Persistence, persistence
 from netgeom_widgets.kernels.order_retraction.retraction import Obstruction, OrderRetraction, order_retraction
 from netgeom_widgets.kernels.order_retraction.trajectories import Pairs, Trajectories
 
@@ -21,11 +30,19 @@ __all__ = [
     "Obstruction",
     "OrderRetraction",
     "Pairs",
+    "Persistence",
     "Trajectories",
+    "attracting_block",
+    "basin",
     "box_images",
     "choose_coordinates",
     "domain",
+    "match_nodes",
     "morse_decomposition",
     "morse_decomposition_of_graph",
+    "orbit",
     "order_retraction",
+    "persistence",
+    "reachable_cells",
+    "reaching_cells",
 ]

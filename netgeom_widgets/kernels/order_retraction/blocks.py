@@ -91,7 +91,7 @@ class DyadicBlocks:
         """Edges of the digraph at most: those to cells that take no part are left out of it."""
         return int(np.count_nonzero(self._starts >= 0)) + 2 * self.n_blocks
 
-    def graph(self) -> tuple[Int64[ndarray, " nodes+1"], Int32[ndarray, " edges"]]:
+    def graph(self) -> tuple[Int64[ndarray, " V1"], Int32[ndarray, " E"]]:
         """Start of each node's successors, and the successors; takes O(cells * shapes of blocks + edges)."""
         starts = {code: np.flatnonzero(mark) for code, mark in self._used.items() if code}
         halves = {code: self._halves(code) for code in starts}

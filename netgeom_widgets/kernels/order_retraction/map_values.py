@@ -50,9 +50,9 @@ class LatticeMap:
             return self._checked(self._on_lattice(axes), points, axes)
         return self._checked(self._function(lattice(axes)), points, axes)
 
-    def at(self, points: Float64[ndarray, "M d"]) -> Float64[ndarray, "M d"]:
-        """Values at points."""
-        return self._checked(self._function(points), len(points), None, points)
+    def at(self, points: Float64[ndarray, "M d"], *, finite: bool = True) -> Float64[ndarray, "M d"]:
+        """Values at points; values that are not finite are refused, or are the caller's business."""
+        return self._checked(self._function(points), len(points), None, points, finite)
 
     def spread(self, std: Any = None) -> LatticeMap:
         """The standard deviations of this map's values as a map of the same kind."""
@@ -68,7 +68,7 @@ class LatticeMap:
         return LatticeMap(found, self._dims, found, on_lattice, "The standard deviation")
 
     def _checked(
-        self, values: Any, points: int, axes: list[Any] | None, at: ndarray | None = None
+        self, values: Any, points: int, axes: list[Any] | None, at: ndarray | None = None, finite: bool = True
     ) -> Float64[ndarray, "M d"]:
         array = as_array(values, f"What {self._what[0].lower()}{self._what[1:]} returned")
         if array.shape == (points,) and (self._dims == 1 or self._what != "The map"):
@@ -81,7 +81,7 @@ class LatticeMap:
                 try_this="a function of many points at a time: x[:, 0] is the first coordinate of all",
             )
         bad = ~np.isfinite(array).all(axis=1)
-        if bad.any():
+        if finite and bad.any():
             where = (lattice(axes) if axes is not None else at)[np.flatnonzero(bad)[0]]  # type: ignore[index]
             raise NetgeomError(
                 f"{self._what} is not finite at {int(bad.sum())} of {points} points",

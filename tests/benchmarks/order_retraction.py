@@ -1,0 +1,138 @@
+"""Speed and memory of Morse graphs: `python tests/benchmarks/order_retraction.py [--quick | --large] [--json FILE]`.
+
+In one process, on one thread, paired and interleaved; ratios are medians over the pairs, so that a busy machine
+disturbs both sides alike. What is compared agrees, or the benchmark fails.
+
+- Leslie's model, 2^16, 2^18 and 2^20 cells: box images, Morse graph and order retraction, against CMGDB's Morse graph
+  by its batched map, which has no retraction.
+- Wide boxes (confidence boxes of 100 and more cells): the digraph of blocks against the list of all edges.
+- `--large`: 2^22 cells, either side in a process of its own: seconds, and peak resident memory minus that after import.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from pathlib import Path
+from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"  # before numpy and torch start their pools
+
+import CMGDB  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
+
+from netgeom_widgets.kernels.order_retraction import (  # noqa: E402
+    CubicalGrid,
+    OrderRetraction,
+    box_images,
+    morse_decomposition,
+    order_retraction,
+)
+
+torch.set_num_threads(1)
+LOWER, UPPER = [-0.001, -0.001], [90.0, 70.0]
+
+
+def leslie(x: np.ndarray) -> np.ndarray:
+    """Two age groups of a population, overcompensating (Arai et al. 2009)."""
+    young, old = x[:, 0], x[:, 1]
+    return np.stack([(19.6 * young + 23.68 * old) * np.exp(-0.1 * (young + old)), 0.7 * young], axis=1)
+
+
+def retraction(subdivisions: int) -> OrderRetraction:
+    images = box_images(leslie, CubicalGrid(LOWER, UPPER, subdivisions))
+    return order_retraction(morse_decomposition(images))
+
+
+def by_cmgdb(subdivisions: int) -> Any:
+    model = CMGDB.Model(subdivisions, LOWER, UPPER, lambda box: CMGDB.BoxMapBatch(leslie, [box])[0].tolist())
+    model.set_batch_map(lambda boxes: CMGDB.BoxMapBatch(leslie, boxes))
+    return CMGDB.ComputeMorseGraph(model)[0]
+
+
+def facts(found: Any) -> tuple[list[int], int]:
+    """Sizes of the Morse sets and the number of edges of the Morse graph: what both sides must find."""
+    if isinstance(found, OrderRetraction):
+        return sorted(found.decomposition.sizes.tolist()), len(found.decomposition.hasse)
+    return sorted(len(found.morse_set(node)) for node in found.vertices()), len(found.edges())
+
+
+def require_same(found: Any, expected: Any, what: str) -> None:
+    if found != expected:
+        raise SystemExit(f"{what}: {found} differs from {expected}")
+
+
+def row(name: str, times: dict[str, list[float]], fast: str, slow: str, what: str) -> dict:
+    return {
+        "case": name,
+        "kernel_s": statistics.median(times[fast]),
+        "other": what,
+        "other_s": statistics.median(times[slow]),
+        "ratio": median_ratio(times[slow], times[fast]),
+    }
+
+
+def measure_leslie(subdivisions: int, repetitions: int) -> dict:
+    times, results = paired(
+        {"kernel": lambda: retraction(subdivisions), "CMGDB": lambda: by_cmgdb(subdivisions)}, repetitions
+    )
+    name = f"Leslie 2^{subdivisions}"
+    require_same(facts(results["kernel"]), facts(results["CMGDB"]), name)
+    return row(name, times, "kernel", "CMGDB", "CMGDB's batched map")
+
+
+def print_alone(side: str, subdivisions: int) -> None:
+    """One computation in this process, which does nothing else."""
+    compute = {"kernel": retraction, "CMGDB": by_cmgdb}[side]
+    compute(8)  # imports
+    before = megabytes("VmRSS")
+    elapsed, found = seconds(lambda: compute(subdivisions))
+    peak = megabytes("VmHWM") - before
+    sizes, edges = facts(found)
+    case = f"Leslie 2^{subdivisions} by {side}"
+    print(json.dumps({"case": case, "s": elapsed, "peak_MB": peak, "nodes": len(sizes), "edges": edges}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="speed and memory of Morse graphs and order retractions")
+    parser.add_argument("--quick", action="store_true", help="small sizes, once: does it run, same answers")
+    parser.add_argument("--large", action="store_true", help="2^22 cells, nothing else")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--json", metavar="FILE", help="write the rows as JSON too")
+    parser.add_argument("--alone", metavar=("SIDE", "N"), nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.alone:
+        print_alone(arguments.alone[0], int(arguments.alone[1]))
+        return
+    rows: list[dict] = []
+    if arguments.large:
+        for side in ("kernel", "CMGDB"):
+            rows.append(alone("--alone", side, "22"))
+            print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB, {nodes} nodes".format(**rows[-1]), flush=True)
+        require_same(*([one["nodes"], one["edges"]] for one in rows), "the Morse graphs of 2^22 cells")
+    else:
+        compare(rows, arguments.quick, 1 if arguments.quick else arguments.repetitions)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(rows, indent=1))
+
+
+def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
+    retraction(8)  # imports
+    print(f"{'case':>28} {'kernel ms':>10} {'other ms':>10} {'ratio':>7}")
+
+    def report(found: dict) -> None:
+        rows.append(found)
+        print(f"{found['case']:>28} {1e3 * found['kernel_s']:>10.1f} {1e3 * found['other_s']:>10.1f}"
+              f" {found['ratio']:>7.1f} {found['other']}", flush=True)  # fmt: skip
+
+    for subdivisions in (12,) if quick else (16, 18, 20):
+        report(measure_leslie(subdivisions, repetitions))
+
+
+if __name__ == "__main__":
+    main()
