@@ -20,6 +20,7 @@ from netgeom_widgets.kernels.order_retraction.trimming import CHUNK, Trimmed, tr
 
 _BYTES_PER_EDGE = 24  # int32 twice over, scipy's float64, and what the condensation takes
 MOST_EDGES = 1 << 28
+MOST_NODES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,7 @@ def of_graph(
     source = np.repeat(np.arange(n, dtype=np.int32), counts)
     recurrent[component[source[source == indices]]] = True
     k = int(recurrent.sum())
+    _require_few(k)
     node_of = np.full(count, -1, np.int32)
     node_of[recurrent] = np.arange(k, dtype=np.int32)
     sets = ReachSets(k + 1)
@@ -100,6 +102,16 @@ def of_images(images: BoxImages, progress: Progress, cancel: Cancel) -> Componen
     return Components(
         node, reach, inner.sets, inner.node_reach, core[inner.first_cell], inner.n_components + n - core.size
     )
+
+
+def _require_few(k: int) -> None:
+    if k > MOST_NODES:
+        raise TooLargeError(
+            f"{k} recurrent components are no picture of a map",
+            expected=f"at most {MOST_NODES}",
+            got=f"{k}: where a map moves points by less than a cell, cells meet their own images",
+            try_this="fewer subdivisions, padding=True, which joins neighbours, or a map over more steps",
+        )
 
 
 def _strong(indptr: Int64[ndarray, " V1"], indices: Int32[ndarray, " E"], n: int) -> tuple[int, Int32[ndarray, " V"]]:

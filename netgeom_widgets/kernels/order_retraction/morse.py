@@ -130,7 +130,7 @@ def morse_decomposition(
     NetgeomError
         Not the images of a grid's cells.
     TooLargeError
-        Too many edges between the cells that peeling leaves.
+        Too many edges between the cells that peeling leaves, or more than 10,000 nodes.
 
     Notes
     -----
@@ -201,7 +201,7 @@ def _as_graph(indptr: Any, indices: Any) -> Digraph:
 def _assembled(found: Components, **source: Any) -> MorseDecomposition:
     """Number the nodes by height and first cell, and write down their order."""
     k = found.n_nodes
-    require_memory(14 * k * k, f"The order of {k} Morse nodes", "fewer subdivisions, or padding=False")
+    require_memory(3 * len(found.sets) * k, f"{len(found.sets)} sets of {k} Morse nodes", "fewer subdivisions")
     sets = found.sets.members()
     leq = sets[found.node_reach, :k].T  # [i, j]: j reaches i
     height = heights(leq)

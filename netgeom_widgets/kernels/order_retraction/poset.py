@@ -1,4 +1,4 @@
-"""Finite posets given as matrices leq[i, j]: i <= j."""
+"""Finite posets given as matrices leq[i, j]: i <= j, where the smaller of two elements has the smaller number."""
 
 from __future__ import annotations
 
@@ -6,38 +6,55 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64
 from numpy import ndarray
 
+_WORDS = 1 << 22  # gathered at a time
+
 
 def heights(leq: Bool[ndarray, "k k"]) -> Int64[ndarray, " k"]:
-    """Length of the longest chain below each element; 0 for the minimal ones."""
+    """Length of the longest chain below each element, 0 for the minimal ones; in any numbering."""
     out = np.zeros(len(leq), np.int64)
     for j in np.argsort(leq.sum(axis=0), kind="stable"):  # whatever is below j has fewer elements below it
-        below = np.flatnonzero(leq[:, j])
-        out[j] = max((out[i] + 1 for i in below if i != j), default=0)
+        below = leq[:, j].copy()
+        below[j] = False
+        if below.any():
+            out[j] = out[below].max() + 1
     return out
 
 
 def covers(leq: Bool[ndarray, "k k"]) -> list[tuple[int, int]]:
-    """Pairs (upper, lower) with nothing between: the transitive reduction of the order."""
-    strict = leq & ~np.eye(len(leq), dtype=bool)
-    paths = strict.astype(np.float32)
-    between = paths @ paths > 0  # whole numbers, exact in float32 below 2^24
-    lower, upper = np.nonzero(strict & ~between)
-    return sorted(zip(upper.tolist(), lower.tolist(), strict=True))
+    """Pairs (upper, lower) with nothing between, sorted: the transitive reduction of the order."""
+    found, below_of = [], np.ascontiguousarray(leq.T)
+    for upper, below in enumerate(below_of):
+        left = below.copy()
+        left[upper] = False
+        while left.any():
+            lower = left.size - 1 - int(left[::-1].argmax())  # the last is below none of the others
+            found.append((upper, lower))
+            left &= ~below_of[lower]
+    return sorted(found)
 
 
 def upper_bounds(leq: Bool[ndarray, "k k"], sets: Bool[ndarray, "U k"]) -> Bool[ndarray, "U k"]:
-    """Elements above all members of each set."""
-    return (sets.astype(np.float32) @ (~leq).astype(np.float32)) == 0
+    """Elements above all members of each set; of the empty set: all."""
+    k = len(leq)
+    packed = np.packbits(leq, axis=1)
+    out = np.full((len(sets), packed.shape[1]), 255, np.uint8)
+    filled = np.flatnonzero(sets.any(axis=1))
+    step = max(1, _WORDS // max(1, k * packed.shape[1]))
+    for start in range(0, filled.size, step):
+        rows = filled[start : start + step]
+        owner, member = np.nonzero(sets[rows])
+        starts = np.searchsorted(owner, np.arange(rows.size))
+        out[rows] = np.bitwise_and.reduceat(packed[member], starts, axis=0)
+    return np.unpackbits(out, axis=1, count=k).astype(bool)
 
 
-def joins(leq: Bool[ndarray, "k k"], sets: Bool[ndarray, "U k"]) -> Int32[ndarray, " U"]:
-    """Least upper bound of each set, -1 where there is none: no upper bound, or several minimal ones."""
+def joins(leq: Bool[ndarray, "k k"], bounds: Bool[ndarray, "U k"]) -> Int32[ndarray, " U"]:
+    """The least one of each set of upper bounds, -1 where there is none: no upper bound, or several minimal ones."""
     if not len(leq):
-        return np.full(len(sets), -1, np.int32)
-    bounds = upper_bounds(leq, sets)
-    above = bounds.astype(np.float32) @ leq.T.astype(np.float32)  # [u, p]: upper bounds of u that are above p
-    least = bounds & (above == bounds.sum(axis=1, keepdims=True))
-    return np.where(least.any(axis=1), least.argmax(axis=1), -1).astype(np.int32)
+        return np.full(len(bounds), -1, np.int32)
+    first = bounds.argmax(axis=1)  # a least element comes before all others
+    least = bounds.any(axis=1) & ~(bounds & ~leq[first]).any(axis=1)
+    return np.where(least, first, -1).astype(np.int32)
 
 
 def minimal(leq: Bool[ndarray, "k k"], members: Bool[ndarray, " k"]) -> Int64[ndarray, " m"]:

@@ -11,6 +11,7 @@ from netgeom_widgets.execution import Cancel
 from netgeom_widgets.kernels.order_retraction.rectangles import positions
 
 _BITS = 64
+_THIN, _PATIENCE = 32, 64  # array operations per layer cost as much as some 32 vertices one by one
 NOTHING = 0  # the number of the empty set
 
 
@@ -25,6 +26,9 @@ class ReachSets:
         self._words = max(1, -(-n_bits // _BITS))
         self._rows: UInt64[ndarray, "U W"] = np.zeros((1, self._words), np.uint64)
         self._known = {self._rows[0].tobytes(): NOTHING}
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def single(self, bits: Integer[ndarray, " m"]) -> Int32[ndarray, " m"]:
         """Numbers of the sets with one member each."""
@@ -80,7 +84,7 @@ def reach_of_components(
     targets: Int32[ndarray, " E"],
     cancel: Cancel,
 ) -> Int32[ndarray, " K"]:
-    """Numbers of the sets that the vertices of an acyclic digraph reach.
+    """Numbers of the sets that the vertices of an acyclic digraph reach; its edges lead to smaller vertices.
 
     Parameters
     ----------
@@ -96,14 +100,21 @@ def reach_of_components(
 
     Notes
     -----
-    Layer by layer from the vertices without successors: O(vertices + edges), and some array operations per layer.
+    Layer by layer from the vertices without successors; the rest one by one where layers are thin, as along a slow
+    drift in one dimension. O(vertices + edges).
     """
     reach, n = own.copy(), len(own)
     transposed = csr_array((np.zeros(len(targets), np.int8), targets, indptr), shape=(n, n)).tocsc()
     waiting = np.diff(indptr)
-    layer = np.flatnonzero(waiting == 0)
+    layer, thin = np.flatnonzero(waiting == 0), 0
     while layer.size:
         cancel.checkpoint()
+        thin = thin + 1 if layer.size < _THIN else 0
+        if thin > _PATIENCE:
+            done = np.ones(n, bool)
+            done[layer], done[waiting > 0] = False, False
+            _one_by_one(sets, reach, np.flatnonzero(~done), indptr, targets, cancel)
+            break
         counts, places = positions(indptr, layer)
         inner = layer[counts > 0]
         if inner.size:
@@ -114,3 +125,30 @@ def reach_of_components(
         np.subtract.at(waiting, above, 1)
         layer = np.unique(above[waiting[above] == 0])
     return reach
+
+
+def _one_by_one(
+    sets: ReachSets,
+    reach: Int32[ndarray, " K"],
+    vertices: Int64[ndarray, " n"],
+    indptr: Int64[ndarray, " K1"],
+    targets: Int32[ndarray, " E"],
+    cancel: Cancel,
+) -> None:
+    """Add to what some vertices bring themselves what their successors reach, in ascending order."""
+    values, unions = reach.tolist(), dict[tuple[int, int], int]()
+    counts, places = positions(indptr, vertices)
+    successors, start = targets[places].tolist(), 0
+    for step, (vertex, count) in enumerate(zip(vertices.tolist(), counts.tolist(), strict=True)):
+        if step % (1 << 16) == 0:
+            cancel.checkpoint()
+        value = values[vertex]
+        for successor in successors[start : start + count]:
+            pair = (value, values[successor])
+            if pair[0] != pair[1]:
+                if pair not in unions:
+                    unions[pair] = int(sets.both(*(np.array([number], np.int32) for number in pair))[0])
+                value = unions[pair]
+        values[vertex] = value
+        start += count
+    reach[:] = values

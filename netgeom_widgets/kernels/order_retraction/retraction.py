@@ -141,7 +141,8 @@ def order_retraction(
     as_progress(progress)
     as_cancel(cancel).checkpoint()
     leq, sets, reach = decomposition.leq, decomposition.reach_sets, decomposition.reach
-    join, bounds = joins(leq, sets), upper_bounds(leq, sets)
+    bounds = upper_bounds(leq, sets)
+    join = joins(leq, bounds)
     nothing = ~sets.any(axis=1)
     join[nothing] = -1
     status_of = np.where(join >= 0, JOIN, np.where(bounds.any(axis=1), SEVERAL, NONE_ABOVE)).astype(np.int8)
