@@ -57,7 +57,7 @@ class BoxImages:
 
     def successors(self, cells: Any) -> tuple[Int64[ndarray, " M1"], Int64[ndarray, " E"]]:
         """The cells that meet the images of some, as (indptr, indices), each row ascending."""
-        ids = self.grid._cells(cells)
+        ids = self.grid.checked_cells(cells)
         counts, found = cells_of(self.first[ids], self.last[ids], self.grid.shape)
         return np.concatenate([[0], np.cumsum(counts)]), found
 

@@ -99,7 +99,7 @@ class CubicalGrid:
 
     def indices(self, cells: Any) -> Int64[ndarray, "M d"]:
         """Position of cells along each axis."""
-        return np.stack(np.unravel_index(self._cells(cells), self.shape), axis=-1).astype(np.int64)
+        return np.stack(np.unravel_index(self.checked_cells(cells), self.shape), axis=-1).astype(np.int64)
 
     def boxes(self, cells: Any) -> tuple[Float64[ndarray, "M d"], Float64[ndarray, "M d"]]:
         """Lower and upper corners of cells."""
@@ -125,7 +125,7 @@ class CubicalGrid:
         """The same domain with another number of cells."""
         return CubicalGrid(self.lower, self.upper, subdivisions)
 
-    def _cells(self, cells: Any) -> Int64[ndarray, " M"]:
+    def checked_cells(self, cells: Any) -> Int64[ndarray, " M"]:
         ids = np.atleast_1d(as_array(cells, "cells"))
         if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= self.n_cells)):
             raise NetgeomError(
