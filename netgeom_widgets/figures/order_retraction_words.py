@@ -1,0 +1,103 @@
+"""Words of the phase plane: what its colours mean, how much of it is what, which slice is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netgeom_widgets.figures import palettes
+from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours
+from netgeom_widgets.figures.order_retraction_raster import RetractionRaster
+from netgeom_widgets.figures.plots import LEGEND_ENTRIES, number
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.order_retraction import OrderRetraction
+
+Entry = tuple[str, str, str]
+
+#: Shown in the legend where cells may leave the domain.
+_STRIPE = "#606060"
+
+
+def share(count: int, of: int) -> str:
+    """A part of all in percent; small parts are not written as nothing."""
+    if not count or not of:
+        return "0 %"
+    part = 100 * count / of
+    return f"{part:.0f} %" if part >= 9.5 else f"{part:.2g} %" if part >= 0.1 else "< 0.1 %"
+
+
+def legend_entries(retraction: OrderRetraction, colours: NodeColours) -> list[Entry]:
+    """Name, colour and sign of each node, then of cells without one; of many nodes those with the largest tiles."""
+    sizes, tiles = np.asarray(retraction.decomposition.sizes), np.asarray(retraction.tile_sizes)
+    n, names = retraction.decomposition.n_cells, colours.names
+    nodes = np.argsort(-tiles, kind="stable")[: LEGEND_ENTRIES - 3 if len(tiles) > LEGEND_ENTRIES - 2 else None]
+    entries = [
+        (f"{node}: {_cells(int(sizes[node]))}, tile {share(int(tiles[node]), n)}", names[node], "square")
+        for node in sorted(nodes.tolist())
+    ]
+    if len(nodes) < len(tiles):
+        entries.append((f"and {len(tiles) - len(nodes)} more nodes", "#ffffff", "dot"))
+    status, node = np.asarray(retraction.status), np.asarray(retraction.node)
+    if (status == 3).any():
+        entries.append((f"leaves the domain: {share(int((status == 3).sum()), n)}", ENDS, "square"))
+    open_ = (node < 0) & (status != 3)
+    if open_.any():
+        sets = np.asarray(retraction.decomposition.reach_sets)
+        common = np.bincount(np.asarray(retraction.decomposition.reach)[open_], minlength=len(sets)).argmax()
+        colour = palettes.to_hex(colours.blends(sets[[common]])[1])[0]
+        entries.append((f"undecided: {share(int(open_.sum()), n)}", colour, "square_x"))
+    leaves = np.asarray(retraction.may_leave) & (status != 3)
+    if leaves.any():
+        entries.append((f"may leave: {share(int(leaves.sum()), n)}", _STRIPE, "x"))
+    return entries
+
+
+def plane_words(retraction: OrderRetraction, raster: RetractionRaster, names: Sequence[str]) -> list[str]:
+    """Sentences below the plane."""
+    status, node = np.asarray(retraction.status), np.asarray(retraction.node)
+    n, k = retraction.decomposition.n_cells, raster.k
+    grid = retraction.decomposition.grid
+    shape = () if grid is None else grid.shape
+    said = [slice_words(raster, names), f"{' × '.join(map(str, shape))} cells."]
+    if not k:
+        said.append("No cell is recurrent: there is no Morse set.")
+    else:
+        said.append("Strong colour: Morse set; light: its tile, the least node above all that a cell still reaches.")
+    leaves = np.asarray(retraction.may_leave) & (status != 3)
+    if leaves.any():
+        said.append("Falling stripes: may leave the domain.")
+    if (status == 3).any():
+        said.append(f"Grey: leaves the domain ({share(int((status == 3).sum()), n)}).")
+    open_ = (node < 0) & (status != 3)
+    if open_.any():
+        why = [
+            f"{int(count):,} {what}"
+            for count, what in (
+                ((open_ & (status == 1)).sum(), "with several least nodes above"),
+                ((open_ & (status == 2)).sum(), "with no node above"),
+            )
+            if count
+        ]
+        said.append(f"Rising stripes: undecided between the nodes reached ({', '.join(why)}).")
+    known = {True: "", False: "No order retraction exists.", None: "Whether an order retraction exists is open."}
+    said.append(known[retraction.exists])
+    return said
+
+
+def slice_words(raster: RetractionRaster, names: Sequence[str]) -> str:
+    """At which place of the further axes the plane lies."""
+    grid = raster.retraction.decomposition.grid
+    if grid is None or not raster.at:
+        return ""
+    places = []
+    for axis, place in raster.at.items():
+        low, high = (float(grid.edges(axis)[place + end]) for end in (0, 1))
+        places.append(f"{names[axis]} from {number(low)} to {number(high)} (cell {place} of {grid.shape[axis]})")
+    return f"Slice: {', '.join(places)}."
+
+
+def _cells(n: int) -> str:
+    return f"{n:,} cell{'' if n == 1 else 's'}"
