@@ -126,6 +126,7 @@ class CubicalGrid:
         return CubicalGrid(self.lower, self.upper, subdivisions)
 
     def checked_cells(self, cells: Any) -> Int64[ndarray, " M"]:
+        """Ids of cells as int64, refused where the grid has no such cell."""
         ids = np.atleast_1d(as_array(cells, "cells"))
         if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= self.n_cells)):
             raise NetgeomError(
