@@ -12,6 +12,7 @@ _check = beartype(conf=BeartypeConf(is_pep484_tower=True))
 # Entry points refuse wrong types themselves, in words for users; the checker would answer before them.
 _NAMES = (
     "_model",
+    "order_retraction.fitting",
     "order_retraction.orbits",
     "order_retraction.trajectories",
     "regions.compute",

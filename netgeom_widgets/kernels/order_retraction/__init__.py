@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages, box_images
 from netgeom_widgets.kernels.order_retraction.coordinates import Coordinates, choose_coordinates, domain
+from netgeom_widgets.kernels.order_retraction.fitted import FittedMap, HeldOut
+from netgeom_widgets.kernels.order_retraction.fitting import DOODL3_SETTINGS, fit_map
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.matching import match_nodes
 from netgeom_widgets.kernels.order_retraction.morse import (
@@ -19,6 +21,7 @@ from netgeom_widgets.kernels.order_retraction.orbits import (
     reaching_cells,
 )
 from netgeom_widgets.kernels.order_retraction.persistence import Persistence, persistence
+from netgeom_widgets.kernels.order_retraction.posterior_draws import DrawnMap
 from netgeom_widgets.kernels.order_retraction.retraction import Obstruction, OrderRetraction, order_retraction
 from netgeom_widgets.kernels.order_retraction.trajectories import Pairs, Trajectories
 
@@ -26,6 +29,10 @@ __all__ = [
     "BoxImages",
     "Coordinates",
     "CubicalGrid",
+    "DOODL3_SETTINGS",
+    "DrawnMap",
+    "FittedMap",
+    "HeldOut",
     "MorseDecomposition",
     "Obstruction",
     "OrderRetraction",
@@ -37,6 +44,7 @@ __all__ = [
     "box_images",
     "choose_coordinates",
     "domain",
+    "fit_map",
     "match_nodes",
     "morse_decomposition",
     "morse_decomposition_of_graph",
