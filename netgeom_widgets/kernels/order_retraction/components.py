@@ -13,9 +13,16 @@ from scipy.sparse.csgraph import connected_components
 from netgeom_widgets.errors import TooLargeError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.order_retraction.blocks import DyadicBlocks
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages
 from netgeom_widgets.kernels.order_retraction.reach import NOTHING, ReachSets, reach_of_components
-from netgeom_widgets.kernels.order_retraction.rectangles import cells_of, positions, volumes
+from netgeom_widgets.kernels.order_retraction.rectangles import (
+    cells_of,
+    positions,
+    summed_area,
+    sums_in_boxes,
+    volumes,
+)
 from netgeom_widgets.kernels.order_retraction.trimming import CHUNK, Trimmed, trim
 
 _BYTES_PER_EDGE = 24  # int32 twice over, scipy's float64, and what the condensation takes
@@ -57,15 +64,30 @@ def of_graph(
     indptr: Int64[ndarray, " V1"],
     indices: Int32[ndarray, " E"],
     cancel: Cancel,
-    leaves: Bool[ndarray, " V"] | None = None,
+    leaves: Bool[ndarray, " n"] | None = None,
+    loops: Bool[ndarray, " n"] | None = None,
 ) -> Components:
-    """Of any digraph; `leaves` marks vertices from which a step leads out."""
-    n = len(indptr) - 1
-    count, component = _strong(indptr, indices, n)
-    recurrent = np.bincount(component, minlength=count) > 1
-    counts = np.diff(indptr)
-    source = np.repeat(np.arange(n, dtype=np.int32), counts)
-    recurrent[component[source[source == indices]]] = True
+    """Of any digraph.
+
+    Parameters
+    ----------
+    indptr, indices
+        Successors of each vertex.
+    cancel : Cancel
+    leaves : (n,) bool, optional
+        Cells from which a step leads out.
+    loops : (n,) bool, optional
+        Cells that lead to themselves. Where it is given, only the first n vertices are cells; what comes behind hands on
+        what points to it and is nothing else.
+    """
+    if loops is None:
+        loops = _loops(indptr, indices)
+    n = loops.size
+    count, vertex = _strong(indptr, indices, len(indptr) - 1)
+    component = vertex[:n]
+    sizes = np.bincount(component, minlength=count)
+    recurrent = sizes > 1
+    recurrent[component[loops]] = True
     k = int(recurrent.sum())
     _require_few(k)
     node_of = np.full(count, -1, np.int32)
@@ -76,12 +98,19 @@ def of_graph(
     if leaves is not None and leaves.any():
         leaving = np.unique(component[leaves])
         own[leaving] = sets.both(own[leaving], np.repeat(sets.single(np.array([k])), leaving.size))
-    reach = reach_of_components(sets, own, *_condensed(component, count, indptr, indices), cancel)
+    reach = reach_of_components(sets, own, *_condensed(vertex, count, indptr, indices), cancel)
     node = node_of[component]
     cells = np.flatnonzero(node >= 0)
     first = np.full(k, n, np.int64)
     np.minimum.at(first, node[cells], cells)
-    return Components(node, reach[component], sets, reach[recurrent], first, count)
+    return Components(node, reach[component], sets, reach[recurrent], first, int(np.count_nonzero(sizes)))
+
+
+def _loops(indptr: Int64[ndarray, " V1"], indices: Int32[ndarray, " E"]) -> Bool[ndarray, " V"]:
+    source = np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr))
+    loops = np.zeros(len(indptr) - 1, bool)
+    loops[source[source == indices]] = True
+    return loops
 
 
 def of_images(images: BoxImages, progress: Progress, cancel: Cancel) -> Components:
@@ -90,8 +119,12 @@ def of_images(images: BoxImages, progress: Progress, cancel: Cancel) -> Componen
     trimmed = trim(images, cancel)
     core = np.flatnonzero(trimmed.core)
     progress.update(0.3, 1, f"strong components of {core.size} cells")
-    indptr, indices, lost = _core_graph(images, core, trimmed.core)
-    inner = of_graph(indptr, indices, cancel, images.may_leave[core] | lost)
+    if trimmed.wide:
+        graph, lost, loops = _wide_graph(images, core, trimmed.core)
+        inner = of_graph(*graph, cancel, images.may_leave[core] | lost, loops)
+    else:
+        indptr, indices, lost = _core_graph(images, core, trimmed.core)
+        inner = of_graph(indptr, indices, cancel, images.may_leave[core] | lost)
     n = images.grid.n_cells
     node, reach = np.full(n, -1, np.int32), np.full(n, NOTHING, np.int32)
     node[core], reach[core] = inner.node, inner.reach
@@ -140,15 +173,7 @@ def _core_graph(
 
     What a core cell leads to outside is dead: a cell peeled from above has no live predecessor.
     """
-    edges = int(volumes(images.first[core], images.last[core]).sum())
-    if edges > MOST_EDGES:
-        raise TooLargeError(
-            f"The image boxes are too wide: {edges:.3g} edges between {core.size} cells",
-            expected=f"at most {MOST_EDGES:.3g}",
-            got=f"{edges / max(core.size, 1):.0f} cells in an image box on average",
-            try_this="fewer subdivisions, or a smaller z",
-        )
-    require_memory(_BYTES_PER_EDGE * edges, f"The {edges:.3g} edges of the map", "fewer subdivisions, or a smaller z")
+    _require_edges(int(volumes(images.first[core], images.last[core]).sum()), core.size)
     place = np.cumsum(inside, dtype=np.int32) - 1
     lengths, targets, lost = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], [np.zeros(0, bool)]
     for cells in chunks(images, core):
@@ -159,6 +184,29 @@ def _core_graph(
         targets.append(place[ids[keep]])
         lost.append(lengths[-1] < counts)
     return np.cumsum(np.concatenate(lengths)), np.concatenate(targets), np.concatenate(lost)
+
+
+def _wide_graph(
+    images: BoxImages, core: Int64[ndarray, " n"], inside: Bool[ndarray, " cells"]
+) -> tuple[tuple[Int64[ndarray, " V1"], Int32[ndarray, " E"]], Bool[ndarray, " n"], Bool[ndarray, " n"]]:
+    """Blocks in place of the edges of the core, which cells also lead out of it, and which to themselves."""
+    first, last, shape = images.first[core], images.last[core], images.grid.shape
+    blocks = DyadicBlocks(images.first, images.last, shape, inside)
+    _require_edges(blocks.n_edges, core.size)
+    lost = sums_in_boxes(summed_area(~inside.reshape(shape)), first, last) > 0
+    places = images.grid.indices(core)
+    return blocks.graph(), lost, ((first <= places) & (places <= last)).all(axis=1)
+
+
+def _require_edges(edges: int, cells: int) -> None:
+    if edges > MOST_EDGES:
+        raise TooLargeError(
+            f"The digraph is too large: {edges:.3g} edges from {cells} cells, {_BYTES_PER_EDGE * edges / 2**30:.0f} GiB",
+            expected=f"at most {MOST_EDGES:.3g} edges",
+            got=f"{edges / max(cells, 1):.0f} for each cell",
+            try_this="fewer subdivisions, a smaller z, or padding=False",
+        )
+    require_memory(_BYTES_PER_EDGE * edges, f"The {edges:.3g} edges of the map", "fewer subdivisions, or a smaller z")
 
 
 def chunks(images: BoxImages, cells: Integer[ndarray, " n"]) -> list[Integer[ndarray, " _"]]:
