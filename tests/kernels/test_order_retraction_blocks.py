@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netgeom_widgets.errors import TooLargeError
+from netgeom_widgets.execution import Cancel
+from netgeom_widgets.kernels.order_retraction import CubicalGrid, box_images, morse_decomposition, trimming
 from netgeom_widgets.kernels.order_retraction.blocks import DyadicBlocks
+from tests.kernels.order_retraction_maps import bistable, leslie, ring
+from tests.kernels.test_order_retraction_properties import assert_same, at_one, lattice_maps
+from tests.reference import order_retraction as twin
+
+ALWAYS, NEVER = (patch.object(trimming, "WIDE", edges) for edges in (-1, np.inf))
 
 
 def boxes(seed, d, bits, widest):
@@ -58,3 +68,46 @@ def test_nobody_takes_part():
     blocks = DyadicBlocks(first, first, (8,), np.zeros(8, bool))
     indptr, indices = blocks.graph()
     assert indptr.tolist() == [0] and not len(indices) and not blocks.n_edges
+
+
+@given(lattice_maps())
+def test_morse_graphs_by_blocks_are_those_of_the_definition(case):
+    dims, subdivisions, f, options = case
+    grid = CubicalGrid([0] * dims, [1] * dims, subdivisions)
+    single = {**options, "std": at_one(options["std"])} if "std" in options else options
+    expected = twin.digraph(at_one(f), grid.lower.tolist(), grid.upper.tolist(), subdivisions, **single)
+    with ALWAYS:
+        assert_same(morse_decomposition(box_images(f, grid, **options)), *expected)
+
+
+WIDE = [
+    (leslie, CubicalGrid([-0.001, -0.001], [90, 70], 12), 4.0),
+    (ring, CubicalGrid([-2, -2], [2, 2], 11), 0.3),
+    (bistable, CubicalGrid(-2, 2, 10), 0.1),
+    (bistable, CubicalGrid([-2, -1, -1], [2, 1, 1], 11), 0.15),
+]
+
+
+@pytest.mark.parametrize(("f", "grid", "sd"), WIDE)
+def test_blocks_and_the_list_of_edges_give_the_same(f, grid, sd):
+    images = box_images(f, grid, method="confidence", z=1.5, std=lambda x: np.full(len(x), sd))
+    assert trimming.trim(images, Cancel()).wide  # blocks are what such boxes get
+    found = morse_decomposition(images)
+    with NEVER:
+        listed = morse_decomposition(images)
+    assert found.n_nodes and found.hasse == listed.hasse and found.n_components == listed.n_components
+    for name in ("label", "leq", "heights", "may_leave"):
+        assert (getattr(found, name) == getattr(listed, name)).all()
+    assert (found.reach_sets[found.reach] == listed.reach_sets[listed.reach]).all()
+
+
+@pytest.mark.parametrize("way", [ALWAYS, NEVER])
+def test_too_many_edges(way):
+    images = box_images(leslie, CubicalGrid([0, 0], [90, 70], 8), padding=True)
+    with (
+        way,
+        pytest.raises(
+            TooLargeError, match=r"edges between \d+ cells would take .* GiB.*at most 500 edges, max_edges.*smaller z"
+        ),
+    ):
+        morse_decomposition(images, max_edges=500)

@@ -77,8 +77,8 @@ def of_graph(
     leaves : (n,) bool, optional
         Cells from which a step leads out.
     loops : (n,) bool, optional
-        Cells that lead to themselves. Where it is given, only the first n vertices are cells; what comes behind hands on
-        what points to it and is nothing else.
+        Cells that lead to themselves. Where it is given only the first n vertices are cells; what comes behind hands
+        on what points to it and is nothing else.
     """
     if loops is None:
         loops = _loops(indptr, indices)
@@ -113,17 +113,17 @@ def _loops(indptr: Int64[ndarray, " V1"], indices: Int32[ndarray, " E"]) -> Bool
     return loops
 
 
-def of_images(images: BoxImages, progress: Progress, cancel: Cancel) -> Components:
+def of_images(images: BoxImages, max_edges: int, progress: Progress, cancel: Cancel) -> Components:
     """Of a grid: peeled, then the components of the core, then what the peeled cells reach."""
     progress.update(0, 1, "peeling off transient cells")
     trimmed = trim(images, cancel)
     core = np.flatnonzero(trimmed.core)
     progress.update(0.3, 1, f"strong components of {core.size} cells")
     if trimmed.wide:
-        graph, lost, loops = _wide_graph(images, core, trimmed.core)
+        graph, lost, loops = _wide_graph(images, core, trimmed.core, max_edges)
         inner = of_graph(*graph, cancel, images.may_leave[core] | lost, loops)
     else:
-        indptr, indices, lost = _core_graph(images, core, trimmed.core)
+        indptr, indices, lost = _core_graph(images, core, trimmed.core, max_edges)
         inner = of_graph(indptr, indices, cancel, images.may_leave[core] | lost)
     n = images.grid.n_cells
     node, reach = np.full(n, -1, np.int32), np.full(n, NOTHING, np.int32)
@@ -167,13 +167,13 @@ def _condensed(
 
 
 def _core_graph(
-    images: BoxImages, core: Int64[ndarray, " n"], inside: Bool[ndarray, " cells"]
+    images: BoxImages, core: Int64[ndarray, " n"], inside: Bool[ndarray, " cells"], max_edges: int
 ) -> tuple[Int64[ndarray, " n1"], Int32[ndarray, " E"], Bool[ndarray, " n"]]:
     """Edges between the cells of the core, by their place in it, and which cells also lead out of it.
 
     What a core cell leads to outside is dead: a cell peeled from above has no live predecessor.
     """
-    _require_edges(int(volumes(images.first[core], images.last[core]).sum()), core.size)
+    _require_edges(int(volumes(images.first[core], images.last[core]).sum()), core.size, max_edges)
     place = np.cumsum(inside, dtype=np.int32) - 1
     lengths, targets, lost = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)], [np.zeros(0, bool)]
     for cells in chunks(images, core):
@@ -187,22 +187,23 @@ def _core_graph(
 
 
 def _wide_graph(
-    images: BoxImages, core: Int64[ndarray, " n"], inside: Bool[ndarray, " cells"]
+    images: BoxImages, core: Int64[ndarray, " n"], inside: Bool[ndarray, " cells"], max_edges: int
 ) -> tuple[tuple[Int64[ndarray, " V1"], Int32[ndarray, " E"]], Bool[ndarray, " n"], Bool[ndarray, " n"]]:
     """Blocks in place of the edges of the core, which cells also lead out of it, and which to themselves."""
     first, last, shape = images.first[core], images.last[core], images.grid.shape
     blocks = DyadicBlocks(images.first, images.last, shape, inside)
-    _require_edges(blocks.n_edges, core.size)
+    _require_edges(blocks.n_edges, core.size, max_edges)
     lost = sums_in_boxes(summed_area(~inside.reshape(shape)), first, last) > 0
     places = images.grid.indices(core)
     return blocks.graph(), lost, ((first <= places) & (places <= last)).all(axis=1)
 
 
-def _require_edges(edges: int, cells: int) -> None:
-    if edges > MOST_EDGES:
+def _require_edges(edges: int, cells: int, most: int) -> None:
+    if edges > most:
+        size = _BYTES_PER_EDGE * edges / 2**30
         raise TooLargeError(
-            f"The digraph is too large: {edges:.3g} edges from {cells} cells, {_BYTES_PER_EDGE * edges / 2**30:.0f} GiB",
-            expected=f"at most {MOST_EDGES:.3g} edges",
+            f"The digraph is too large: {edges:.3g} edges between {cells} cells would take {size:.3g} GiB",
+            expected=f"at most {most:.3g} edges, max_edges",
             got=f"{edges / max(cells, 1):.0f} for each cell",
             try_this="fewer subdivisions, a smaller z, or padding=False",
         )

@@ -13,7 +13,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages
-from netgeom_widgets.kernels.order_retraction.components import Components, of_graph, of_images
+from netgeom_widgets.kernels.order_retraction.components import MOST_EDGES, Components, of_graph, of_images
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.poset import covers, heights
 from netgeom_widgets.kernels.order_retraction.rectangles import positions
@@ -101,6 +101,7 @@ class MorseDecomposition:
 def morse_decomposition(
     images: BoxImages,
     *,
+    max_edges: int = MOST_EDGES,
     progress: Progress | bool | None = None,
     cancel: Cancel | None = None,
     executor: Any = None,
@@ -116,6 +117,9 @@ def morse_decomposition(
     ----------
     images : BoxImages
         See `box_images`.
+    max_edges : int
+        The most edges to hold at once, by default 2**28 at 24 bytes each. Where image boxes hold many cells, blocks of
+        cells stand for them (`blocks`), 10 to 25 edges for each cell however wide the boxes are.
     progress, cancel
         See `netgeom_widgets.execution`.
     executor, seed
@@ -140,7 +144,7 @@ def morse_decomposition(
     if not isinstance(images, BoxImages):
         raise NetgeomError("These are no box images", expected="what box_images returns", got=type(images).__name__)
     report, stop = as_progress(progress), as_cancel(cancel)
-    found = of_images(images, report, stop)
+    found = of_images(images, max_edges, report, stop)
     report.update(1, 1, f"{found.n_nodes} Morse nodes")
     return _assembled(found, images=images, settings=dict(images.settings))
 
