@@ -6,20 +6,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, LinearColorMapper, Range1d
 from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.order_retraction_colours import NodeColours, node_colours
 from netgeom_widgets.figures.order_retraction_marks import CellMarks, RunMarks, cell_colours, cell_words
-from netgeom_widgets.figures.order_retraction_raster import PlaneView, RetractionRaster, number_cells
-from netgeom_widgets.figures.order_retraction_words import legend_entries, plane_words
+from netgeom_widgets.figures.order_retraction_places import PlanePlaces, graph_boxes
+from netgeom_widgets.figures.order_retraction_raster import PlaneView, RetractionRaster
+from netgeom_widgets.figures.order_retraction_words import (
+    legend_entries,
+    node_words,
+    picked_cell_words,
+    pixel_words,
+    plane_words,
+)
 from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, literal, make_plot, say
 from netgeom_widgets.figures.taps import on_tap
 
 if TYPE_CHECKING:
-    from netgeom_widgets.kernels.order_retraction import BoxImages, CubicalGrid, OrderRetraction
+    from netgeom_widgets.kernels.order_retraction import OrderRetraction
 
 Part = Literal["set", "tile", "basin"]
 PARTS: tuple[Part, ...] = ("set", "tile", "basin")
@@ -28,8 +34,6 @@ PARTS: tuple[Part, ...] = ("set", "tile", "basin")
 _PLACE = ("x", "y", "dw", "dh")
 #: Morse sets that get their number at most.
 _NUMBERED = 40
-#: Boxes of the graph of a map on a line at most.
-_BOXES = 2048
 _KIND = """
 const kind = Math.floor(value / 3)
 return words.data.word[kind] + (value % 3 ? "; may leave the domain" : "")
@@ -58,6 +62,7 @@ class PhasePlane:
     def __init__(self, height: int = 440, **options: Any) -> None:
         self.raster: RetractionRaster | None = None
         self.view: PlaneView | None = None
+        self._places: PlanePlaces | None = None
         self.colours = NodeColours(np.empty((0, 3)), np.empty(0, dtype=np.int64))
         self._x, self._y = (Range1d(0, 1, reset_start=0, reset_end=1) for _ in range(2))
         options = {"tools": ("pan", "wheel_zoom", "box_zoom", "reset"), "name": "phase plane"} | options
@@ -68,7 +73,9 @@ class PhasePlane:
         image = self.root.image("image", *_PLACE, source=self._image, color_mapper=self._mapper)
         self._words = ColumnDataSource({"word": []})
         kind = CustomJSHover(args={"words": self._words}, code=_KIND)
-        self._hover = HoverTool(renderers=[image], tooltips=None, formatters={"@image": kind})
+        self._hover = HoverTool(
+            renderers=[image], tooltips=None, formatters={"@image": kind, "$x": "printf", "$y": "printf"}
+        )
         self.root.add_tools(self._hover)
         self._graph = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top")})
         self.root.quad(
@@ -126,67 +133,46 @@ class PhasePlane:
         NetgeomError
             For a retraction without a grid, and for axes or places that it lacks.
         """
-        before = self.raster
-        self.raster = RetractionRaster(retraction, axes, at)
+        before, raster = self.raster, RetractionRaster(retraction, axes, at)
+        places = PlanePlaces(raster)
+        d = places.grid.dims
+        names = [f"coordinate {axis + 1}" for axis in range(d)] if names is None else [literal(name) for name in names]
+        if len(names) != d:
+            raise NetgeomError("Each axis has a name.", expected=f"{d} names", got=f"{len(names)}")
+        self.raster, self._places = raster, places
         self.colours = node_colours(retraction.decomposition) if colours is None else colours
-        d = len(self.grid.shape)
-        self.names = [f"coordinate {axis + 1}" for axis in range(d)] if names is None else list(map(literal, names))
-        if len(self.names) != d:
-            raise NetgeomError("Each axis has a name.", expected=f"{d} names", got=f"{len(self.names)}")
-        across, up = self.raster.axes
-        self.root.xaxis[0].axis_label = self.names[across]
-        self.root.yaxis[0].axis_label = self.names[up] if d > 1 else f"{self.names[0]}, one step later"
-        lower, upper = (np.asarray(ends, dtype=float) for ends in (self.grid.lower, self.grid.upper))
-        home = [fit_range(axis, lower[at], upper[at]) for axis, at in ((self._x, across), (self._y, up))]
-        k = self.raster.k
-        self.root.title.text = literal(title) if title is not None else f"Order retraction, {_counted(k, 'Morse node')}"
-        self._notes = (*plane_words(retraction, self.raster, self.names), note)
-        if before is None or len(before.words) != len(self.raster.words) or before.words != self.raster.words:
-            self._words.data = {"word": self.raster.words}
-        sides = [(self.names[across], "$x{%.4g}"), *([(self.names[up], "$y{%.4g}")] if d > 1 else [])]
-        tips = [("cell", "@image{custom}"), *((literal(name).replace("@", "＠"), form) for name, form in sides)]
-        if self._hover.tooltips != tips:
-            self._hover.update(
-                tooltips=tips, formatters={**self._hover.formatters, "$x": "printf", "$y": "printf"}
-            )  # fmt: skip
+        self._label(names, literal(title) if title is not None else f"Order retraction, {_counted(raster.k)}")
+        self._notes = (*plane_words(retraction, raster, names), note)
+        if before is None or before.words != raster.words:
+            self._words.data = {"word": raster.words}
         self._legend.set(legend_entries(retraction, self.colours))
         self._draw_graph()
-        self._number_sets()
+        self._numbers.data = places.numbers() if raster.k <= _NUMBERED else _nothing(self._numbers)
         self._said = ""
         self.mark_cell(None)
         self.draw_runs(None)
         self._paint(None)
-        self.zoom(*(((None, None)) if any(home) else ()))
-
-    @property
-    def grid(self) -> CubicalGrid:
-        """The grid that is shown."""
-        grid = None if self.raster is None else self.raster.retraction.decomposition.grid
-        if grid is None:
-            raise NetgeomError("No retraction is shown yet.", try_this="call show(retraction) first")
-        return grid
+        self.zoom()
 
     def zoom(self, x_range: tuple[float, float] | None = None, y_range: tuple[float, float] | None = None) -> None:
         """Send the pixels for a part, by default what the axes show; a fine grid has more cells than pixels."""
-        if self.raster is None:
+        if self.raster is None or self._places is None:
             return
-        d, (across, up) = len(self.grid.shape), self.raster.axes
-        columns = self._cells(across, x_range or (self._x.start, self._x.end))
-        rows = self._cells(up, y_range or (self._y.start, self._y.end)) if d > 1 else None
+        places = self._places
+        columns = places.interval(places.across, x_range or (self._x.start, self._x.end))
+        rows = None if places.is_line else places.interval(places.up, y_range or (self._y.start, self._y.end))
         self.view = view = self.raster.view(columns, rows)
         there = bool(view.codes.size)
-        self._image.data = {"image": [view.codes][:there]} | {
-            name: [value][:there] for name, value in zip(_PLACE, self._place(view), strict=True)
-        }
+        ends = zip(_PLACE, places.of_view(view), strict=True)
+        self._image.data = {"image": [view.codes][:there], **{name: [value][:there] for name, value in ends}}
         self._veil()
         self._say()
 
     def clear(self, why: str) -> None:
         """Show no cell, but why there is none."""
-        self.raster = self.view = None
-        self._image.data = {name: [] for name in self._image.data}
-        for source in (self._graph, self._diagonal, self._numbers):
-            source.data = {name: [] for name in source.data}
+        self.raster = self.view = self._places = None
+        for source in (self._image, self._graph, self._diagonal, self._numbers):
+            source.data = _nothing(source)
         self.mark_cell(None)
         self.draw_runs(None)
         self._legend.set([])
@@ -205,23 +191,21 @@ class PhasePlane:
         Circle and diamond have the colour of the tile that the run starts in. Points that are not finite are left out.
         ``names`` are the runs' ids, ``selection`` numbers of runs (rows), drawn in front with a wide outline.
         """
-        if values is None or self.raster is None:
+        if values is None or self.raster is None or self._places is None:
             self.runs.draw(np.empty((0, 1, 2)), [], [], [])
             return
         values = np.asarray(values, dtype=float)
-        d = len(self.grid.shape)
+        d = self._places.grid.dims
         if values.ndim != 3 or values.shape[2] != d or values.shape[1] < 1:
             raise NetgeomError(
                 "These runs are not in the coordinates of the grid.", expected=f"(runs, times, {d})",
                 got=f"shape {values.shape}",
             )  # fmt: skip
-        cells = np.asarray(self.grid.locate(values[:, 0]))
-        retraction = self.raster.retraction
-        fills = cell_colours(retraction, self.colours, cells)
-        listed = range(len(values)) if names is None else names
-        paths = self._points(values)
+        cells, retraction = self._places.grid.locate(values[:, 0]), self.raster.retraction
+        paths = self._places.points(values)
         self.runs.draw(
-            paths, fills, cell_words(retraction, cells), list(listed), lines=lines and paths.shape[1] > 1,
+            paths, cell_colours(retraction, self.colours, cells), cell_words(retraction, cells),
+            list(range(len(values)) if names is None else names), lines=lines and paths.shape[1] > 1,
             selection=selection,
         )  # fmt: skip
 
@@ -242,11 +226,7 @@ class PhasePlane:
                 shown = self.raster.kinds_that_end_in(leq[:, node])
             else:
                 shown = self.raster.kinds_of([node], tiles=part == "tile")
-            self._said = {
-                "set": f"Not veiled: Morse set {node}.",
-                "tile": f"Not veiled: Morse set {node} and its tile.",
-                "basin": f"Not veiled: cells that reach only node {node} and nodes below it.",
-            }[part]
+            self._said = node_words(node, part)
             self._paint(shown)
         self._say()
 
@@ -264,35 +244,43 @@ class PhasePlane:
         """
         self._reached = None if cell is None or reached is None else np.asarray(reached, dtype=bool)
         self._cell_said = ""
-        if self.raster is None or cell is None:
+        if self._places is None or cell is None:
             self.cells.cell(None, None)
             self.cells.orbit(None)
         else:
-            image = self._image_box(cell)
-            self.cells.cell(self._box(cell, image), image)
-            self.cells.orbit(None if orbit is None else self._orbit(np.asarray(orbit, dtype=float)))
-            self._cell_said = self._cell_words(cell, image is None, orbit is not None)
+            image = self._places.image(cell)
+            self.cells.cell(self._places.cell(cell), image)
+            self.cells.orbit(None if orbit is None else self._places.orbit(np.asarray(orbit, dtype=float)))
+            kind = cell_words(self._places.raster.retraction, np.array([cell]))[0]
+            self._cell_said = picked_cell_words(cell, kind, image is not None, self._reached, orbit is not None)
         self._veil()
         self._say()
 
     def on_cell(self, act: Callable[[int], None]) -> None:
         """Call with the number of a cell that the user taps."""
-        on_tap(self.root, self.cell_at, act)
+        on_tap(self.root, lambda event: self.cell_at(event.x, event.y), act)
 
-    def cell_at(self, event: Tap) -> int | None:
-        """The cell at a point of the plot, in the slice that is shown."""
-        if self.raster is None or event.x is None or event.y is None:
-            return None
-        low, high = self.grid.boxes(np.array([self._in_slice()]))
-        point = (np.asarray(low)[0] + np.asarray(high)[0]) / 2
-        across, up = self.raster.axes
-        point[across] = event.x
-        if len(self.grid.shape) > 1:
-            point[up] = event.y
-        found = int(np.asarray(self.grid.locate(point[None]))[0])
-        return found if found >= 0 else None
+    def cell_at(self, x: float | None, y: float | None) -> int | None:
+        """The cell at a point of the plot, in the slice that is shown; None outside."""
+        return None if self._places is None else self._places.cell_at(x, y)
 
     # -- parts ----------------------------------------------------------------------------------------------------
+
+    def _label(self, names: Sequence[str], title: str) -> None:
+        """Title, axes with their home view, and lines of the hover box."""
+        places = self._places
+        if places is None:
+            return
+        across = names[places.across]
+        up = f"{across}, one step later" if places.is_line else names[places.up]
+        self.root.title.text = title
+        self.root.xaxis[0].axis_label, self.root.yaxis[0].axis_label = across, up
+        left, right, bottom, top = places.home
+        fit_range(self._x, left, right)
+        fit_range(self._y, bottom, top)
+        tips = [("cell", "@image{custom}"), (across, "$x{%.4g}"), *([] if places.is_line else [(up, "$y{%.4g}")])]
+        if self._hover.tooltips != tips:
+            self._hover.tooltips = tips
 
     def _paint(self, shown: np.ndarray | None) -> None:
         palette = ["#ffffff"] if self.raster is None else self.raster.palette(self.colours, shown)
@@ -302,34 +290,10 @@ class PhasePlane:
         if self.raster is None:
             return
         factor = 1 if self.view is None else self.view.factor
-        pixel = (
-            f"Each pixel: the colour of most of {factor} × {factor} cells; Morse sets win, the smallest first."
-            if factor > 1
-            else ""
-        )
-        say(self._caption, self._cell_said, self._said, pixel, *self._notes)
-
-    def _cells(self, axis: int, ends: tuple[float, float]) -> tuple[float, float]:
-        """An interval of the axis in cells."""
-        lower, width = float(self.grid.lower[axis]), float(self.grid.widths[axis])
-        low, high = ((end - lower) / width for end in sorted(ends))
-        near = 1e-9 * self.grid.shape[axis]  # an end of a view on an edge of cells is no part of the next
-        return low + near, high - near
-
-    def _place(self, view: PlaneView) -> tuple[float, float, float, float]:
-        """x, y, width and height of a view's pixels in the plot."""
-        (across, up), found = self.raster.axes if self.raster else (0, 0), []
-        for axis, first, pixels in ((across, view.column, view.codes.shape[1]), (up, view.row, view.codes.shape[0])):
-            edges = np.asarray(self.grid.edges(axis), dtype=float)
-            last = min(first + pixels * view.factor, len(edges) - 1)
-            found.append((float(edges[first]), float(edges[last] - edges[first])))
-        if len(self.grid.shape) == 1:
-            found[1] = (float(self.grid.lower[0]), float(self.grid.upper[0] - self.grid.lower[0]))
-        (x, width), (y, height) = found
-        return x, y, width, height
+        say(self._caption, self._cell_said, self._said, pixel_words(factor), *self._notes)
 
     def _veil(self) -> None:
-        if self._reached is None or self.raster is None or self.view is None:
+        if self._reached is None or self.raster is None or self.view is None or self._places is None:
             self.cells.reach(None)
             return
         mask, factor = self.raster.mask(self._reached), self.view.factor
@@ -338,103 +302,22 @@ class PhasePlane:
         part = mask[rows, columns]
         for axis in (0, 1):  # a pixel is reached where any of its cells is
             part = np.logical_or.reduceat(part, np.arange(0, part.shape[axis], factor), axis=axis)
-        self.cells.reach(part, self._place(self.view))
-
-    def _points(self, values: np.ndarray) -> np.ndarray:
-        """Points of runs in the plot; on a line each is joined with the one after it."""
-        across, up = self.raster.axes if self.raster else (0, 0)
-        if values.shape[2] > 1:
-            return values[:, :, [across, up]]
-        if values.shape[1] == 1:
-            return np.repeat(values, 2, axis=2)
-        return np.concatenate([values[:, :-1], values[:, 1:]], axis=2)
-
-    def _orbit(self, points: np.ndarray) -> np.ndarray:
-        if points.shape[1] > 1:
-            return self._points(points[None])[0]
-        twice = np.repeat(points[:, 0], 2)  # up to the graph, across to the diagonal
-        return np.column_stack([twice[:-1], twice[1:]])
-
-    def _box(self, cell: int, image: Sequence[float] | None) -> list[float]:
-        lower, upper = (np.asarray(ends)[0] for ends in self.grid.boxes(np.array([cell])))
-        across, up = self.raster.axes if self.raster else (0, 0)
-        if len(self.grid.shape) == 1:
-            low, high = (image[2], image[3]) if image is not None else (float(lower[0]), float(upper[0]))
-            return [float(lower[0]), float(upper[0]), low, high]
-        return [float(lower[across]), float(upper[across]), float(lower[up]), float(upper[up])]
-
-    def _image_box(self, cell: int) -> list[float] | None:
-        """The cells that a cell is sent to as left, right, bottom, top; None where there are none or it is unknown."""
-        images = self.raster.retraction.decomposition.images if self.raster else None
-        if images is None:
-            return None
-        if images.empty[cell]:
-            return None
-        first, last = (np.asarray(ends)[cell] for ends in (images.first, images.last))
-        ends = []
-        for axis in self.raster.axes if self.raster else ():
-            edges = np.asarray(self.grid.edges(axis), dtype=float)
-            ends.append((float(edges[first[axis]]), float(edges[last[axis] + 1])))
-        if len(self.grid.shape) == 1:
-            lower, upper = (float(np.asarray(end)[0, 0]) for end in self.grid.boxes(np.array([cell])))
-            ends[0] = (lower, upper)
-        return [*ends[0], *ends[1]]
-
-    def _cell_words(self, cell: int, no_image: bool, has_orbit: bool) -> str:
-        if self.raster is None:
-            return ""
-        retraction = self.raster.retraction
-        said = [f"Cell {cell:,} ({cell_words(retraction, np.array([cell]))[0]}), outlined"]
-        known = retraction.decomposition.images is not None
-        said.append("; it is sent outside the domain" if known and no_image else "; dashed: the cells it is sent to")
-        if self._reached is not None:
-            said.append(f"; not veiled: the {int(self._reached.sum()):,} cells it reaches")
-        return "".join(said) + ("; black: an orbit." if has_orbit else ".")
-
-    def _in_slice(self) -> int:
-        """A cell of the slice that is shown."""
-        at = self.raster.at if self.raster else {}
-        index = [at.get(axis, 0) for axis in range(len(self.grid.shape))]
-        return int(np.ravel_multi_index(index, tuple(self.grid.shape)))
-
-    def _number_sets(self) -> None:
-        """Write each node's number at a cell of its Morse set; sets of single cells would be overlooked otherwise."""
-        if self.raster is None or self.raster.k > _NUMBERED:
-            self._numbers.data = {name: [] for name in self._numbers.data}
-            return
-        cells, nodes = number_cells(self.raster)
-        low, high = (np.asarray(ends, dtype=float) for ends in self.grid.boxes(cells))
-        middles, (across, up) = (low + high) / 2, self.raster.axes
-        self._numbers.data = {"x": middles[:, across], "y": middles[:, up], "name": [str(node) for node in nodes]}
+        self.cells.reach(part, self._places.of_view(self.view))
 
     def _draw_graph(self) -> None:
         """On a line: the boxes that cells are sent to, and the diagonal."""
-        images = None if self.raster is None else self.raster.retraction.decomposition.images
-        columns: dict[str, Any] = {name: [] for name in self._graph.data}
-        diagonal: dict[str, Any] = {"x": [], "y": []}
-        if len(self.grid.shape) == 1:
-            diagonal = {name: [float(self.grid.lower[0]), float(self.grid.upper[0])] for name in ("x", "y")}
+        columns, diagonal = _nothing(self._graph), _nothing(self._diagonal)
+        if self._places is not None and self._places.is_line:
+            images = self._places.raster.retraction.decomposition.images
             columns = columns if images is None else graph_boxes(images)
+            low, high, _, _ = self._places.home
+            diagonal = {"x": [low, high], "y": [low, high]}
         self._graph.data, self._diagonal.data = columns, diagonal
 
 
-def graph_boxes(images: BoxImages) -> dict[str, np.ndarray]:
-    """Boxes over a line that hold the graph of a map; of many cells one for several, from their least to greatest."""
-    edges = np.asarray(images.grid.edges(0), dtype=float)
-    there = ~np.asarray(images.empty)
-    low, high = np.full(there.shape, np.nan), np.full(there.shape, np.nan)
-    low[there], high[there] = edges[images.first[there, 0]], edges[images.last[there, 0] + 1]
-    step = max(1, len(low) // _BOXES)
-    at = np.arange(0, len(low), step)
-    columns = {
-        "left": edges[at],
-        "right": edges[np.minimum(at + step, len(low))],
-        "bottom": np.fmin.reduceat(low, at),
-        "top": np.fmax.reduceat(high, at),
-    }
-    there = np.isfinite(columns["bottom"])
-    return {name: values[there] for name, values in columns.items()}
+def _nothing(source: ColumnDataSource) -> dict[str, Any]:
+    return {name: [] for name in source.data}
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def _counted(k: int) -> str:
+    return f"{k:,} Morse node{'' if k == 1 else 's'}"

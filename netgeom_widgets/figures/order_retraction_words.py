@@ -99,5 +99,29 @@ def slice_words(raster: RetractionRaster, names: Sequence[str]) -> str:
     return f"Slice: {', '.join(places)}."
 
 
+def pixel_words(factor: int) -> str:
+    """What a pixel of several cells shows; empty where it is one cell."""
+    if factor == 1:
+        return ""
+    return f"Each pixel: the colour of most of {factor} × {factor} cells; Morse sets win, the smallest first."
+
+
+def node_words(node: int, part: str) -> str:
+    """What is not veiled while a node is picked."""
+    return {
+        "set": f"Not veiled: Morse set {node}.",
+        "tile": f"Not veiled: Morse set {node} and its tile.",
+        "basin": f"Not veiled: cells that reach only node {node} and nodes below it.",
+    }[part]
+
+
+def picked_cell_words(cell: int, kind: str, has_image: bool, reached: np.ndarray | None, has_orbit: bool) -> str:
+    """What is marked of a picked cell."""
+    said = f"Cell {cell:,} ({kind}), outlined"
+    said += "; dashed: the cells it is sent to" if has_image else "; it is sent outside the domain"
+    said += "" if reached is None else f"; not veiled: the {int(reached.sum()):,} cells it reaches"
+    return said + ("; black: an orbit." if has_orbit else ".")
+
+
 def _cells(n: int) -> str:
     return f"{n:,} cell{'' if n == 1 else 's'}"
