@@ -55,7 +55,7 @@ def cell_colours(retraction: OrderRetraction, colours: NodeColours, cells: Int[n
     open_ = (cells >= 0) & (node < 0) & (status != 3)
     decomposition = retraction.decomposition
     sets = np.asarray(decomposition.reach_sets, dtype=bool)[np.asarray(decomposition.reach)[cells[open_]]]
-    table[open_] = colours.blends(sets.reshape(-1, decomposition.n_nodes))[1]
+    table[open_] = colours.blends(sets.reshape(len(sets), decomposition.n_nodes))[1]  # also where there are no nodes
     return palettes.to_hex(table)
 
 

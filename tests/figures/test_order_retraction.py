@@ -269,8 +269,9 @@ def test_a_picked_node_is_ringed_and_what_it_does_not_reach_is_faded():
 
 
 def test_no_node_and_very_many_nodes_have_pictures_too():
-    part = MorseGraph()
-    part.show(retraction_of(pushed, [0, 0], [1, 1], 6))
+    part, gone = MorseGraph(), retraction_of(pushed, [0, 0], [1, 1], 6)
+    assert whole(order_retraction_plot(gone, trajectories=np.array([[[0.1, 0.2], [0.3, 0.2]]])))
+    part.show(gone)
     assert "No recurrent cell:\nthe Morse graph is empty.\n100 % of the cells leave." in texts(part.root)
     part.show(loops(300))
     assert len(part.shown) == 60 and "300 nodes; shown: the 60 with the most cells" in caption(part.root)
