@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from netgeom_widgets.diagnosis import doctor
     from netgeom_widgets.kernels.regions import Slice
     from netgeom_widgets.recording import Recorder, open_recording, record_arrays
-    from netgeom_widgets.widgets import RegionExplorer, SimilarityMatrix, TransitionHeatMap, link
+    from netgeom_widgets.widgets import (
+        OrderRetractionPlot,
+        RegionExplorer,
+        SimilarityMatrix,
+        TransitionHeatMap,
+        link,
+    )
 
 _SUBPACKAGES = ("datasets", "errors", "execution", "figures", "kernels", "recording", "training", "widgets")
 _NAMES = {
+    "OrderRetractionPlot": "netgeom_widgets.widgets",
     "Recorder": "netgeom_widgets.recording",
     "RegionExplorer": "netgeom_widgets.widgets",
     "SimilarityMatrix": "netgeom_widgets.widgets",
@@ -31,6 +38,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "OrderRetractionPlot",
     "Recorder",
     "RegionExplorer",
     "SimilarityMatrix",

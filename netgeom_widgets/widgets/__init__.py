@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netgeom_widgets.widgets.base import AnalysisWidget
     from netgeom_widgets.widgets.linking import Link, link
+    from netgeom_widgets.widgets.order_retraction import OrderRetractionPlot
     from netgeom_widgets.widgets.pane import BokehPane
     from netgeom_widgets.widgets.regions import RegionExplorer
     from netgeom_widgets.widgets.similarity import SimilarityMatrix
@@ -20,13 +21,23 @@ _NAMES = {
     "AnalysisWidget": "netgeom_widgets.widgets.base",
     "BokehPane": "netgeom_widgets.widgets.pane",
     "Link": "netgeom_widgets.widgets.linking",
+    "OrderRetractionPlot": "netgeom_widgets.widgets.order_retraction",
     "RegionExplorer": "netgeom_widgets.widgets.regions",
     "SimilarityMatrix": "netgeom_widgets.widgets.similarity",
     "TransitionHeatMap": "netgeom_widgets.widgets.transitions",
     "link": "netgeom_widgets.widgets.linking",
 }
 
-__all__ = ["AnalysisWidget", "BokehPane", "Link", "RegionExplorer", "SimilarityMatrix", "TransitionHeatMap", "link"]
+__all__ = [
+    "AnalysisWidget",
+    "BokehPane",
+    "Link",
+    "OrderRetractionPlot",
+    "RegionExplorer",
+    "SimilarityMatrix",
+    "TransitionHeatMap",
+    "link",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from netgeom_widgets.kernels.order_retraction.coordinates import Coordinates, ch
 from netgeom_widgets.kernels.order_retraction.fitted import FittedMap, HeldOut
 from netgeom_widgets.kernels.order_retraction.fitting import DOODL3_SETTINGS, fit_map
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
+from netgeom_widgets.kernels.order_retraction.map_values import as_map
 from netgeom_widgets.kernels.order_retraction.matching import match_nodes
 from netgeom_widgets.kernels.order_retraction.morse import (
     MorseDecomposition,
@@ -39,6 +40,7 @@ __all__ = [
     "Pairs",
     "Persistence",
     "Trajectories",
+    "as_map",
     "attracting_block",
     "basin",
     "box_images",
