@@ -21,22 +21,11 @@ from tests.widgets import waiting
 
 wait_for = partial(waiting.wait_for, seconds=20)
 SQUARE = ([-2.0, -2.0], [2.0, 2.0])
-RUNS, TIMES, WEIGHTS = 24, 4, 5
 
 
 def bistable(x: np.ndarray) -> np.ndarray:
     """Attracting points at x = -1 and 1, a saddle between them."""
     return np.stack([1.6 * x[:, 0] - 0.6 * x[:, 0] ** 3, 0.4 * x[:, 1]], axis=1)
-
-
-def trajectories(runs: int = RUNS, weights: int = WEIGHTS) -> kernels.Trajectories:
-    rng = np.random.default_rng(0)
-    values = [rng.uniform(-1.6, 1.6, (runs, weights))]
-    for _ in range(TIMES - 1):
-        at = values[-1]
-        values.append(np.concatenate([bistable(at[:, :2]), 0.9 * at[:, 2:]], axis=1)[:, :weights])
-    names = tuple(f"layer.weight[{i}]" for i in range(weights))
-    return kernels.Trajectories(np.stack(values, 1), [f"run {i}" for i in range(runs)], np.arange(TIMES) * 10, names)
 
 
 @pytest.fixture
@@ -55,13 +44,6 @@ def make():
 @pytest.fixture
 def plot(make):
     plot = make(bistable, SQUARE, subdivisions=12)
-    plot.wait(60)
-    return plot
-
-
-@pytest.fixture
-def fitted(make):
-    plot = make(trajectories(), per_run={"accuracy": np.linspace(0, 1, RUNS)}, labels=["a", "b"] * (RUNS // 2))
     plot.wait(60)
     return plot
 
@@ -153,7 +135,6 @@ def test_going_back_computes_nothing(plot, monkeypatch):
 
 def test_bad_input_is_refused_before_anything_starts(make):
     before = threading.active_count(), len(_instances)
-    runs = trajectories()
     refusals = [
         ((bistable,), {}, "needs its domain"),
         ((bistable, SQUARE), {"method": "confidence"}, "how uncertain"),
@@ -164,20 +145,6 @@ def test_bad_input_is_refused_before_anything_starts(make):
         ((lambda x: x / 0 * np.nan, SQUARE), {}, "not finite|does not take points"),
         ((lambda x: {}["no"], SQUARE), {}, "does not take points"),
         ((5, SQUARE), {}, "not understood"),
-        ((runs,), {"std": np.abs}, "has its own"),
-        ((runs,), {"per_run": [1]}, "per_run is not understood"),
-        ((runs,), {"per_run": {"a": [1]}}, "does not fit the runs"),
-        ((runs,), {"labels": ["a"]}, "labels does not fit"),
-        ((runs,), {"dims": 3, "grid": SQUARE}, "other dimensions"),
-        ((runs,), {"coordinates": "by name", "axis_x": "none"}, "no such coordinate"),
-        ((runs,), {"coordinates": "by name", "axis_x": "layer.weight[1]"}, "coordinate of its own"),
-        ((runs,), {"start": 3}, "not recorded"),
-        ((runs,), {"start": 20, "end": 10}, "ends after its start"),
-        ((runs,), {"lag": 7}, "so far apart"),
-        ((runs,), {"selection": [RUNS]}, "no such sample"),
-        ((runs,), {"margin": np.inf}, "no margin"),
-        ((runs,), {"subdivisions": 40}, "subdivisions has a bad value"),
-        ((runs,), {"mood": 1}, "no such keyword"),
     ]
     for args, kwargs, words in refusals:
         with pytest.raises(NetgeomError, match=words), np.errstate(all="ignore"):
@@ -284,57 +251,6 @@ def test_the_pointer_is_followed(plot):
     assert plot._panel._pointer.value == ""
 
 
-# ---- runs
-
-
-def test_a_map_is_fitted_to_the_runs(fitted):
-    runs = fitted._source.trajectories
-    chosen = kernels.choose_coordinates(runs, "largest_spread")
-    pairs = runs.project(chosen).pairs()
-    wanted = kernels.fit_map(pairs.starts, pairs.ends, run_ids=pairs.ids)
-    points = np.random.default_rng(1).uniform(-1, 1, (9, 2))
-    assert np.allclose(fitted.map(points), wanted(points)) and fitted.trajectories.names == chosen.names
-    assert fitted._picture.starts.shape == (RUNS, 2) and "2 of 5 coordinates" in fitted._panel._badges.value
-    before = fitted.map
-    fitted.run()
-    fitted.wait(60)
-    assert fitted.map is not before, "Run fits anew"
-
-
-def test_coordinates_models_and_steps(fitted):
-    for changes in (
-        {"coordinates": "pca_final"},
-        {"coordinates": "by name", "axis_x": "layer.weight[0]", "axis_y": "layer.weight[1]"},
-        {"dims": 1},
-        {"dims": 3, "subdivisions": 12},
-        {"dims": 2, "lag": 10},
-        {"model": "knn"},
-        {"model": "linear"},
-        {"model": "doodl3", "lag": None, "start": 10, "end": 20},
-        {"method": "confidence", "z": 0.3, "model": "gp"},
-    ):
-        fitted.settings = changes
-        fitted.wait(60)
-        assert fitted.status == "done" and fitted.decomposition.grid.dims == fitted.dims, changes
-    assert np.array_equal(fitted._picture.starts[:, 0], fitted._source.trajectories.values[:, 1, 0])
-    assert "±0.3 standard deviations" in fitted._panel._badges.value
-
-
-def test_runs_are_selected_by_lasso_and_by_tile(fitted):
-    source = fitted._figure.plane.runs.starts
-    wanted = tuple(sorted(int(source.data["id"][i]) for i in (2, 0)))
-    source.selected.indices = [2, 0]
-    fitted.wait(60)
-    assert fitted.selection == wanted
-    assert fitted._panel._selected.value == "2 runs selected"
-    fitted.grid_cell = int(fitted._picture.start_cells[5])
-    fitted._take_runs()
-    assert 5 in fitted.selection
-    fitted.points = False
-    fitted.wait(60)
-    assert not len(fitted._figure.plane.runs.starts.data["x"])
-
-
 def test_three_dimensions_are_shown_in_layers(make):
     plot = make(lambda x: 0.5 * x, ([-1.0] * 3, [1.0] * 3), subdivisions=9)
     plot.wait(60)
@@ -347,35 +263,14 @@ def test_three_dimensions_are_shown_in_layers(make):
     assert plot.decomposition.grid.indices([plot.grid_cell])[0, 0] == 2
 
 
-def test_a_recording_with_several_runs(make, tmp_path):
-    runs = trajectories(6)
-    for run, values in zip(runs.run_ids, runs.values, strict=True):
-        with ng.Recorder(
-            net := torch.nn.Linear(4, 1), torch.zeros(2, 4), path=tmp_path / "runs", parameters=True, run_id=run
-        ) as recorder:
-            for step, row in enumerate(values[1:], 1):
-                torch.nn.utils.vector_to_parameters(torch.tensor(row, dtype=torch.float32), net.parameters())
-                recorder.step(step, loss=float(row[0]))
-    plot = make(tmp_path / "runs", subdivisions=8)
-    plot.wait(60)
-    assert plot._source.run_ids == tuple(runs.run_ids) and plot._source.most_dims == 5
-    assert np.allclose(plot._source.per_run["loss"], runs.values[:, -1, 0])
-    assert not any("bias" in name for name in plot.trajectories.names)
-
-
 # ---- exports, state, links, closing
 
 
-def test_exports(fitted, plot, tmp_path):
-    fitted.export_data(tmp_path / "a.npz")
-    with np.load(tmp_path / "a.npz") as found:
-        assert np.array_equal(found["node"], fitted.result.node) and found["run_id"][3] == "run 3"
-        assert json.loads(str(found["about"]))["settings"]["subdivisions"] == 14
-        assert found["image_first"].shape == (1 << 14, 2) and found["quantity_accuracy"][-1] == 1
-    fitted.export_data(tmp_path / "a.csv")
-    rows = table(tmp_path / "a.csv")
-    assert len(rows) == RUNS and rows[1]["label"] == "b"
-    assert rows[4]["start_node"] == str(fitted._picture.start_nodes[4])
+def test_exports(plot, tmp_path):
+    plot.export_data(tmp_path / "b.npz")
+    with np.load(tmp_path / "b.npz") as found:
+        assert np.array_equal(found["node"], plot.result.node) and found["image_first"].shape == (1 << 12, 2)
+        assert json.loads(str(found["about"]))["settings"]["subdivisions"] == 12
     plot.export_data(tmp_path / "b.csv")
     assert len(table(tmp_path / "b.csv")) == plot.decomposition.n_nodes
     plot.export_graph(tmp_path / "b.graphml")
@@ -400,16 +295,6 @@ def test_state_makes_the_same_picture(make, plot):
         assert np.array_equal(again.result.node, plot.result.node)
     finally:
         again.close()
-
-
-def test_linked_plots_share_the_runs(make, fitted):
-    other = make(trajectories(), coordinates="pca_final", subdivisions=8)
-    link = ng.link(fitted, other)
-    fitted.selection = (1, 4)
-    assert other.selection == (1, 4)
-    link.unlink()
-    with pytest.raises(NetgeomError, match="different samples"):
-        ng.link(fitted, make(trajectories(6), subdivisions=8))
 
 
 def test_closing_leaves_nothing(make):
