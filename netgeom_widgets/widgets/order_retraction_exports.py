@@ -22,12 +22,12 @@ class Exports:
         NetgeomError
             When no run has finished yet, or for another suffix.
         """
+        suffix = Path(path).suffix.lower()
+        if suffix not in (".graphml", ".dot"):
+            raise NetgeomError("The file name does not fit.", expected=".graphml or .dot", got=suffix or "no suffix")
         from netgeom_widgets.kernels.order_retraction import to_dot, to_graphml
 
         writers = {".graphml": to_graphml, ".dot": to_dot}
-        suffix = Path(path).suffix.lower()
-        if suffix not in writers:
-            raise NetgeomError("The file name does not fit.", expected=" or ".join(writers), got=suffix or "no suffix")
         self._export(lambda: writers[suffix](self._finished().retraction, path))  # type: ignore[attr-defined]
 
     def _export_arrays(self) -> dict[str, Any]:

@@ -134,7 +134,7 @@ class PictureMaker:
             self._pictures.put(wanted, held)
             return held  # type: ignore[no-any-return]
         progress.update(text="fitting the map" if given is None else "computing …")
-        space = self._space(given, settings, key, cancel)
+        space = self._space(given, settings, key, progress, cancel)
         n = settings["subdivisions"]
         if 1 << n > _KEPT_CELLS:
             self._decompositions, self._pictures = Recent(2), Recent(1)
@@ -146,12 +146,15 @@ class PictureMaker:
         self._pictures.put(wanted, picture)
         return picture
 
-    def _space(self, given: Any, settings: dict[str, Any], key: Any, cancel: Cancel) -> Space:
+    def _space(self, given: Any, settings: dict[str, Any], key: Any, progress: Progress, cancel: Cancel) -> Space:
         wanted = (key, *(settings[name] for name in OF_MAP))
         held = self._spaces.find(wanted)
         if held is None:
             cancel.checkpoint()
-            held = given_space(self.source, given) if given is not None else fitted_space(self.source, settings)
+            if given is not None:
+                held = given_space(self.source, given)
+            else:
+                held = fitted_space(self.source, settings, progress=progress, cancel=cancel)
         self._spaces.put(wanted, held)
         return held  # type: ignore[no-any-return]
 

@@ -25,7 +25,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "gp": ("Gaussian process around the identity", {"mean": "identity"}),
     "gp linear": ("Gaussian process around a linear map", {"mean": "linear"}),
     "gp zero": ("Gaussian process around zero", {"mean": "zero"}),
-    "doodl3": ("DOODL3: zero mean, length scale 0.01 to 2", {}),
+    "doodl3": ("DOODL3: around zero, length scale 0.01 to 2", {}),  # the kernel knows its settings
     "knn": ("mean of the nearest runs", {"model": "knn"}),
     "linear": ("linear map", {"model": "linear"}),
 }
@@ -88,14 +88,21 @@ def given_space(source: Source, given: tuple[Any, Any]) -> Space:
     return Space(map, std, source.names, lower=source.lower, upper=source.upper)
 
 
-def fitted_space(source: Source, settings: dict[str, Any]) -> Space:
+def fitted_space(source: Source, settings: dict[str, Any], **control: Any) -> Space:
     """Choose coordinates, project the runs, pair starts with ends by run id, and fit a map to the pairs."""
     from netgeom_widgets.kernels.order_retraction import fit_map
 
     coordinates, runs, pairs = paired(source, settings)
-    map = fit_map(pairs.starts, pairs.ends, run_ids=pairs.ids, **MODELS[settings["model"]][1])
+    map = fit_map(pairs.starts, pairs.ends, run_ids=pairs.ids, **fit_options(settings["model"]), **control)
     ends = (source.lower, source.upper)
     return Space(map, None, coordinates.names, coordinates, runs, pairs, *ends)
+
+
+def fit_options(model: str) -> dict[str, Any]:
+    """Keywords of ``fit_map`` for one of `MODELS`."""
+    from netgeom_widgets.kernels.order_retraction import DOODL3_SETTINGS
+
+    return dict(DOODL3_SETTINGS) if model == "doodl3" else dict(MODELS[model][1])
 
 
 def paired(source: Source, settings: dict[str, Any]) -> tuple[Any, Any, Any]:
