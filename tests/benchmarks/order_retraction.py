@@ -5,8 +5,9 @@ disturbs both sides alike. What is compared agrees, or the benchmark fails.
 
 - Leslie's model, 2^16, 2^18 and 2^20 cells: box images, Morse graph and order retraction, against CMGDB's Morse graph
   by its batched map, which has no retraction.
-- Wide boxes (confidence boxes of 100 and more cells): the digraph of blocks against the list of all edges.
-- `--large`: 2^22 cells, either side in a process of its own: seconds, and peak resident memory minus that after import.
+- Wide boxes (Leslie's model plus and minus 4.5): the Morse graph by blocks against the list of all edges.
+- `--large`: 2^22 cells, either side, and 2^18 cells with wide boxes, each in a process of its own: seconds, and peak
+  resident memory minus that after import.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import statistics
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"  # before numpy and torch start their pools
@@ -27,11 +29,13 @@ import torch  # noqa: E402
 from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
 
 from netgeom_widgets.kernels.order_retraction import (  # noqa: E402
+    BoxImages,
     CubicalGrid,
     OrderRetraction,
     box_images,
     morse_decomposition,
     order_retraction,
+    trimming,
 )
 
 torch.set_num_threads(1)
@@ -47,6 +51,16 @@ def leslie(x: np.ndarray) -> np.ndarray:
 def retraction(subdivisions: int) -> OrderRetraction:
     images = box_images(leslie, CubicalGrid(LOWER, UPPER, subdivisions))
     return order_retraction(morse_decomposition(images))
+
+
+def wide_images(subdivisions: int) -> BoxImages:
+    return box_images(
+        leslie, CubicalGrid(LOWER, UPPER, subdivisions), method="confidence", z=3, std=lambda x: np.full(len(x), 1.5)
+    )
+
+
+def wide_retraction(subdivisions: int) -> OrderRetraction:
+    return order_retraction(morse_decomposition(wide_images(subdivisions)))
 
 
 def by_cmgdb(subdivisions: int) -> Any:
@@ -86,9 +100,23 @@ def measure_leslie(subdivisions: int, repetitions: int) -> dict:
     return row(name, times, "kernel", "CMGDB", "CMGDB's batched map")
 
 
+def measure_wide(subdivisions: int, repetitions: int) -> dict:
+    images = wide_images(subdivisions)
+
+    def found(wide: float) -> OrderRetraction:
+        with patch.object(trimming, "WIDE", wide):
+            return order_retraction(morse_decomposition(images))
+
+    times, results = paired({"blocks": lambda: found(0), "list": lambda: found(np.inf)}, repetitions)
+    name = f"wide 2^{subdivisions}, {images.n_edges / images.grid.n_cells:.0f} cells a box"
+    require_same(facts(results["blocks"]), facts(results["list"]), name)
+    require_same(np.flatnonzero(results["blocks"].node != results["list"].node).tolist(), [], name)
+    return row(name, times, "blocks", "list", "the list of all edges")
+
+
 def print_alone(side: str, subdivisions: int) -> None:
     """One computation in this process, which does nothing else."""
-    compute = {"kernel": retraction, "CMGDB": by_cmgdb}[side]
+    compute = {"kernel": retraction, "CMGDB": by_cmgdb, "kernel, wide boxes": wide_retraction}[side]
     compute(8)  # imports
     before = megabytes("VmRSS")
     elapsed, found = seconds(lambda: compute(subdivisions))
@@ -111,10 +139,10 @@ def main() -> None:
         return
     rows: list[dict] = []
     if arguments.large:
-        for side in ("kernel", "CMGDB"):
-            rows.append(alone("--alone", side, "22"))
+        for side, n in (("kernel", "22"), ("CMGDB", "22"), ("kernel, wide boxes", "18")):
+            rows.append(alone("--alone", side, n))
             print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB, {nodes} nodes".format(**rows[-1]), flush=True)
-        require_same(*([one["nodes"], one["edges"]] for one in rows), "the Morse graphs of 2^22 cells")
+        require_same(*([one["nodes"], one["edges"]] for one in rows[:2]), "the Morse graphs of 2^22 cells")
     else:
         compare(rows, arguments.quick, 1 if arguments.quick else arguments.repetitions)
     if arguments.json:
@@ -132,6 +160,8 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
 
     for subdivisions in (12,) if quick else (16, 18, 20):
         report(measure_leslie(subdivisions, repetitions))
+    for subdivisions in (10,) if quick else (13, 15):
+        report(measure_wide(subdivisions, repetitions))
 
 
 if __name__ == "__main__":

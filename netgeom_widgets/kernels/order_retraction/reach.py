@@ -49,7 +49,8 @@ class ReachSets:
 
     def both(self, a: Int32[ndarray, " m"], b: Int32[ndarray, " m"]) -> Int32[ndarray, " m"]:
         """Numbers of the unions of pairs."""
-        out, differ = a.copy(), np.flatnonzero(a != b)
+        out = np.where(a == NOTHING, b, a)
+        differ = np.flatnonzero((out != b) & (b != NOTHING))
         if differ.size:
             out[differ] = self._numbered(self._rows[a[differ]] | self._rows[b[differ]])
         return out
