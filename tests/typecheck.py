@@ -13,6 +13,7 @@ _check = beartype(conf=BeartypeConf(is_pep484_tower=True))
 _NAMES = (
     "_model",
     "order_retraction.fitting",
+    "order_retraction.frequencies",
     "order_retraction.orbits",
     "order_retraction.trajectories",
     "regions.compute",

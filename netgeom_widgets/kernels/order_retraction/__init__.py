@@ -6,6 +6,8 @@ from netgeom_widgets.kernels.order_retraction.boxes import BoxImages, box_images
 from netgeom_widgets.kernels.order_retraction.coordinates import Coordinates, choose_coordinates, domain
 from netgeom_widgets.kernels.order_retraction.fitted import FittedMap, HeldOut
 from netgeom_widgets.kernels.order_retraction.fitting import DOODL3_SETTINGS, fit_map
+from netgeom_widgets.kernels.order_retraction.frequencies import MorseFrequencies, morse_frequencies
+from netgeom_widgets.kernels.order_retraction.graph_counts import MorseGraphCount
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.map_values import as_map
 from netgeom_widgets.kernels.order_retraction.matching import match_nodes
@@ -22,7 +24,9 @@ from netgeom_widgets.kernels.order_retraction.orbits import (
     reaching_cells,
 )
 from netgeom_widgets.kernels.order_retraction.persistence import Persistence, persistence
+from netgeom_widgets.kernels.order_retraction.poset_forms import PosetForm, poset_form
 from netgeom_widgets.kernels.order_retraction.posterior_draws import DrawnMap
+from netgeom_widgets.kernels.order_retraction.resampling import resampled_map
 from netgeom_widgets.kernels.order_retraction.retraction import Obstruction, OrderRetraction, order_retraction
 from netgeom_widgets.kernels.order_retraction.trajectories import Pairs, Trajectories
 
@@ -35,10 +39,13 @@ __all__ = [
     "FittedMap",
     "HeldOut",
     "MorseDecomposition",
+    "MorseFrequencies",
+    "MorseGraphCount",
     "Obstruction",
     "OrderRetraction",
     "Pairs",
     "Persistence",
+    "PosetForm",
     "Trajectories",
     "as_map",
     "attracting_block",
@@ -50,9 +57,12 @@ __all__ = [
     "match_nodes",
     "morse_decomposition",
     "morse_decomposition_of_graph",
+    "morse_frequencies",
     "orbit",
     "order_retraction",
     "persistence",
+    "poset_form",
     "reachable_cells",
     "reaching_cells",
+    "resampled_map",
 ]

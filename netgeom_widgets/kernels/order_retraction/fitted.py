@@ -77,7 +77,9 @@ class FittedMap:
     warnings : tuple of str
         What to doubt.
     settings : dict
-        What it was fitted with.
+        What it was fitted with: bounds in the units of the data, for instance.
+    options : dict
+        Keywords with which `fit_map` fits such a map to other pairs.
     """
 
     starts: Float64[ndarray, "n d"]
@@ -93,6 +95,7 @@ class FittedMap:
     displacement_defect: float
     warnings: tuple[str, ...]
     settings: dict[str, Any]
+    options: dict[str, Any]
     regression: Model = field(metadata={"of": "ends, less starts for mean='identity'"})
     groups: Int64[ndarray, " n"]
 

@@ -125,6 +125,19 @@ def fit_map(
     report, stop = as_progress(progress), as_cancel(cancel)
     report.update(0, 1, f"fitting a map to {len(x)} pairs")
     settings: dict[str, Any] = {"model": model, "mean": mean}
+    options = {
+        "mean": mean,
+        "model": model,
+        "ard": ard,
+        "amplitude": amplitude,
+        "length_scale": length_scale,
+        "noise": noise,
+        "length_scale_bounds": length_scale_bounds,
+        "noise_bounds": noise_bounds,
+        "neighbours": neighbours,
+        "restarts": restarts,
+        "likelihood_pairs": likelihood_pairs,
+    }
     stop.checkpoint()
     fitted: Fitted | None = None
     targets = y - x if mean == "identity" and model != "linear" else y
@@ -140,7 +153,7 @@ def fit_map(
         regression, fitted = _process(x, targets, mean, ranges, restarts, chosen, np.random.default_rng(seed), stop)
         settings |= {"ard": ard, **ranges.described(), "restarts": restarts, "likelihood_pairs": chosen}
     report.update(1, 1)
-    return _result(x, y, ids, groups, model, mean, regression, fitted, settings)
+    return _result(x, y, ids, groups, model, mean, regression, fitted, settings, options)
 
 
 def _process(
@@ -181,6 +194,7 @@ def _result(
     regression: Model,
     fitted: Fitted | None,
     settings: dict[str, Any],
+    options: dict[str, Any],
 ) -> FittedMap:
     deviation = np.sqrt(regression.noise)
     spread, moved = float(np.sqrt(y.var(0).mean())), float(np.sqrt(((y - x) ** 2).mean()))
@@ -200,6 +214,7 @@ def _result(
         displacement_defect=displacement,
         warnings=doubts(x, model, mean, closure, fitted, settings),
         settings=settings,
+        options=options,
         regression=regression,
         groups=groups,
     )
