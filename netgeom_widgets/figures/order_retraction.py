@@ -25,7 +25,7 @@ def order_retraction_plot(
     node: int | None = None,
     title: str | None = None,
     note: str = "",
-    height: int = 480,
+    height: int = 400,
 ) -> LayoutDOM:
     """The phase plane with the Morse graph beside it: to be saved as HTML, PNG or SVG, or shown with ``bokeh.io.show``.
 
@@ -44,7 +44,7 @@ def order_retraction_plot(
     title, note : str, optional
         Above, and said below.
     height : int
-        In pixels.
+        In pixels, without legend and caption.
 
     Returns
     -------

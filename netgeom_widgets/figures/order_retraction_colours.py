@@ -63,12 +63,13 @@ class NodeColours:
         return palettes.to_hex(self.sets)
 
     def blends(self, reach_sets: Bool[np.ndarray, "U k"]) -> tuple[UInt8[np.ndarray, "U 4"], UInt8[np.ndarray, "U 4"]]:
-        """The two colours of the hatch of cells that are undecided between nodes: their mixture, lighter and darker."""
-        reach = np.asarray(reach_sets, dtype=float)
-        weights = reach / np.maximum(reach.sum(axis=1, keepdims=True), 1)
-        mixed = _lightened(weights @ self.strong)
-        step = np.array([0.07, 0.0, 0.0])
-        return from_oklab(mixed + step / 2), from_oklab(mixed - step)
+        """The two colours of the stripes of cells that are undecided: of the two nodes reached that differ most."""
+        pairs = np.zeros((2, len(reach_sets), 3))
+        for row, reach in enumerate(np.asarray(reach_sets, dtype=bool)):
+            found = self.strong[reach]
+            far = np.linalg.norm(found[:, None] - found[None], axis=2)
+            pairs[:, row] = found[list(np.unravel_index(far.argmax(), far.shape))]
+        return from_oklab(_lightened(pairs[0])), from_oklab(_lightened(pairs[1]))
 
 
 def node_colours(

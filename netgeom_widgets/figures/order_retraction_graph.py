@@ -135,7 +135,7 @@ class MorseGraph:
         is_node = self.shown == (-1 if node is None else node)
         columns = {
             "alpha": np.where(lit, 1.0, _FADED),
-            "edge": [PICKED if one else "#404040" for one in is_node],
+            "edge": [PICKED if one else GRID for one in is_node],
             "edge_width": np.where(is_node, 3.5, 1.0),
             "ink": [ink if on else GRID for ink, on in zip(self._inks, lit.tolist(), strict=True)],
         }
@@ -175,7 +175,7 @@ class MorseGraph:
         y = heights.astype(float)
         self._nodes.data = {
             "x": places.x, "y": y, "id": keep, "fill": fills, "size": np.full(len(keep), size),
-            "alpha": np.ones(len(keep)), "edge": ["#404040"] * len(keep), "edge_width": np.ones(len(keep)),
+            "alpha": np.ones(len(keep)), "edge": [GRID] * len(keep), "edge_width": np.ones(len(keep)),
             "name": [str(node) if size >= _INSIDE else "" for node in keep.tolist()], "ink": inks,
             "cells": [f"{one:,}" for one in sizes.tolist()],
             "tile": ["not computed" if tiles is None else f"{tiles[one]:,} cells, {share(int(tiles[one]), n)}"

@@ -46,7 +46,7 @@ def cell_words(retraction: OrderRetraction, cells: Int[np.ndarray, " n"]) -> lis
 
 
 def cell_colours(retraction: OrderRetraction, colours: NodeColours, cells: Int[np.ndarray, " n"]) -> list[str]:
-    """Strong colour of each cell's node; a mixture where it is undecided, grey where it leaves or is no cell."""
+    """Strong colour of each cell's node; of a node it reaches where undecided, grey where it leaves or is no cell."""
     cells = np.asarray(cells)
     table = np.repeat(palettes.to_rgba([ENDS]), len(cells), axis=0)
     node, status = np.asarray(retraction.node)[cells], np.asarray(retraction.status)[cells]

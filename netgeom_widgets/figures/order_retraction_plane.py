@@ -32,6 +32,8 @@ PARTS: tuple[Part, ...] = ("set", "tile", "basin")
 """What of a picked node stays unveiled: its Morse set; that and its tile; all that ends in it or below."""
 
 _PLACE = ("x", "y", "dw", "dh")
+#: Pixels of the legend across, of a line of words below the plot, and of all at most.
+_LEGEND, _LINE, _MOST = 430, 16, 600
 #: Morse sets that get their number at most.
 _NUMBERED = 40
 _KIND = """
@@ -49,7 +51,7 @@ class PhasePlane:
     Parameters
     ----------
     height : int
-        Pixels.
+        Pixels, without the legend and the caption; with these at most 600.
 
     Attributes
     ----------
@@ -59,7 +61,7 @@ class PhasePlane:
     colours : NodeColours
     """
 
-    def __init__(self, height: int = 440, **options: Any) -> None:
+    def __init__(self, height: int = 400, **options: Any) -> None:
         self.raster: RetractionRaster | None = None
         self.view: PlaneView | None = None
         self._places: PlanePlaces | None = None
@@ -92,7 +94,8 @@ class PhasePlane:
                 text_outline_width=width, text_font_size="12px", text_font_style="bold", text_align="center",
                 text_baseline="bottom", y_offset=-3,
             )  # fmt: skip
-        self._legend = KeyLegend(self.root, "below", width=430)
+        self._height = height
+        self._legend = KeyLegend(self.root, "below", width=_LEGEND)
         self._caption = add_caption(self.root)
         self._notes: tuple[str, ...] = ()
         self._said, self._cell_said = "", ""
@@ -291,6 +294,8 @@ class PhasePlane:
             return
         factor = 1 if self.view is None else self.view.factor
         say(self._caption, self._cell_said, self._said, pixel_words(factor), *self._notes)
+        lines = self._caption.text.count("\n") + self._legend.rows
+        self.root.height = min(self._height + _LINE * lines, max(_MOST, self._height))
 
     def _veil(self) -> None:
         if self._reached is None or self.raster is None or self.view is None or self._places is None:

@@ -26,7 +26,7 @@ class RetractionScene:
     Parameters
     ----------
     height : int
-        Pixels of either.
+        Pixels of either, of the plane without legend and caption.
 
     Attributes
     ----------
@@ -37,8 +37,8 @@ class RetractionScene:
         Of what is shown.
     """
 
-    def __init__(self, height: int = 480) -> None:
-        self.plane, self.graph = PhasePlane(height), MorseGraph(height)
+    def __init__(self, height: int = 400) -> None:
+        self.plane, self.graph = PhasePlane(height), MorseGraph(height + 60)
         self.colours: NodeColours | None = None
         self._shown: OrderRetraction | None = None
         sizes: dict[str, Any] = {"sizing_mode": "stretch_width", "min_width": _LEAST}

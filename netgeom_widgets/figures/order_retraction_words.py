@@ -81,7 +81,7 @@ def plane_words(retraction: OrderRetraction, raster: RetractionRaster, names: Se
             )
             if count
         ]
-        said.append(f"Rising stripes: undecided between the nodes reached ({', '.join(why)}).")
+        said.append(f"Rising stripes: undecided, in colours of nodes reached ({', '.join(why)}).")
     known = {True: "", False: "No order retraction exists.", None: "Whether an order retraction exists is open."}
     said.append(known[retraction.exists])
     return said

@@ -201,6 +201,12 @@ class KeyLegend:
             self._legend.ncols = max(1, int(self._width // (_SIGN + _LETTER * longest)))
         self._legend.visible = bool(entries)
 
+    @property
+    def rows(self) -> int:
+        """Rows that a legend above or below takes."""
+        shown = sum(item.visible for item in self._legend.items) if self._legend.visible else 0
+        return -(-shown // (self._legend.ncols if self._width is not None else max(shown, 1)))
+
 
 def _make_sign() -> GlyphRenderer:
     """A glyph at no point: it exists for its legend entry only."""
