@@ -6,6 +6,9 @@ disturbs both sides alike. What is compared agrees, or the benchmark fails.
 - Leslie's model, 2^16, 2^18 and 2^20 cells: box images, Morse graph and order retraction, against CMGDB's Morse graph
   by its batched map, which has no retraction.
 - Wide boxes (Leslie's model plus and minus 4.5): the Morse graph by blocks against the list of all edges.
+- A Gaussian process of 100 pairs, 2^15 cells: box images, Morse graph and order retraction, against the map alone,
+  called for one corner of one box at a time as DOODL3 and CMGDB's scalar interface do: this package's map and
+  scikit-learn's. The time of such calls is taken for 200 boxes and multiplied.
 - `--large`: 2^22 cells, either side, and 2^18 cells with wide boxes, each in a process of its own: seconds, and peak
   resident memory minus that after import.
 """
@@ -26,6 +29,8 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import CMGDB  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: E402
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel  # noqa: E402
 from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
 
 from netgeom_widgets.kernels.order_retraction import (  # noqa: E402
@@ -33,6 +38,7 @@ from netgeom_widgets.kernels.order_retraction import (  # noqa: E402
     CubicalGrid,
     OrderRetraction,
     box_images,
+    fit_map,
     morse_decomposition,
     order_retraction,
     trimming,
@@ -40,6 +46,7 @@ from netgeom_widgets.kernels.order_retraction import (  # noqa: E402
 
 torch.set_num_threads(1)
 LOWER, UPPER = [-0.001, -0.001], [90.0, 70.0]
+SOME_BOXES = 200
 
 
 def leslie(x: np.ndarray) -> np.ndarray:
@@ -114,6 +121,54 @@ def measure_wide(subdivisions: int, repetitions: int) -> dict:
     return row(name, times, "blocks", "list", "the list of all edges")
 
 
+def pairs() -> tuple[np.ndarray, np.ndarray]:
+    """Where 100 runs start and end: near one of two points, with noise."""
+    generator = np.random.default_rng(0)
+    starts = generator.uniform(-2, 2, (100, 2))
+    ends = np.stack([np.tanh(3 * starts[:, 0]), 0.3 * starts[:, 1]], axis=1)
+    return starts, ends + 0.05 * generator.standard_normal(ends.shape)
+
+
+def measure_gaussian_process(subdivisions: int, repetitions: int) -> list[dict]:
+    starts, ends = pairs()
+    fitted = fit_map(starts, ends, mean="zero", ard=False, amplitude=1.0)
+    regressor = GaussianProcessRegressor(RBF(fitted.length_scale[0]) + WhiteKernel(fitted.noise), optimizer=None)
+    regressor.fit(starts, ends)
+    grid = CubicalGrid([-2, -2], [2, 2], subdivisions)
+    some = np.random.default_rng(1).choice(grid.n_cells, min(SOME_BOXES, grid.n_cells), replace=False)
+
+    def one_by_one(predict: Any) -> np.ndarray:
+        """Image boxes of some cells: lower and upper corners."""
+        found = np.empty((len(some), 2, 2))
+        for box, sides in enumerate(np.stack(grid.boxes(some), axis=-1)):
+            values = np.concatenate([predict(np.array([[x, y]])) for x in sides[0] for y in sides[1]])
+            found[box] = values.min(axis=0), values.max(axis=0)
+        return found
+
+    times, results = paired(
+        {
+            "kernel": lambda: order_retraction(morse_decomposition(box_images(fitted, grid))),
+            "fitted": lambda: one_by_one(fitted),
+            "sklearn": lambda: one_by_one(regressor.predict),
+        },
+        repetitions,
+    )
+    name = f"Gaussian process 2^{subdivisions}"
+    if not np.allclose(results["fitted"], results["sklearn"], rtol=0, atol=1e-6):
+        raise SystemExit(f"{name}: the two maps differ")
+    images = results["kernel"].decomposition.images
+    for corner, cells in ((0, images.first), (1, images.last)):  # the kernel's boxes are those of the single calls
+        place = (results["sklearn"][:, corner] - grid.lower) / grid.widths
+        off = np.abs(np.floor(place) - cells[some]) > 0
+        require_same(int((off & (np.abs(place - np.rint(place)) > 1e-6)).sum()), 0, f"{name}: boxes")
+    for other in ("fitted", "sklearn"):
+        times[other] = [elapsed * grid.n_cells / len(some) for elapsed in times[other]]
+    return [
+        row(name, times, "kernel", "fitted", f"fit_map's map, corner by corner ({len(some)} boxes, extrapolated)"),
+        row(name, times, "kernel", "sklearn", f"scikit-learn's, corner by corner ({len(some)} boxes, extrapolated)"),
+    ]
+
+
 def print_alone(side: str, subdivisions: int) -> None:
     """One computation in this process, which does nothing else."""
     compute = {"kernel": retraction, "CMGDB": by_cmgdb, "kernel, wide boxes": wide_retraction}[side]
@@ -162,6 +217,8 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
         report(measure_leslie(subdivisions, repetitions))
     for subdivisions in (10,) if quick else (13, 15):
         report(measure_wide(subdivisions, repetitions))
+    for found in measure_gaussian_process(8 if quick else 15, repetitions):
+        report(found)
 
 
 if __name__ == "__main__":
