@@ -134,6 +134,7 @@ def test_the_retraction_is_one(name):
     assert np.array_equal(node[recurrent], found.label[recurrent])
     assert np.array_equal(node >= 0, found.reach_sets[found.reach].any(axis=1))
     assert case.joined.tile_sizes.sum() == (node >= 0).sum()
+    assert np.array_equal(orr.order_retraction(found, rule="exact").node, node)
 
 
 def test_the_log_of_cmgdb_retract():
@@ -175,12 +176,13 @@ def test_the_crown_has_no_retraction():
     assert sorted([name_of[a], name_of[b]] for a, b in found.hasse) == expected["hasse"]
     v = names.index("v")
     assert sorted(name_of[p] for p in np.flatnonzero(found.reach_sets[found.reach[v]])) == expected["reach_set_of_v"]
-    result = orr.order_retraction(found)
-    assert result.exists is None and result.node[v] == -1 and result.status[v] == 1
-    (obstruction,) = result.obstructions
-    assert obstruction.cells.tolist() == [v]
-    assert sorted(name_of[p] for p in obstruction.below) == expected["reach_set_of_v"]
-    assert sorted(name_of[p] for p in obstruction.upper_bounds) == expected["minimal_upper_bounds_of_reach"]
+    for rule, exists in (("join", None), ("exact", expected["order_retraction_exists"])):
+        result = orr.order_retraction(found, rule=rule)
+        assert result.exists is exists and result.node[v] == -1 and result.status[v] == 1
+        (obstruction,) = result.obstructions
+        assert obstruction.cells.tolist() == [v]
+        assert sorted(name_of[p] for p in obstruction.below) == expected["reach_set_of_v"]
+        assert sorted(name_of[p] for p in obstruction.upper_bounds) == expected["minimal_upper_bounds_of_reach"]
 
 
 def test_the_iris_process_is_the_fitted_one():

@@ -24,8 +24,8 @@ class ReachSets:
     def __init__(self, n_bits: int) -> None:
         self.n_bits = n_bits
         self._words = max(1, -(-n_bits // _BITS))
-        self._rows: UInt64[ndarray, "U W"] = np.zeros((1, self._words), np.uint64)
-        self._known = {self._rows[0].tobytes(): NOTHING}
+        self.rows: UInt64[ndarray, "U W"] = np.zeros((1, self._words), np.uint64)
+        self._known = {self.rows[0].tobytes(): NOTHING}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -34,7 +34,7 @@ class ReachSets:
         """Numbers of the sets with one member each."""
         rows = np.zeros((len(bits), self._words), np.uint64)
         rows[np.arange(len(bits)), bits // _BITS] = np.uint64(1) << (bits % _BITS).astype(np.uint64)
-        return self._numbered(rows)
+        return self.numbered(rows)
 
     def union(self, members: Int32[ndarray, " E"], starts: Int64[ndarray, " m"]) -> Int32[ndarray, " m"]:
         """Numbers of the unions over stretches of members, each of which begins at its start and is not empty."""
@@ -44,7 +44,7 @@ class ReachSets:
             indptr = np.append(starts, members.size)
             counts, places = positions(indptr, mixed)
             inner = np.cumsum(counts) - counts
-            low[mixed] = self._numbered(np.bitwise_or.reduceat(self._rows[members[places]], inner, axis=0))
+            low[mixed] = self.numbered(np.bitwise_or.reduceat(self.rows[members[places]], inner, axis=0))
         return low
 
     def both(self, a: Int32[ndarray, " m"], b: Int32[ndarray, " m"]) -> Int32[ndarray, " m"]:
@@ -52,15 +52,16 @@ class ReachSets:
         out = np.where(a == NOTHING, b, a)
         differ = np.flatnonzero((out != b) & (b != NOTHING))
         if differ.size:
-            out[differ] = self._numbered(self._rows[a[differ]] | self._rows[b[differ]])
+            out[differ] = self.numbered(self.rows[a[differ]] | self.rows[b[differ]])
         return out
 
     def members(self) -> Bool[ndarray, "U n_bits"]:
         """All sets, as masks."""
-        octets = self._rows.astype("<u8").view(np.uint8)
+        octets = self.rows.astype("<u8").view(np.uint8)
         return np.unpackbits(octets, axis=1, count=self.n_bits, bitorder="little").astype(bool)
 
-    def _numbered(self, rows: UInt64[ndarray, "m W"]) -> Int32[ndarray, " m"]:
+    def numbered(self, rows: UInt64[ndarray, "m W"]) -> Int32[ndarray, " m"]:
+        """Numbers of sets given as packed bits."""
         if self._words == 1:
             distinct, inverse = np.unique(rows[:, 0], return_inverse=True)
             distinct = distinct[:, None]
@@ -74,7 +75,7 @@ class ReachSets:
                 new.append(row)
             numbers[i] = self._known[key]
         if new:
-            self._rows = np.concatenate([self._rows, np.stack(new)])
+            self.rows = np.concatenate([self.rows, np.stack(new)])
         return numbers[inverse.reshape(-1)]
 
 

@@ -11,9 +11,10 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels.order_retraction.exact import MAX_STEPS, search
 from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition
 from netgeom_widgets.kernels.order_retraction.poset import joins, minimal, upper_bounds
-from netgeom_widgets.kernels.transitions.inputs import as_choice
+from netgeom_widgets.kernels.transitions.inputs import as_choice, as_count
 
 RULES = ("join", "exact")
 JOIN, SEVERAL, NONE_ABOVE, REACHES_NOTHING = range(4)
@@ -27,14 +28,15 @@ STATUSES = (
 
 @dataclass(frozen=True, eq=False)
 class Obstruction:
-    """Cells that the join rule cannot place.
+    """Cells that cannot be placed: by the join rule, or, where the search has shown that, at all.
 
     Attributes
     ----------
     below : (b,) int64
         Morse nodes that they reach.
     upper_bounds : (u,) int64
-        Minimal ones among the nodes above all of these; none or several.
+        Minimal ones among the nodes above all of these. None or several; after rule "exact" also one, for a cell that
+        others press from above.
     cells : (n,) int64
     """
 
@@ -51,16 +53,18 @@ class OrderRetraction:
     ----------
     decomposition : MorseDecomposition
     node : (cells,) int32
-        -1: none.
+        -1: none. Along edges between cells that have one the order is kept under either rule, whatever `exists` says.
     status : (cells,) int8
         Of the join rule: 0 the least node above all that the cell reaches; 1 several minimal ones; 2 none; 3 the cell
         reaches no recurrent cell.
     may_leave : (cells,) bool
         Some way from the cell leads out of the domain.
     exists : bool or None
-        Whether there is an order retraction of the cells that reach a recurrent cell; None: the join rule does not say.
+        Whether there is an order retraction of the cells that reach a recurrent cell. None: not known; the join rule
+        does not say, or the search ran out of steps.
     obstructions : tuple of Obstruction
-        Where the join rule fails, one for each set of nodes reached; after rule "exact", what rules a retraction out.
+        Cells without a node, one for each set of nodes that they reach. Where the search has shown that there is no
+        retraction: the cells for which it ran out of nodes, with a node or without.
     settings : dict
     """
 
@@ -92,6 +96,7 @@ def order_retraction(
     decomposition: MorseDecomposition,
     *,
     rule: str = "join",
+    max_steps: int = MAX_STEPS,
     progress: Progress | bool | None = None,
     cancel: Cancel | None = None,
     executor: Any = None,
@@ -112,7 +117,11 @@ def order_retraction(
     ----------
     decomposition : MorseDecomposition
     rule : "join" or "exact"
-        "exact" also fills the cells that the join rule leaves open, wherever a retraction exists.
+        "exact" also fills the cells that the join rule leaves open, wherever a retraction exists. It is the join rule's
+        where that is total, and always minimal: no other one lies below it everywhere. Cells that lead to open ones may
+        have to be raised above their join.
+    max_steps : int
+        Choices that rule "exact" tries before it gives up; most maps need none, each takes about a millisecond.
     progress, cancel
         See `netgeom_widgets.execution`.
     executor, seed
@@ -126,10 +135,13 @@ def order_retraction(
     ------
     NetgeomError
         Not a Morse decomposition, or an unknown rule.
+    TooLargeError
+        Rule "exact": too many edges between cells that have to be searched.
 
     Notes
     -----
-    O(cells + U k^2) for U distinct sets of nodes reached.
+    O(cells + U k^2) for U distinct sets of nodes reached; the search O(edges of the open cells) for each round in which
+    candidates drop out, and exponential at worst in the choices.
     """
     if not isinstance(decomposition, MorseDecomposition):
         raise NetgeomError(
@@ -138,8 +150,9 @@ def order_retraction(
             got=type(decomposition).__name__,
         )
     as_choice(rule, RULES, "rule")
-    as_progress(progress)
-    as_cancel(cancel).checkpoint()
+    steps = as_count(max_steps, 0, 10**9, "max_steps", "")
+    report, stop = as_progress(progress), as_cancel(cancel)
+    stop.checkpoint()
     leq, sets, reach = decomposition.leq, decomposition.reach_sets, decomposition.reach
     bounds = upper_bounds(leq, sets)
     join = joins(leq, bounds)
@@ -147,18 +160,18 @@ def order_retraction(
     join[nothing] = -1
     status_of = np.where(join >= 0, JOIN, np.where(bounds.any(axis=1), SEVERAL, NONE_ABOVE)).astype(np.int8)
     status_of[nothing] = REACHES_NOTHING
-    failed = np.flatnonzero((status_of == SEVERAL) | (status_of == NONE_ABOVE))
-    used = np.bincount(reach, minlength=len(sets)) > 0
+    node, status, settings = join[reach], status_of[reach], {**decomposition.settings, "rule": rule}
+    unplaced = np.flatnonzero((status == SEVERAL) | (status == NONE_ABOVE))
+    exists = None if unplaced.size else True
+    if rule == "exact" and unplaced.size:
+        found = search(decomposition, node, status, report, stop, steps)
+        node, exists = found.node, found.exists
+        unplaced = found.clashes if exists is False else unplaced[node[unplaced] < 0]
+        settings |= {"max_steps": steps, "steps": found.steps}
+    unplaced = unplaced[np.argsort(reach[unplaced], kind="stable")]
+    rows, starts = np.unique(reach[unplaced], return_index=True)
     obstructions = tuple(
-        Obstruction(np.flatnonzero(sets[u]), minimal(leq, bounds[u]), np.flatnonzero(reach == u))
-        for u in failed[used[failed]]
+        Obstruction(np.flatnonzero(sets[u]), minimal(leq, bounds[u]), cells)
+        for u, cells in zip(rows, np.split(unplaced, starts[1:]), strict=False)
     )
-    return OrderRetraction(
-        decomposition,
-        join[reach],
-        status_of[reach],
-        decomposition.may_leave,
-        None if obstructions else True,
-        obstructions,
-        {**decomposition.settings, "rule": rule},
-    )
+    return OrderRetraction(decomposition, node, status, decomposition.may_leave, exists, obstructions, settings)
