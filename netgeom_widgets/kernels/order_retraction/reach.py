@@ -28,7 +28,7 @@ class ReachSets:
         self._known = {self.rows[0].tobytes(): NOTHING}
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def single(self, bits: Integer[ndarray, " m"]) -> Int32[ndarray, " m"]:
         """Numbers of the sets with one member each."""
