@@ -9,6 +9,7 @@ from netgeom_widgets.kernels.order_retraction.fitting import DOODL3_SETTINGS, fi
 from netgeom_widgets.kernels.order_retraction.frequencies import MorseFrequencies, morse_frequencies
 from netgeom_widgets.kernels.order_retraction.graph_counts import MorseGraphCount
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
+from netgeom_widgets.kernels.order_retraction.group_test import GroupTest
 from netgeom_widgets.kernels.order_retraction.map_values import as_map
 from netgeom_widgets.kernels.order_retraction.matching import match_nodes
 from netgeom_widgets.kernels.order_retraction.morse import (
@@ -28,6 +29,8 @@ from netgeom_widgets.kernels.order_retraction.poset_forms import PosetForm, pose
 from netgeom_widgets.kernels.order_retraction.posterior_draws import DrawnMap
 from netgeom_widgets.kernels.order_retraction.resampling import resampled_map
 from netgeom_widgets.kernels.order_retraction.retraction import Obstruction, OrderRetraction, order_retraction
+from netgeom_widgets.kernels.order_retraction.run_scores import prediction_entropy, run_accuracy, run_entropy
+from netgeom_widgets.kernels.order_retraction.tiles import TileStatistics, tile_statistics
 from netgeom_widgets.kernels.order_retraction.trajectories import Pairs, Trajectories
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "DOODL3_SETTINGS",
     "DrawnMap",
     "FittedMap",
+    "GroupTest",
     "HeldOut",
     "MorseDecomposition",
     "MorseFrequencies",
@@ -46,6 +50,7 @@ __all__ = [
     "Pairs",
     "Persistence",
     "PosetForm",
+    "TileStatistics",
     "Trajectories",
     "as_map",
     "attracting_block",
@@ -62,7 +67,11 @@ __all__ = [
     "order_retraction",
     "persistence",
     "poset_form",
+    "prediction_entropy",
     "reachable_cells",
     "reaching_cells",
     "resampled_map",
+    "run_accuracy",
+    "run_entropy",
+    "tile_statistics",
 ]
