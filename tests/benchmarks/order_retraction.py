@@ -9,6 +9,7 @@ disturbs both sides alike. What is compared agrees, or the benchmark fails.
 - A Gaussian process of 100 pairs, 2^15 cells: box images, Morse graph and order retraction, against the map alone,
   called for one corner of one box at a time as DOODL3 and CMGDB's scalar interface do: this package's map and
   scikit-learn's. The time of such calls is taken for 200 boxes and multiplied.
+- 50 bootstrap samples of that process at 2^12 cells, against CMGDB's batched map of each of the same 50 maps.
 - `--large`: 2^22 cells, either side, and 2^18 cells with wide boxes, each in a process of its own: seconds, and peak
   resident memory minus that after import.
 """
@@ -40,7 +41,9 @@ from netgeom_widgets.kernels.order_retraction import (  # noqa: E402
     box_images,
     fit_map,
     morse_decomposition,
+    morse_frequencies,
     order_retraction,
+    resampled_map,
     trimming,
 )
 
@@ -70,9 +73,9 @@ def wide_retraction(subdivisions: int) -> OrderRetraction:
     return order_retraction(morse_decomposition(wide_images(subdivisions)))
 
 
-def by_cmgdb(subdivisions: int) -> Any:
-    model = CMGDB.Model(subdivisions, LOWER, UPPER, lambda box: CMGDB.BoxMapBatch(leslie, [box])[0].tolist())
-    model.set_batch_map(lambda boxes: CMGDB.BoxMapBatch(leslie, boxes))
+def by_cmgdb(subdivisions: int, function: Any = leslie, lower: Any = LOWER, upper: Any = UPPER) -> Any:
+    model = CMGDB.Model(subdivisions, lower, upper, lambda box: CMGDB.BoxMapBatch(function, [box])[0].tolist())
+    model.set_batch_map(lambda boxes: CMGDB.BoxMapBatch(function, boxes))
     return CMGDB.ComputeMorseGraph(model)[0]
 
 
@@ -169,6 +172,25 @@ def measure_gaussian_process(subdivisions: int, repetitions: int) -> list[dict]:
     ]
 
 
+def measure_bootstrap(subdivisions: int, samples: int, repetitions: int) -> dict:
+    starts, ends = pairs()
+    fit = {"mean": "zero", "ard": False, "amplitude": 1.0}
+    grid = CubicalGrid([-2, -2], [2, 2], subdivisions)
+    first = morse_frequencies(starts, ends, grid, samples=samples, fit=fit)
+
+    def one_by_one() -> list[int]:
+        maps = (resampled_map(first.fitted, "bootstrap", int(seed), grid=grid) for seed in first.seeds)
+        return [by_cmgdb(subdivisions, one, grid.lower, grid.upper).num_vertices() for one in maps]
+
+    times, results = paired(
+        {"kernel": lambda: morse_frequencies(starts, ends, grid, samples=samples, fit=fit), "CMGDB": one_by_one},
+        repetitions,
+    )
+    name = f"{samples} samples of 2^{subdivisions}"
+    require_same(results["kernel"].n_nodes.tolist(), results["CMGDB"], name)
+    return row(name, times, "kernel", "CMGDB", "the same maps by CMGDB, without fitting the first")
+
+
 def print_alone(side: str, subdivisions: int) -> None:
     """One computation in this process, which does nothing else."""
     compute = {"kernel": retraction, "CMGDB": by_cmgdb, "kernel, wide boxes": wide_retraction}[side]
@@ -219,6 +241,7 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
         report(measure_wide(subdivisions, repetitions))
     for found in measure_gaussian_process(8 if quick else 15, repetitions):
         report(found)
+    report(measure_bootstrap(8 if quick else 12, 5 if quick else 50, repetitions))
 
 
 if __name__ == "__main__":
