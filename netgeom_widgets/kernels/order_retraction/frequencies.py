@@ -167,9 +167,10 @@ def morse_frequencies(
     boxes = {"method": method, "padding": padding, "z": z}
     tally = Tally(grid, Outcome(fitted, grid, boxes))
     tasks = [(fitted, grid, boxes, each, int(one), refit) for each, one in zip(kinds, seeds, strict=True)]
-    for i, outcome in enumerate(_outcomes(tasks, stop, executor)):
-        tally.add(outcome, i, kinds[i])
-        report.update(i + 1, len(kinds), f"{len(tally.forms)} Morse graphs so far")
+    with single_blas_threads():  # once: to look for the libraries takes as long as a sample of 4096 cells
+        for i, outcome in enumerate(_outcomes(tasks, stop, executor)):
+            tally.add(outcome, i, kinds[i])
+            report.update(i + 1, len(kinds), f"{len(tally.forms)} Morse graphs so far")
     graphs, graph, graph_of_fit = tally.graphs(kinds)
     n = len(kinds)
     return MorseFrequencies(
