@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from bokeh.models import StringFormatter, TableColumn
 
-from netgeom_widgets.figures.tables import PickTable, decimal_formatter, whole_formatter
+from netgeom_widgets.figures.tables import PickTable, make_columns
 
 _COLUMNS = (  # field, title, kind, width
     ("input", "input", "whole", 64),
@@ -32,11 +31,7 @@ class InputTable:
     """
 
     def __init__(self, height: int = 260) -> None:
-        columns = [
-            TableColumn(field=field, title=title, formatter=_formatter(kind), width=width)
-            for field, title, kind, width in _COLUMNS
-        ]
-        self._table = PickTable(columns, height)
+        self._table = PickTable(make_columns(_COLUMNS), height)
         self.root = self._table.root
 
     def draw(self, columns: Mapping[str, Any]) -> None:
@@ -61,12 +56,6 @@ class InputTable:
     def on_sample(self, act: Callable[[int], None]) -> None:
         """Call with the id of the input whose row the user picks."""
         self._table.on_pick(lambda row: act(int(self._table.data["input"][row])))
-
-
-def _formatter(kind: str) -> Any:
-    if kind == "decimal":
-        return decimal_formatter()
-    return whole_formatter("0") if kind == "whole" else StringFormatter()
 
 
 def table_columns(ids: np.ndarray, named: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 from bokeh.models import (
@@ -11,6 +12,7 @@ from bokeh.models import (
     InlineStyleSheet,
     NumberFormatter,
     ScientificFormatter,
+    StringFormatter,
     TableColumn,
 )
 
@@ -52,6 +54,15 @@ def decimal_formatter() -> ScientificFormatter:
     )
 
 
+def make_columns(columns: Iterable[tuple[str, str, str, int]]) -> list[TableColumn]:
+    """Columns from (field, title, "whole" | "decimal" | "text", width in pixels); a title may hold a user's words."""
+    formatters = {"whole": lambda: whole_formatter("0"), "decimal": decimal_formatter, "text": StringFormatter}
+    return [
+        TableColumn(field=field, title=escape(title), formatter=formatters[kind](), width=width)
+        for field, title, kind, width in columns
+    ]
+
+
 class PickTable:
     """A table that is sorted by a click on a column's head, and of which the user picks a row.
 
@@ -86,7 +97,11 @@ class PickTable:
 
     def pick(self, row: int | None) -> None:
         """Select a row and bring it into view, or none."""
-        rows = [] if row is None else [row]
+        self.mark([] if row is None else [row])
+
+    def mark(self, rows: Sequence[int]) -> None:
+        """Select these rows and no others."""
+        rows = list(rows)
         if list(self.root.source.selected.indices) == rows:
             return
         self._is_ours = True
@@ -102,5 +117,14 @@ class PickTable:
             if not self._is_ours and new:
                 added = [row for row in new if row not in old] or new
                 act(added[-1])
+
+        self.root.source.selected.on_change("indices", selected)
+
+    def on_rows(self, act: Callable[[list[int]], None]) -> None:
+        """Call with all rows that are selected when the user has changed them; with Ctrl or Shift there are several."""
+
+        def selected(attr: str, old: list[int], new: list[int]) -> None:
+            if not self._is_ours:
+                act(sorted(new))
 
         self.root.source.selected.on_change("indices", selected)

@@ -27,12 +27,15 @@ class Part:
         Of its button.
     options : tuple of str
         Names of the traits that it is computed with.
+    marks : tuple of str
+        Names of the traits that only mark something in it.
     """
 
     key: ClassVar[str]
     title: ClassVar[str]
     tooltip: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()
+    marks: ClassVar[tuple[str, ...]] = ()
 
     def lacks(self, subject: Any, options: dict[str, Any]) -> str:
         """Why there is nothing to show, in words; empty when there is."""
@@ -59,6 +62,13 @@ class Part:
     def draw(self, found: Any, subject: Any) -> None:
         """Change the Bokeh models to show it."""
         raise NotImplementedError
+
+    def mark(self, marks: dict[str, Any]) -> None:
+        """Change the Bokeh models to show the traits named in ``marks``; after each drawing too."""
+
+    def pictured(self, root: LayoutDOM) -> LayoutDOM | None:
+        """What exported pages and pictures hold of what :meth:`make` returned: not tables, whose numbers are data."""
+        return root
 
     def words(self, found: Any, subject: Any) -> str:
         """A sentence on it."""

@@ -74,6 +74,8 @@ class Parts(traitlets.HasTraits):
             self.observe(self._part_toggled, key)
             if part.options:
                 self.observe(partial(self._part_changed, key), list(part.options))
+            if part.marks:
+                self.observe(partial(self._part_marked, key), list(part.marks))
         self.observe(self._run_over, "status")
         folds = [shown.fold for shown in self._shown_parts.values()]
         return [*super()._panels(), *folds]  # type: ignore[misc]
@@ -96,6 +98,21 @@ class Parts(traitlets.HasTraits):
 
     def _part_changed(self, key: str, _: Any) -> None:
         self._update_part(self._shown_parts[key])
+
+    def _part_marked(self, key: str, _: Any) -> None:
+        shown = self._shown_parts[key]
+
+        def mark() -> None:
+            pane = shown.fold.pane
+            if shown.drawn is not None and pane is not None:
+                with pane.batch():
+                    self._mark_part(shown)
+
+        if getattr(self, key):
+            self._paint(mark, f"marks of {key}")  # type: ignore[attr-defined]
+
+    def _mark_part(self, shown: _Shown) -> None:
+        shown.part.mark({name: getattr(self, name) for name in shown.part.marks})
 
     def _stop_or_go(self, key: str) -> None:
         shown = self._shown_parts[key]
@@ -156,6 +173,7 @@ class Parts(traitlets.HasTraits):
                 pane = shown.fold.add_figure(shown.part.make(), shown.part.below(), **options)
             with pane.batch():
                 shown.part.draw(found, subject)
+                self._mark_part(shown)
             shown.of, shown.drawn = None, subject
 
     def _part_ended(self, shown: _Shown, future: Future[Any]) -> None:
@@ -193,7 +211,9 @@ class Parts(traitlets.HasTraits):
 
     def _exported_parts(self) -> list[LayoutDOM]:
         parts = super()._exported_parts()  # type: ignore[misc]
-        return [*parts, *(shown.fold.pane.root for shown in self._open_parts() if shown.fold.pane is not None)]
+        panes = [(shown.part, shown.fold.pane) for shown in self._open_parts() if shown.fold.pane is not None]
+        pictured = [part.pictured(pane.root) for part, pane in panes]
+        return [*parts, *(root for root in pictured if root is not None)]
 
     def _part_arrays(self) -> dict[str, Any]:
         """Numbers of the open parts, by name."""
