@@ -100,6 +100,10 @@ class WorkFold(Fold):
         self._error.value = error_html(error)
         self._error.layout.display = None
 
+    def say(self, words: str) -> None:
+        """Say something on what is shown."""
+        self._words.value = words
+
     @property
     def words(self) -> str:
         """What it says at present."""

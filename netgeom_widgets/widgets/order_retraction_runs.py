@@ -1,0 +1,92 @@
+"""The runs of an order retraction plot as a table: tiles at both ends, quantities; rows are the selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import traitlets
+from bokeh.models import LayoutDOM
+
+from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.figures.order_retraction_tables import RunTable, tile_names
+from netgeom_widgets.widgets.part import Part, Publish
+from netgeom_widgets.widgets.parts import Parts
+
+if TYPE_CHECKING:
+    from netgeom_widgets.widgets.order_retraction_picture import Picture
+
+Take = Callable[[Sequence[int]], None]  # called with the runs to select
+
+
+class RunsPart(Part):
+    """A row per run; selected rows are the selection, and the other way round."""
+
+    key = "run_table"
+    title = "Runs"
+    tooltip = "List the runs with the tiles in which they start and end, and what is known of each"
+    marks = ("selection",)
+
+    def __init__(self, quantities: Sequence[str], take: Take) -> None:
+        self._quantities, self._take = quantities, take
+
+    def compute(
+        self, subject: Picture, options: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Publish
+    ) -> tuple[list[str], list[str]]:
+        """Tiles of both ends."""
+        node, status = subject.retraction.node, subject.retraction.status
+        cells = (subject.start_cells, np.asarray(subject.grid.locate(subject.ends)))
+        start, end = (tile_names(node, status, at) for at in cells)
+        return start, end
+
+    def make(self) -> LayoutDOM:
+        """A table."""
+        self._table = RunTable(self._quantities)
+        self._table.on_runs(self._take)
+        return self._table.root
+
+    def pictured(self, root: LayoutDOM) -> None:
+        """A table is in no picture."""
+
+    def draw(self, found: Any, subject: Picture) -> None:
+        """Rows."""
+        start, end = found
+        self._table.draw(subject.source.run_ids, start, end, subject.source.per_run)
+
+    def mark(self, marks: dict[str, Any]) -> None:
+        """Rows of the selected runs."""
+        self._table.mark(marks["selection"])
+
+    def words(self, found: Any, subject: Picture) -> str:
+        """How many runs start where, and how to use the table."""
+        tiles, counts = np.unique(np.array(found[0]), return_counts=True)
+        told = ", ".join(f"{count:,} in {_where(tile)}" for tile, count in zip(tiles, counts.tolist(), strict=True))
+        return (
+            f"Starts: {told}. A click on a column's head sorts, a click on a row selects its run; Ctrl or Shift adds."
+        )
+
+    def arrays(self, found: Any) -> dict[str, Any]:
+        """Names of the tiles."""
+        return {"start_tile": np.array(found[0]), "end_tile": np.array(found[1])}
+
+
+class RunsPanel(Parts):
+    """The fold with the table of runs."""
+
+    run_table = traitlets.Bool(False, help="Whether the table of runs is shown.").tag(
+        setting="mark", needs="runs, no map given as such"
+    )
+
+    def _select_runs(self, runs: Sequence[int]) -> None:
+        """Answer a choice of runs in one of the parts."""
+        self._paint(lambda: setattr(self, "selection", tuple(runs)), "lasso")  # type: ignore[attr-defined]
+
+    def _make_parts(self) -> list[Part]:
+        parts, source = super()._make_parts(), self._source  # type: ignore[attr-defined]
+        return parts if source.is_map else [*parts, RunsPart(tuple(source.per_run), self._select_runs)]
+
+
+def _where(tile: str) -> str:
+    """A tile's name in a sentence."""
+    return f"tile {tile}" if tile.isdigit() else {"leaves": "boxes that leave"}.get(tile, f"{tile} boxes")
