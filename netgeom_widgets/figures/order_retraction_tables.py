@@ -64,7 +64,12 @@ class RunTable:
         quantities : mapping of name to (n,) float
             As they were named in the constructor.
         """
-        columns: dict[str, Any] = {"run": list(range(len(ids))), "id": list(ids), "start": list(start), "end": list(end)}
+        columns: dict[str, Any] = {
+            "run": list(range(len(ids))),
+            "id": list(ids),
+            "start": list(start),
+            "end": list(end),
+        }
         columns |= {f"q{at}": np.asarray(values, dtype=float) for at, values in enumerate(quantities.values())}
         self._table.fill(columns)
 

@@ -14,6 +14,7 @@ from netgeom_widgets.figures.order_retraction_scene import RetractionScene
 from netgeom_widgets.widgets.base import AnalysisWidget
 from netgeom_widgets.widgets.order_retraction_details import Details
 from netgeom_widgets.widgets.order_retraction_exports import Exports
+from netgeom_widgets.widgets.order_retraction_folds import Folds
 from netgeom_widgets.widgets.order_retraction_picking import Picking
 from netgeom_widgets.widgets.order_retraction_picture import Picture, PictureMaker
 from netgeom_widgets.widgets.order_retraction_settings import OrderRetractionSettings
@@ -21,10 +22,10 @@ from netgeom_widgets.widgets.order_retraction_source import Source
 from netgeom_widgets.widgets.order_retraction_space import AXES, BY_NAME
 from netgeom_widgets.widgets.order_retraction_view import Viewing
 from netgeom_widgets.widgets.order_retraction_words import node_lines, obstruction_lines, remarks, summary
-from netgeom_widgets.widgets.parts import Parts
+from netgeom_widgets.widgets.steps import Stepping
 
 
-class OrderRetractionPlot(Parts, Details, Viewing, Picking, OrderRetractionSettings, Exports, AnalysisWidget):
+class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetractionSettings, Exports, AnalysisWidget):
     """What a map, or training, does in the long run: its Morse graph, and the tiles of an order retraction onto it.
 
     Click a node for its Morse set, tile and basin; click a cell for its image, all that it reaches and an orbit. Draw a
@@ -91,6 +92,7 @@ class OrderRetractionPlot(Parts, Details, Viewing, Picking, OrderRetractionSetti
     ) -> None:
         self._source = known = Source(source, grid, std=std, labels=labels, per_run=per_run)
         self._maker = PictureMaker(known)
+        self._steps = () if known.is_map else tuple(known.steps)
         self._given: Any = None
         self._copies = 0
         self._drawn: tuple[Any, ...] | None = None
@@ -177,7 +179,7 @@ class OrderRetractionPlot(Parts, Details, Viewing, Picking, OrderRetractionSetti
         self._panel.show_selection(len(self.selection))
 
     def _draw_runs(self, picture: Picture) -> None:
-        shown = picture.shown_runs
+        shown = picture.runs_until(self.step)
         if shown is None or not (self.paths or self.points):
             self._figure.plane.draw_runs(None)
             return

@@ -82,13 +82,13 @@ class Picture:
         """The same for where each run ends."""
         return _at_cells(self.retraction.node, np.asarray(self.grid.locate(self.ends)))
 
-    @cached_property
-    def shown_runs(self) -> np.ndarray | None:
-        """The runs from their starts to their ends, (runs, times, d)."""
+    def runs_until(self, step: int | None) -> np.ndarray | None:
+        """The runs from their starts to a recorded step, to their ends at most, (runs, times, d); None without runs."""
         if self.space.runs is None:
             return None
         start, end = ends_of(self.source, self.settings)
-        return np.asarray(self.space.runs.values[:, start : end + 1])
+        last = end if step is None else min(max(start, self.source.steps.index(step)), end)
+        return np.asarray(self.space.runs.values[:, start : last + 1])
 
     def _at(self, end: int) -> np.ndarray:
         if self.space.runs is None:
