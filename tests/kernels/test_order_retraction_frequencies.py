@@ -66,6 +66,7 @@ def test_counts_are_those_of_the_samples_one_by_one():
     seen = []
     found = morse_frequencies(X, Y, GRID, kind="both", progress=Progress(lambda r: seen.append(r.fraction)), **OPTIONS)
     assert seen[-1] == 1 and found.kinds == ("bootstrap",) * 6 + ("posterior",) * 6
+    support = np.zeros(found.of_fit.n_nodes)
     recurrent, fate, leave = np.zeros(1024), np.zeros((1024, 4)), np.zeros(1024)
     for i, (kind, seed) in enumerate(zip(found.kinds, found.seeds, strict=True)):
         one = morse_decomposition(
@@ -75,11 +76,13 @@ def test_counts_are_those_of_the_samples_one_by_one():
         assert found.n_nodes[i] == one.n_nodes
         retraction = order_retraction(one)
         recurrent += one.label >= 0
+        support += [(one.label[found.of_fit.label == node] >= 0).any() for node in range(found.of_fit.n_nodes)]
         leave += one.may_leave
         for cell in range(1024):
             node, status = retraction.node[cell], retraction.status[cell]
             fate[cell, 3 if status == 3 else 2 if status else int(one.heights[node] > 0)] += 1
     assert np.allclose(found.recurrent, recurrent / 12) and np.allclose(found.may_leave, leave / 12)
+    assert np.allclose(found.support, support / 12) and support.any()
     assert np.allclose(found.fate, fate / 12) and np.allclose(found.fate.sum(1), 1)
     assert sum(entry.count for entry in found.graphs) == 12 and len({entry.form for entry in found.graphs}) > 1
     counts = [entry.count for entry in found.graphs]

@@ -209,7 +209,7 @@ def test_the_closure_defect_tells_right_pairing_from_wrong():
     assert found.displacement_defect == pytest.approx(np.sqrt(found.noise / ((right.ends - right.starts) ** 2).mean()))
     wrong = runs.pairs(pairing="listdir").project(chosen)
     shuffled = fit_map(wrong.starts, wrong.ends, mean="zero")
-    assert shuffled.closure_defect > 0.8 and "no function of these coordinates" in " ".join(shuffled.warnings)
+    assert shuffled.closure_defect > 0.8 and "finds no function of these coordinates" in " ".join(shuffled.warnings)
     lagged = runs.project(chosen).pairs(lag=50)
     several = fit_map(lagged.starts, lagged.ends, run_ids=lagged.ids, likelihood_pairs=100, restarts=0)
     assert len(lagged) == 50 * 40 and several.groups.max() == 49
@@ -267,6 +267,13 @@ def test_constant_ends_and_an_exact_identity_are_maps_too():
     assert np.isfinite(twice(AT)).all() and twice.noise > 1e-3
     few = fit_map(X[:3], Y[:3])
     assert np.isfinite(few(AT)).all() and "Only 3 pairs" in " ".join(few.warnings)
+
+
+def test_units_do_not_matter():
+    small, large = fit_map(X, Y), fit_map(1e6 * X, 1e6 * Y)
+    assert large.closure_defect == pytest.approx(small.closure_defect, rel=1e-3)
+    assert large.length_scale == pytest.approx(1e6 * small.length_scale, rel=1e-2)
+    assert np.allclose(large(1e6 * AT), 1e6 * small(AT), rtol=0, atol=1e3)
 
 
 def test_what_cannot_be_a_map_is_refused():

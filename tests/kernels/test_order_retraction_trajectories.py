@@ -125,6 +125,18 @@ def test_principal_axes_against_the_covariance_matrix(kind):
     assert np.allclose(found.apply(values), (values - found.offset) @ found.matrix)
 
 
+def test_leading_axes_of_many_values_are_those_of_all():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(6, 90, 520)) * np.linspace(3, 1, 520)
+    found = choose_coordinates(
+        Trajectories(values, tuple("abcdef"), np.arange(90), tuple(f"w[{j}]" for j in range(520))), "pca_all"
+    )
+    cloud = values.reshape(-1, 520)
+    _, singular, axes = np.linalg.svd(cloud - cloud.mean(0), full_matrices=False)
+    assert np.allclose(found.explained, singular[:2] ** 2 / (singular**2).sum())
+    assert np.allclose(np.abs((found.matrix.T * axes[:2]).sum(1)), 1)
+
+
 def test_coordinates_that_are_not_there_are_refused():
     trajectories, same = runs(), runs(names=("w", "w", "b"))
     for bad, message in (

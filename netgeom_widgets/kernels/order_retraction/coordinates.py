@@ -17,6 +17,8 @@ from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.order_retraction.trajectories import Trajectories
 
+_DENSE = 500  # rows or columns up to which all singular vectors are taken; beyond only the leading ones are sought
+
 KINDS = ("largest_spread", "smallest_spread", "pca_final", "pca_all", "pca_displacement")
 
 
@@ -211,19 +213,33 @@ def _principal(trajectories: Trajectories, kind: str, dims: int) -> Coordinates:
     }[kind]()
     cloud = _finite(cloud, "values of the PCA")
     centred = cloud - cloud.mean(0)
-    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
-    if dims > len(singular):
-        raise NetgeomError("There are fewer principal axes", expected=f"dims up to {len(singular)}", got=f"{dims}")
-    axes = axes[:dims] * np.sign(axes[np.arange(dims), np.abs(axes[:dims]).argmax(1)])[:, None]
-    total = float((singular**2).sum())
+    if dims > min(centred.shape):
+        raise NetgeomError("There are fewer principal axes", expected=f"dims up to {min(centred.shape)}", got=f"{dims}")
+    singular, axes = _leading_axes(centred, dims)
+    axes = axes * np.sign(axes[np.arange(dims), np.abs(axes).argmax(1)])[:, None]
+    total = float((centred**2).sum())
     offset = _finite(values[:, -1], "final values").mean(0) if kind == "pca_displacement" else cloud.mean(0)
     return Coordinates(
         matrix=np.ascontiguousarray(axes.T),
         offset=offset,
         names=tuple(f"{_PCA_NAMES[kind]} {i + 1}" for i in range(dims)),
-        explained=singular[:dims] ** 2 / total if total > 0 else np.zeros(dims),
+        explained=singular**2 / total if total > 0 else np.zeros(dims),
         kind=kind,
     )
+
+
+def _leading_axes(
+    centred: Float64[ndarray, "n P"], dims: int
+) -> tuple[Float64[ndarray, " dims"], Float64[ndarray, "dims P"]]:
+    """The largest singular values and their right singular vectors, as rows."""
+    if min(centred.shape) <= _DENSE or dims >= min(centred.shape):
+        _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+        return singular[:dims], axes[:dims]
+    from scipy.sparse.linalg import svds
+
+    start = np.random.default_rng(0).standard_normal(min(centred.shape))  # as any, but the same every time
+    _, singular, axes = svds(centred, k=dims, v0=start)
+    return singular[::-1].copy(), axes[::-1].copy()
 
 
 _PCA_NAMES = {"pca_final": "PC of final", "pca_all": "PC of all", "pca_displacement": "PC of displacement"}

@@ -38,7 +38,7 @@ def doubts(
         found.append(f"Only {n} pairs in {d} dimensions: the map is a guess between them.")
     if not closure_defect <= _LARGE_DEFECT:
         found.append(
-            f"Closure defect {closure_defect:.2g}: no function of these coordinates explains where the runs end."
+            f"Closure defect {closure_defect:.2g}: the model finds no function of these coordinates for the ends."
             if np.isfinite(closure_defect)
             else "All ends are the same: there is no spread to explain."
         )

@@ -19,6 +19,7 @@ from netgeom_widgets.kernels.order_retraction.fitted import FittedMap
 from netgeom_widgets.kernels.order_retraction.fitting import fit_map
 from netgeom_widgets.kernels.order_retraction.graph_counts import MorseGraphCount, Outcome, Tally
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
+from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition
 from netgeom_widgets.kernels.order_retraction.resampling import resampled_map
 from netgeom_widgets.kernels.transitions.inputs import as_choice, as_count
 
@@ -42,6 +43,10 @@ class MorseFrequencies:
         Row of `graphs` of each sample.
     graph_of_fit : int
         Row of `graphs` of the map of all pairs.
+    of_fit : MorseDecomposition
+        Of the map of all pairs.
+    support : (k,) float64
+        Share of samples with a recurrent cell in the Morse set of each node of the fit.
     kinds : tuple of str
         What each sample is: ``"bootstrap"`` or ``"posterior"``.
     seeds : (samples,) int64
@@ -61,6 +66,8 @@ class MorseFrequencies:
     graphs: tuple[MorseGraphCount, ...]
     graph: Int32[ndarray, " samples"]
     graph_of_fit: int
+    of_fit: MorseDecomposition
+    support: Float64[ndarray, " k"]
     kinds: tuple[str, ...]
     seeds: Int64[ndarray, " samples"]
     recurrent: Float64[ndarray, " cells"]
@@ -165,7 +172,8 @@ def morse_frequencies(
     kinds = tuple(each for each in chosen for _ in range(samples))
     seeds = np.random.default_rng(seed).integers(1 << 62, size=len(kinds))
     boxes = {"method": method, "padding": padding, "z": z}
-    tally = Tally(grid, Outcome(fitted, grid, boxes))
+    of_fit = Outcome(fitted, grid, boxes)
+    tally = Tally(grid, of_fit)
     tasks = [(fitted, grid, boxes, each, int(one), refit) for each, one in zip(kinds, seeds, strict=True)]
     with single_blas_threads():  # once: to look for the libraries takes as long as a sample of 4096 cells
         for i, outcome in enumerate(_outcomes(tasks, stop, executor)):
@@ -179,6 +187,8 @@ def morse_frequencies(
         graphs=graphs,
         graph=graph,
         graph_of_fit=graph_of_fit,
+        of_fit=of_fit.decomposition,
+        support=tally.support / n,
         kinds=kinds,
         seeds=seeds,
         recurrent=tally.recurrent / n,

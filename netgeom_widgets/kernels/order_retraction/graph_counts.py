@@ -81,12 +81,16 @@ class Tally:
     def __init__(self, grid: CubicalGrid, of_fit: Outcome) -> None:
         self.recurrent, self.may_leave = np.zeros(grid.n_cells), np.zeros(grid.n_cells)
         self.fate = np.zeros((grid.n_cells, len(FATES)))
+        self.support = np.zeros(of_fit.decomposition.n_nodes)
         self.forms: dict[PosetForm, tuple[int, MorseDecomposition]] = {}
         self._of_fit, self._found = of_fit, list[PosetForm]()
 
     def add(self, outcome: Outcome, sample: int, kind: str) -> None:
         """Count one sample."""
-        self.recurrent += outcome.decomposition.label >= 0
+        recurrent = outcome.decomposition.label >= 0
+        self.recurrent += recurrent
+        touched = np.unique(self._of_fit.decomposition.label[recurrent])
+        self.support[touched[touched >= 0]] += 1
         self.may_leave += outcome.decomposition.may_leave
         self.fate[np.arange(len(outcome.fate)), outcome.fate] += 1
         self.forms.setdefault(outcome.form, (sample, outcome.decomposition))
