@@ -14,9 +14,10 @@ from jaxtyping import Int, UInt8
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours
+from netgeom_widgets.figures.plots import number
 
 if TYPE_CHECKING:
-    from netgeom_widgets.kernels.order_retraction import OrderRetraction
+    from netgeom_widgets.kernels.order_retraction import CubicalGrid, OrderRetraction
 
 PIXELS = 1024
 """Pixels along a side of a raster at most; a finer grid shows one pixel for several cells, and says so."""
@@ -197,6 +198,17 @@ def slice_of(
             raise NetgeomError("There is no such slice.", expected=further, got=f"axis {axis}, cell {place}")
         places[axis] = int(place)
     return pair, places
+
+
+def slice_words(grid: CubicalGrid | None, at: Mapping[int, int], names: Sequence[str]) -> str:
+    """At which place of the further axes a plane lies."""
+    if grid is None or not at:
+        return ""
+    places = []
+    for axis, place in at.items():
+        low, high = (float(grid.edges(axis)[place + end]) for end in (0, 1))
+        places.append(f"{names[axis]} from {number(low)} to {number(high)} (cell {place} of {grid.shape[axis]})")
+    return f"Slice: {', '.join(places)}."
 
 
 def _kinds(retraction: OrderRetraction) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours
-from netgeom_widgets.figures.order_retraction_raster import RetractionRaster
-from netgeom_widgets.figures.plots import LEGEND_ENTRIES, number
+from netgeom_widgets.figures.order_retraction_raster import RetractionRaster, slice_words
+from netgeom_widgets.figures.plots import LEGEND_ENTRIES
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.order_retraction import OrderRetraction
@@ -61,7 +61,7 @@ def plane_words(retraction: OrderRetraction, raster: RetractionRaster, names: Se
     n, k = retraction.decomposition.n_cells, raster.k
     grid = retraction.decomposition.grid
     shape = () if grid is None else grid.shape
-    said = [slice_words(raster, names), f"{' × '.join(map(str, shape))} cells."]
+    said = [slice_words(grid, raster.at, names), f"{' × '.join(map(str, shape))} cells."]
     if not k:
         said.append("No cell is recurrent: there is no Morse set.")
     else:
@@ -85,18 +85,6 @@ def plane_words(retraction: OrderRetraction, raster: RetractionRaster, names: Se
     known = {True: "", False: "No order retraction exists.", None: "Whether an order retraction exists is open."}
     said.append(known[retraction.exists])
     return said
-
-
-def slice_words(raster: RetractionRaster, names: Sequence[str]) -> str:
-    """At which place of the further axes the plane lies."""
-    grid = raster.retraction.decomposition.grid
-    if grid is None or not raster.at:
-        return ""
-    places = []
-    for axis, place in raster.at.items():
-        low, high = (float(grid.edges(axis)[place + end]) for end in (0, 1))
-        places.append(f"{names[axis]} from {number(low)} to {number(high)} (cell {place} of {grid.shape[axis]})")
-    return f"Slice: {', '.join(places)}."
 
 
 def pixel_words(factor: int) -> str:
