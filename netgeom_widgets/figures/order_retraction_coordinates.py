@@ -45,7 +45,7 @@ class CoordinatesFigure:
         Numbers of the weights, from the left.
     """
 
-    def __init__(self, height: int = 240) -> None:
+    def __init__(self, height: int = 320) -> None:
         self.shown = np.empty(0, dtype=np.int64)
         self._x, self._y = (Range1d(0, 1, reset_start=0, reset_end=1) for _ in range(2))
         self.root = make_plot(
@@ -128,7 +128,7 @@ class CoordinatesFigure:
         return ", ".join(parts) or "no part"
 
 
-def coordinates_plot(trajectories: Trajectories, coordinates: Coordinates, *, height: int = 240) -> LayoutDOM:
+def coordinates_plot(trajectories: Trajectories, coordinates: Coordinates, *, height: int = 320) -> LayoutDOM:
     """The spread of each weight and which were chosen, for scripts and notebooks; see `CoordinatesFigure.show`.
 
     Examples

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 #: Graphs at most, and nodes of one that is drawn small.
 _MOST, _SMALL = 12, 60
 #: Pixels of a row, and of what is around the rows.
-_ROW, _AROUND = 46, 120
-#: Where the small diagrams lie, left of 0 %.
-_LEFT, _RIGHT = -46.0, -5.0
+_ROW, _AROUND = 40, 110
+#: Where the small diagrams lie, left of 0 %, and the end of the axis, with room for a number.
+_LEFT, _RIGHT, _END = -46.0, -5.0, 122.0
 _BAR = "#56B4E9"
 
 
@@ -40,7 +40,7 @@ class GraphBars:
 
     def __init__(self) -> None:
         self.shown: list[int] = []
-        self._x = Range1d(_LEFT - 3, 104, reset_start=_LEFT - 3, reset_end=104)
+        self._x = Range1d(_LEFT - 3, _END, reset_start=_LEFT - 3, reset_end=_END)
         self._y = Range1d(1, 0, reset_start=1, reset_end=0)
         self.root = make_plot(
             200, x_range=self._x, y_range=self._y, tools=[], toolbar_location=None, title="Morse graphs drawn again"

@@ -23,13 +23,16 @@ from netgeom_widgets.figures.plots import (
     wrapping_row,
 )
 
-#: Groups in one panel at most.
-_MOST = 24
+GROUPS = 24
+"""Groups in one panel at most."""
+
 #: Half the width of a violin, where groups are 1 apart, and of its box; spread of the points about the middle.
 _HALF, _BOX, _JITTER = 0.4, 0.09, 0.14
 #: Fewer values than this are points only: a density of them would be made up.
 _FEWEST = 5
 _STEPS = 96
+#: Pixels of the names of the groups beside each other, and of a letter.
+_WIDTH, _LETTER = 230, 6
 
 
 class ViolinPanel:
@@ -110,9 +113,9 @@ class ViolinPanel:
             For no group or more than 24, and for groups that are no lists of numbers.
         """
         columns = {literal(name): np.asarray(values, dtype=float) for name, values in groups.items()}
-        if not 1 <= len(columns) <= _MOST or any(column.ndim != 1 for column in columns.values()):
+        if not 1 <= len(columns) <= GROUPS or any(column.ndim != 1 for column in columns.values()):
             raise NetgeomError(
-                "These are no groups of numbers.", expected=f"1 to {_MOST} groups of (n,) numbers",
+                "These are no groups of numbers.", expected=f"1 to {GROUPS} groups of (n,) numbers",
                 got=f"{len(columns)} groups, shapes {[column.shape for column in columns.values()][:4]}",
             )  # fmt: skip
         fills = {literal(name): colour for name, colour in (colours or {}).items()}
@@ -122,6 +125,8 @@ class ViolinPanel:
         self._draw_points(columns, [fills.get(name, default) for name in columns], names or {}, list(groups))
         self._draw_boxes(kept)
         name_ticks(self.root.xaxis[0], np.arange(len(columns)), list(columns))
+        crowded = _LETTER * max(map(len, columns)) * len(columns) > _WIDTH
+        self.root.xaxis[0].major_label_orientation = 0.6 if crowded else 0.0
         fit_range(self._x, -0.6, len(columns) - 0.4)
         fit_range(self._y, *limits(*kept.values()), margin=0.08)
         self.root.yaxis[0].axis_label, self.root.xaxis[0].axis_label = literal(quantity), literal(of)
