@@ -21,9 +21,9 @@ def searched(successors, **options):
     return orr.order_retraction(found, rule="exact", **options)
 
 
-def assert_right(successors, result):
+def assert_right(successors, result, morse=None):
     """Existence as by trial of all assignments, and the one found is a minimal one."""
-    morse = twin.Morse(successors)
+    morse = morse or twin.Morse(successors)
     retractions = morse.retractions()
     node = tuple(result.node.tolist())
     join, status = morse.join

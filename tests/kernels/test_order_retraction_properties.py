@@ -15,9 +15,9 @@ from tests.reference import order_retraction as twin
 some = settings(max_examples=60, derandomize=True, deadline=None)
 
 
-def assert_same(found, successors, sticking_out=None):
+def assert_same(found, successors, sticking_out=None, morse=None):
     """The decomposition and its join rule against the twin."""
-    morse = twin.Morse(successors)
+    morse = morse or twin.Morse(successors)
     n = len(successors)
     assert found.label.tolist() == morse.label
     assert found.sizes.tolist() == [len(node) for node in morse.nodes]

@@ -104,13 +104,17 @@ def components(reach: list[frozenset[int]]) -> list[frozenset[int]]:
 
 
 class Morse:
-    """Morse nodes of a digraph, numbered by height and then first vertex, and what follows from them."""
+    """Morse nodes of a digraph, numbered by height and then first vertex, and what follows from them.
 
-    def __init__(self, successors: list[set[int]]) -> None:
+    `keep`: only these count, given by their vertices.
+    """
+
+    def __init__(self, successors: list[set[int]], keep: set[frozenset[int]] | None = None) -> None:
         self.successors = successors
         self.reach = reachable(successors)
         self.components = components(self.reach)
         recurrent = [c for c in self.components if len(c) > 1 or min(c) in successors[min(c)]]
+        recurrent = [c for c in recurrent if keep is None or c in keep]
         height: dict[frozenset[int], int] = {}
 
         def height_of(c: frozenset[int]) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages, box_images
+from netgeom_widgets.kernels.order_retraction.collapse import collapse, short_lived, small_nodes
 from netgeom_widgets.kernels.order_retraction.coordinates import Coordinates, choose_coordinates, domain
 from netgeom_widgets.kernels.order_retraction.fitted import FittedMap, HeldOut
 from netgeom_widgets.kernels.order_retraction.fitting import DOODL3_SETTINGS, fit_map
 from netgeom_widgets.kernels.order_retraction.frequencies import MorseFrequencies, morse_frequencies
 from netgeom_widgets.kernels.order_retraction.graph_counts import MorseGraphCount
+from netgeom_widgets.kernels.order_retraction.graph_export import to_dot, to_graphml
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.group_test import GroupTest
 from netgeom_widgets.kernels.order_retraction.map_values import as_map
@@ -57,6 +59,7 @@ __all__ = [
     "basin",
     "box_images",
     "choose_coordinates",
+    "collapse",
     "domain",
     "fit_map",
     "match_nodes",
@@ -73,5 +76,9 @@ __all__ = [
     "resampled_map",
     "run_accuracy",
     "run_entropy",
+    "short_lived",
+    "small_nodes",
     "tile_statistics",
+    "to_dot",
+    "to_graphml",
 ]

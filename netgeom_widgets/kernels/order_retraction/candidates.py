@@ -107,7 +107,7 @@ def _unions(rows: UInt64[ndarray, "k W"], members: Bool[ndarray, "n k"]) -> UInt
 
 
 class Candidates:
-    """The candidates of each cell of an acyclic digraph, in parts that nothing connects.
+    """The candidates of each cell of a digraph, in parts that nothing connects.
 
     Consistent (arc consistency, Mackworth 1977): along every edge each candidate of the upper cell is above some
     candidate of the lower one, and each of the lower one below some of the upper one. No order retraction is lost by

@@ -29,7 +29,8 @@ class MorseDecomposition:
     Attributes
     ----------
     label : (cells,) int32
-        Morse node of each cell, -1 where it is not recurrent. Such a cell is a strong component by itself.
+        Morse node of each cell, -1 where it is not recurrent. Such a cell is a strong component by itself, unless
+        `collapse` left its node out.
     leq : (k, k) bool
         leq[i, j]: i <= j, node j reaches node i. A node's number is its row; i <= j implies that the number of i is not
         larger: they are numbered by height, then by first cell.
