@@ -28,7 +28,7 @@ _CHROMA = 0.055
 #: A tile's colour goes so far from its Morse set's colour to near white, and keeps so much of its chroma.
 _WHITE, _TOWARDS, _PALE = 0.97, 0.66, 0.55
 #: Colours nearer than this look the same; a node's colour then gives way by turns of its hue and steps of lightness.
-_APART = 0.05
+_APART, _MOST_APART = 0.05, 300
 _GIVE_WAY = [(turn, step) for step in (0.0, -0.08, 0.08) for turn in (0, 22, -22, 44, -44)]
 
 
@@ -91,7 +91,7 @@ def node_colours(
     Returns
     -------
     NodeColours
-        O(k² times the hues that are tried); 0.05 s for 500 nodes.
+        O(k²); 0.2 s for 300 nodes. Past 300 nodes none gives way.
     """
     leq = np.asarray(decomposition.leq, dtype=bool)
     k = len(leq)
@@ -99,7 +99,8 @@ def node_colours(
     hues = np.full(k, -1, dtype=np.int64)
     if previous is not None:
         hues[minimal] = _kept(decomposition, *previous)[minimal]
-    free = (hue for hue in range(2 * k + 1) if hue not in set(hues.tolist()))
+    taken = set(hues.tolist())
+    free = (hue for hue in range(2 * k + 1) if hue not in taken)
     for node in np.flatnonzero(minimal & (hues < 0)).tolist():
         hues[node] = next(free)
     strong = np.zeros((k, 3))
@@ -135,7 +136,7 @@ def _set_apart(colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
     """Colours in which none but the fixed ones is near an earlier one, as far as there is room."""
     colours = colours.copy()
     done = np.flatnonzero(fixed).tolist()
-    for node in np.flatnonzero(~fixed).tolist():
+    for node in np.flatnonzero(~fixed).tolist() if len(colours) <= _MOST_APART else ():
         tries = np.array([_turned(colours[node], turn, step) for turn, step in _GIVE_WAY])
         far = np.linalg.norm(tries[:, None] - colours[done][None], axis=2).min(axis=1, initial=1.0)
         enough = np.flatnonzero(far >= _APART)

@@ -20,6 +20,7 @@ from netgeom_widgets.figures.order_retraction_words import (
     picked_cell_words,
     pixel_words,
     plane_words,
+    run_words,
 )
 from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, literal, make_plot, say
 from netgeom_widgets.figures.taps import on_tap
@@ -98,7 +99,7 @@ class PhasePlane:
         self._legend = KeyLegend(self.root, "below", width=_LEGEND)
         self._caption = add_caption(self.root)
         self._notes: tuple[str, ...] = ()
-        self._said, self._cell_said = "", ""
+        self._said, self._cell_said, self._runs_said = "", "", ""
         self._reached: np.ndarray | None = None
 
     # -- drawing --------------------------------------------------------------------------------------------------
@@ -196,6 +197,8 @@ class PhasePlane:
         """
         if values is None or self.raster is None or self._places is None:
             self.runs.draw(np.empty((0, 1, 2)), [], [], [])
+            self._runs_said = ""
+            self._say()
             return
         values = np.asarray(values, dtype=float)
         d = self._places.grid.dims
@@ -206,11 +209,16 @@ class PhasePlane:
             )  # fmt: skip
         cells, retraction = self._places.grid.locate(values[:, 0]), self.raster.retraction
         paths = self._places.points(values)
+        lines = lines and paths.shape[1] > 1
+        self._runs_said = run_words(
+            len(values), int((cells < 0).sum()), projected=bool(self.raster.at), lines=lines
+        )  # fmt: skip
         self.runs.draw(
             paths, cell_colours(retraction, self.colours, cells), cell_words(retraction, cells),
-            list(range(len(values)) if names is None else names), lines=lines and paths.shape[1] > 1,
+            list(range(len(values)) if names is None else names), lines=lines,
             selection=selection,
         )  # fmt: skip
+        self._say()
 
     # -- marks ----------------------------------------------------------------------------------------------------
 
@@ -293,7 +301,7 @@ class PhasePlane:
         if self.raster is None:
             return
         factor = 1 if self.view is None else self.view.factor
-        say(self._caption, self._cell_said, self._said, pixel_words(factor), *self._notes)
+        say(self._caption, self._cell_said, self._said, self._runs_said, pixel_words(factor), *self._notes)
         lines = self._caption.text.count("\n") + self._legend.rows
         self.root.height = min(self._height + _LINE * lines, max(_MOST, self._height))
 

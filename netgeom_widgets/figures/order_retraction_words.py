@@ -71,6 +71,9 @@ def plane_words(retraction: OrderRetraction, raster: RetractionRaster, names: Se
         said.append("Falling stripes: may leave the domain.")
     if (status == 3).any():
         said.append(f"Grey: leaves the domain ({share(int((status == 3).sum()), n)}).")
+    searched = int(((node >= 0) & ((status == 1) | (status == 2))).sum())
+    if searched:
+        said.append(f"{searched:,} cells without a least node above have theirs by search.")
     open_ = (node < 0) & (status != 3)
     if open_.any():
         why = [
@@ -101,6 +104,16 @@ def node_words(node: int, part: str) -> str:
         "tile": f"Not veiled: Morse set {node} and its tile.",
         "basin": f"Not veiled: cells that reach only node {node} and nodes below it.",
     }[part]
+
+
+def run_words(n: int, outside: int, *, projected: bool, lines: bool) -> str:
+    """What is drawn of the runs."""
+    if not n:
+        return ""
+    said = f"Circle: start of a run, coloured by its tile; diamond: its end{'; line: its way' if lines else ''}."
+    if outside:
+        said += f" {outside} of {n} start outside the domain."
+    return said + (" Runs are seen from all places of the further axes." if projected else "")
 
 
 def picked_cell_words(cell: int, kind: str, has_image: bool, reached: np.ndarray | None, has_orbit: bool) -> str:

@@ -41,12 +41,15 @@ def pushed(points: np.ndarray) -> np.ndarray:
     return points + 3.0
 
 
-def crown() -> OrderRetraction:
+def crown(rule: str = "join", *, apart: bool = False) -> OrderRetraction:
     """Of 4 x 4 cells 4 and 1 lead to 5, which leads to 10 and 11; these four recur, so 5 has no least node above.
 
-    Cell 15 leaves, 14 may leave; all others lead to 10.
+    Cell 15 leaves, 14 may leave; all others lead to 10. Nor is there a retraction, unless ``apart``: then 4 and 1 lead
+    to 8 and 2 instead, which lead to 10 and 11 too.
     """
     leads = {4: (4, 5), 1: (1, 5), 5: (10, 11), 11: (11, 11), 15: None}
+    if apart:
+        leads |= {4: (4, 8), 1: (1, 2), 8: (10, 11), 2: (10, 11)}
     grid = CubicalGrid([0, 0], [4, 8], 4)
     first, last = np.zeros((16, 2), np.int32), np.full((16, 2), -1, np.int32)
     for cell in range(16):
@@ -56,4 +59,4 @@ def crown() -> OrderRetraction:
             first[cell], last[cell] = places.min(axis=1), places.max(axis=1)
     empty = (last < first).any(axis=1)
     may_leave = empty | (np.arange(16) == 14)
-    return order_retraction(morse_decomposition(BoxImages(grid, first, last, empty, may_leave, {})))
+    return order_retraction(morse_decomposition(BoxImages(grid, first, last, empty, may_leave, {})), rule=rule)

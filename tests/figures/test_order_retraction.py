@@ -182,6 +182,10 @@ def test_runs_have_the_colour_of_the_tile_that_they_start_in():
     tap(part.root, 1.5, 3.0)
     part.runs.starts.selected.indices = [0, 3]
     assert runs == [1] and drawn == [[0, 1]]
+    assert "diamond: its end; line: its way. 1 of 4 start outside the domain." in caption(part.root)
+    part.draw_runs(None)
+    assert "start of a run" not in caption(part.root)
+    part.draw_runs(values, names=[HOSTILE, "b", "c", "d"])
     with pytest.raises(NetgeomError, match="coordinates of the grid"):
         part.draw_runs(values[..., :1])
     assert whole(part.root)
