@@ -84,8 +84,8 @@ def fit_map(
         Fixed instead of chosen; `length_scale` one number or d, `noise` a variance. ``amplitude=1.0`` for kernels
         without a constant, as DOODL3's.
     length_scale_bounds, noise_bounds : (lower, upper), optional
-        None: 0.01 to 100 times the extent of the starts on each axis; 1e-6 to 10 times the mean square of what is to be
-        explained.
+        None: from the extent of the starts on each axis over n^(1/d), about their distance on a grid, to 100 times the
+        extent; 1e-6 to 10 times the mean square of what is to be explained.
     neighbours : int
         Of ``"knn"``.
     restarts : int

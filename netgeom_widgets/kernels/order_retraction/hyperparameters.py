@@ -82,7 +82,9 @@ def ranges_of(
         scales = [_fixed(value, "length_scale") for value in fixed]
     else:
         of_axes = extents if ard else [extents.max()]
-        scales = [_bounded(length_scale_bounds, 0.01 * e, 100 * e, e / 2, "length_scale_bounds") for e in of_axes]
+        # between neighbouring starts a function cannot be told from noise, which a shorter scale would take for itself
+        spacing = len(np.unique(x, axis=0)) ** (-1 / x.shape[1])
+        scales = [_bounded(length_scale_bounds, spacing * e, 100 * e, e / 2, "length_scale_bounds") for e in of_axes]
     root = float(np.sqrt(size))
     signal = Range(0.01 * root, 100 * root, root) if amplitude is None else _fixed(amplitude, "amplitude")
     if noise is not None:
