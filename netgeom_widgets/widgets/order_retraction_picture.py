@@ -173,7 +173,8 @@ class PictureMaker:
             used = collapse(found, kept)
         cancel.checkpoint()
         progress.update(text=f"order retraction of {found.n_cells:,} cells")
-        retraction = order_retraction(used, rule=settings["rule"] if final else "join")
+        rule = settings["rule"] if final else "join"
+        retraction = order_retraction(used, rule=rule, progress=progress, cancel=cancel)
         return Picture(self.source, space, found.grid, found, tuple(kept), retraction, settings, final)
 
     def _decomposition(
@@ -189,7 +190,7 @@ class PictureMaker:
             images = box_images(space.map, grid, **_options(space, settings), progress=progress, cancel=cancel)
             cancel.checkpoint()
             progress.update(text=f"Morse graph of {grid.n_cells:,} cells")
-            held = morse_decomposition(images)
+            held = morse_decomposition(images, progress=progress, cancel=cancel)
         self._decompositions.put(wanted, held)
         return held
 

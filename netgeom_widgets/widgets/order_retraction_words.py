@@ -71,11 +71,15 @@ def _on_retraction(picture: Picture) -> list[str]:
 
 
 def _on_leaving(picture: Picture) -> list[str]:
-    status, n = np.asarray(picture.retraction.status), picture.grid.n_cells
-    gone, maybe = int((status == LEAVES).sum()), int(np.asarray(picture.retraction.may_leave).sum())
+    found, n = picture.found, picture.grid.n_cells
+    leaves = ~np.asarray(found.reach_sets).any(axis=1)[np.asarray(found.reach)]
+    gone, maybe = int(leaves.sum()), int(np.asarray(picture.retraction.may_leave).sum())
+    lost = int((np.asarray(picture.retraction.status) == LEAVES).sum()) - gone
     words = []
     if gone:
         words.append(f"{share(gone, n)} of the cells reach no Morse set: whatever starts there leaves the domain.")
+    if lost:
+        words.append(f"{share(lost, n)} of the cells reach collapsed Morse nodes alone: they have no tile.")
     if maybe > gone:
         words.append(f"{share(maybe, n)} of the cells have some way out of the domain: they may leave.")
     return words
