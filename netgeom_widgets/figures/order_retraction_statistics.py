@@ -24,10 +24,10 @@ class TileStatisticsFigure:
     Parameters
     ----------
     height : int
-        Of a panel, in pixels.
+        Of a panel without its caption, in pixels.
     """
 
-    def __init__(self, height: int = 270) -> None:
+    def __init__(self, height: int = 240) -> None:
         self._height = height
         self._panels: list[ViolinPanel] = []
         self.root = wrapping_row(spacing=6)
@@ -47,7 +47,7 @@ class TileStatisticsFigure:
         """
         tiles, counts = np.asarray(statistics.tiles), np.asarray(statistics.n_runs)
         kept = np.sort(np.argsort(-counts, kind="stable")[:GROUPS])
-        names = [statistics.names[at] for at in kept.tolist()]
+        names = [tile_name(tile) for tile in tiles[kept].tolist()]
         fills = {} if colours is None else dict(zip(names, tile_fills(tiles[kept], colours), strict=True))
         while len(self._panels) < len(statistics.quantities):
             self._panels.append(ViolinPanel(self._height))
@@ -60,7 +60,7 @@ class TileStatisticsFigure:
             test = statistics.tests[quantity]
             panel.show(
                 {f"{name} ({len(rows)})": np.asarray(values)[rows] for name, rows in runs.items()},
-                quantity=quantity, of="tile of the start (runs)", title=_title(quantity, test),
+                quantity=quantity, of="node of the tile (runs)", title=_title(quantity, test),
                 colours={f"{name} ({len(rows)})": fills[name] for name, rows in runs.items() if name in fills},
                 names={f"{name} ({len(rows)})": rows.tolist() for name, rows in runs.items()},
                 note=" ".join(filter(None, [tested_words(test), fewer])),
@@ -68,6 +68,11 @@ class TileStatisticsFigure:
         roots = [panel.root for panel in panels]
         if list(self.root.children) != roots:
             self.root.children = roots
+
+
+def tile_name(tile: int) -> str:
+    """A short name of a tile: the number of its node, or what it is without one."""
+    return str(tile) if tile >= 0 else {-1: "undecided", -2: "leaves", -3: "outside"}.get(tile, str(tile))
 
 
 def tile_fills(tiles: np.ndarray, colours: NodeColours) -> list[str]:
@@ -90,7 +95,7 @@ def tested_words(test: GroupTest) -> str:
 
 
 def tile_statistics_plot(
-    statistics: TileStatistics, colours: NodeColours | None = None, *, height: int = 270
+    statistics: TileStatistics, colours: NodeColours | None = None, *, height: int = 240
 ) -> LayoutDOM:
     """Runs by tile, for scripts and notebooks; see `TileStatisticsFigure.show`.
 

@@ -22,6 +22,7 @@ from netgeom_widgets.figures.plots import (
     say,
     wrapping_row,
 )
+from netgeom_widgets.figures.theme import GRID
 
 GROUPS = 24
 """Groups in one panel at most."""
@@ -31,8 +32,8 @@ _HALF, _BOX, _JITTER = 0.4, 0.09, 0.14
 #: Fewer values than this are points only: a density of them would be made up.
 _FEWEST = 5
 _STEPS = 96
-#: Pixels of the names of the groups beside each other, and of a letter.
-_WIDTH, _LETTER = 230, 6
+#: Pixels of the names of the groups beside each other, of a letter, and of a line of the caption.
+_WIDTH, _LETTER, _LINE = 230, 6, 15
 
 
 class ViolinPanel:
@@ -41,10 +42,11 @@ class ViolinPanel:
     Parameters
     ----------
     height : int
-        Pixels.
+        Pixels, without the caption.
     """
 
     def __init__(self, height: int = 260, **options: Any) -> None:
+        self._height = height
         self._x, self._y = (Range1d(0, 1, reset_start=0, reset_end=1) for _ in range(2))
         options = {"tools": [], "toolbar_location": None, "width": 320, "min_width": 250} | options
         self.root = make_plot(height, x_range=self._x, y_range=self._y, **options)
@@ -52,7 +54,7 @@ class ViolinPanel:
         self.root.yaxis[0].ticker = self.root.ygrid[0].ticker = BasicTicker(desired_num_ticks=5, num_minor_ticks=0)
         self._shapes = ColumnDataSource({name: [] for name in ("xs", "ys", "fill")})
         self.root.patches(
-            "xs", "ys", source=self._shapes, fill_color="fill", fill_alpha=0.45, line_color="fill", line_width=1.2
+            "xs", "ys", source=self._shapes, fill_color="fill", fill_alpha=0.6, line_color=GRID, line_width=1
         )
         self._points = ColumnDataSource({name: [] for name in ("x", "y", "fill", "group", "name")})
         points = self.root.scatter(
@@ -125,7 +127,8 @@ class ViolinPanel:
         self._draw_points(columns, [fills.get(name, default) for name in columns], names or {}, list(groups))
         self._draw_boxes(kept)
         name_ticks(self.root.xaxis[0], np.arange(len(columns)), list(columns))
-        crowded = _LETTER * max(map(len, columns)) * len(columns) > _WIDTH
+        longest = _LETTER * max(map(len, columns))
+        crowded = longest * len(columns) > _WIDTH
         self.root.xaxis[0].major_label_orientation = 0.6 if crowded else 0.0
         fit_range(self._x, -0.6, len(columns) - 0.4)
         fit_range(self._y, *limits(*kept.values()), margin=0.08)
@@ -136,6 +139,8 @@ class ViolinPanel:
         said = [f"{missing:,} without a value." if missing else ""]
         said.append(f"Points only, fewer than {_FEWEST}: {', '.join(few)}." if few and len(few) < len(kept) else "")
         say(self._caption, *said, literal(note), width=46)
+        lines = self._caption.text.count("\n") + 1 if self._caption.text else 0
+        self.root.height = self._height + _LINE * lines + int(0.6 * longest * crowded)  # none of it from the frame
 
     def _draw_shapes(self, groups: Mapping[str, np.ndarray], fills: Sequence[str]) -> None:
         found = [
@@ -213,7 +218,7 @@ def violins(
         Above each panel, its quantity by default; and said below it.
     colours : mapping of group to `#rrggbb`, optional
     height : int
-        Of a panel, in pixels.
+        Of a panel without its caption, in pixels.
 
     Returns
     -------

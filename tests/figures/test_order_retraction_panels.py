@@ -170,8 +170,9 @@ def test_runs_are_compared_by_tile_in_the_colours_of_the_tiles():
     panel = part._panels[1]
     assert panel.root.title.text == f"accuracy by tile, p = {found.tests['accuracy'].p:.2g}"
     fills = dict(zip(panel._points.data["group"], panel._points.data["fill"], strict=True))
-    for name, tile, n in zip(found.names, found.tiles, found.n_runs, strict=True):
-        assert fills[f"{name} ({n})"].upper() == (colours.names[tile].upper() if tile >= 0 else ENDS)
+    for tile, n in zip(found.tiles.tolist(), found.n_runs, strict=True):
+        colour = colours.names[tile].upper() if tile >= 0 else ENDS
+        assert fills[f"{tile if tile >= 0 else 'outside'} ({n})"].upper() == colour
     assert "by 99 random arrangements" in caption(panel.root)
     one = tile_statistics(retraction, np.full((3, 2), 20.0), {"x": [1, 2, 3]}, permutations=9)
     assert "Nothing to compare" in caption(tile_statistics_plot(one).children[0])
