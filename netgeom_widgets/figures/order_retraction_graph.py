@@ -80,6 +80,7 @@ class MorseGraph:
             text_font_size="14px",
         )  # fmt: skip
         self._caption = add_caption(self.root)
+        self._said = ""
         self._notes: list[str] = []
         self._decomposition: MorseDecomposition | None = None
         self._kept: list[tuple[int, int]] = []
@@ -142,17 +143,25 @@ class MorseGraph:
         self._nodes.data = {**self._nodes.data, **columns}
         alpha = [1.0 if lit[upper] and lit[lower] else _FADED for upper, lower in self._kept]
         self._edges.data = {**self._edges.data, "alpha": alpha}
-        said = ""
+        self._said = ""
         if node is not None:
             n = int(leq[:, node].sum()) - 1
-            said = f"Ringed: node {node}, which reaches {n} other{'' if n == 1 else 's'}; the rest is faded."
-        say(self._caption, said, *self._notes, width=52)
+            self._said = f"Ringed: node {node}, which reaches {n} other{'' if n == 1 else 's'}; the rest is faded."
+        self._say()
+
+    def say_note(self, note: str) -> None:
+        """Say something else in place of the note below."""
+        self._notes[-1:] = [note]
+        self._say()
 
     def on_node(self, act: Callable[[int], None]) -> None:
         """Call with the number of a node that the user taps."""
         on_tap(self.root, lambda event: nearest_id(self.root, self._nodes, event), act)
 
     # -- parts ----------------------------------------------------------------------------------------------------
+
+    def _say(self) -> None:
+        say(self._caption, self._said, *self._notes, width=52)
 
     def _draw(
         self, keep: np.ndarray, heights: np.ndarray, edges: list[tuple[int, int]], colours: NodeColours,

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netgeom_widgets.figures.tables import PickTable, make_columns
 
-#: How a tile is called that is none: the join rule finds no value, nothing recurrent is reached, outside the domain.
-UNDECIDED, LEAVES, OUTSIDE = "undecided", "leaves", "outside"
-
-
-def tile_names(node: np.ndarray, status: np.ndarray, cells: np.ndarray) -> list[str]:
-    """What the tiles of some cells are called.
-
-    Parameters
-    ----------
-    node, status : (cells of the grid,) int
-        Of an order retraction.
-    cells : (n,) int
-        -1 for a place outside the domain.
-    """
-    return [
-        OUTSIDE if cell < 0 else str(node[cell]) if node[cell] >= 0 else LEAVES if status[cell] == 3 else UNDECIDED
-        for cell in np.asarray(cells).tolist()
-    ]
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.order_retraction import TileStatistics
 
 
 class RunTable:
@@ -60,7 +44,7 @@ class RunTable:
         ----------
         ids : sequence of n str
         start, end : sequence of n str
-            Names of the tiles in which they start and end, see :func:`tile_names`.
+            Names of the tiles in which they start and end.
         quantities : mapping of name to (n,) float
             As they were named in the constructor.
         """
@@ -102,24 +86,13 @@ class TileTable:
         self._table = PickTable(make_columns(columns), height)
         self.root = self._table.root
 
-    def draw(
-        self, tiles: Sequence[str], runs: Sequence[int], quantities: Mapping[str, Mapping[str, np.ndarray]]
-    ) -> None:
-        """Show the tiles.
-
-        Parameters
-        ----------
-        tiles : sequence of t str
-        runs : sequence of t int
-            How many start there.
-        quantities : mapping of name to {"mean", "sd", "median": (t,) float}
-            As they were named in the constructor.
-        """
-        columns: dict[str, Any] = {"tile": list(tiles), "runs": [int(count) for count in runs]}
-        for at, found in enumerate(quantities.values()):
-            columns |= {f"{short}{at}": np.asarray(found[short], dtype=float) for short in ("mean", "sd", "median")}
+    def draw(self, statistics: TileStatistics) -> None:
+        """Show the tiles that hold a run, none picked; quantities as they were named in the constructor."""
+        columns: dict[str, Any] = {"tile": list(statistics.names), "runs": statistics.n_runs}
+        for at, found in enumerate(statistics.summary.values()):
+            columns |= {f"{short}{at}": found[short] for short in ("mean", "sd", "median")}
         self._table.fill(columns)
 
-    def on_tile(self, act: Callable[[str], None]) -> None:
-        """Call with the name of the tile whose row the user picks."""
-        self._table.on_pick(lambda row: act(str(self._table.data["tile"][row])))
+    def on_row(self, act: Callable[[int], None]) -> None:
+        """Call with the row, as in `TileStatistics.tiles`, that the user picks."""
+        self._table.on_pick(act)

@@ -135,12 +135,13 @@ def _number(text: str, tooltip: str) -> OptionalNumber:
 
 def _line(tooltip: str) -> ipywidgets.HTML:
     """Words that wrap; those who fill it escape what users typed."""
-    return ipywidgets.HTML(tooltip=tooltip, layout={"max_width": "100%", "display": "none"})
+    line = ipywidgets.HTML(tooltip=tooltip, layout={"max_width": "100%", "display": "none"})
+    line.add_class("netgeom-status")
+    return line
 
 
 def _put(line: ipywidgets.HTML, html: str) -> None:
-    # in a block of its own: an HTML widget alone gives each line the height of a control
-    line.value = f"<div class='netgeom-status'>{html}</div>"
+    line.value = html
     line.layout.display = None if html else "none"
 
 

@@ -10,7 +10,7 @@ import traitlets
 from bokeh.models import LayoutDOM
 
 from netgeom_widgets.execution import Cancel, Progress
-from netgeom_widgets.figures.order_retraction_tables import RunTable, tile_names
+from netgeom_widgets.figures.order_retraction_tables import RunTable
 from netgeom_widgets.widgets.part import Part, Publish
 from netgeom_widgets.widgets.parts import Parts
 
@@ -35,9 +35,10 @@ class RunsPart(Part):
         self, subject: Picture, options: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Publish
     ) -> tuple[list[str], list[str]]:
         """Tiles of both ends."""
-        node, status = subject.retraction.node, subject.retraction.status
-        cells = (subject.start_cells, np.asarray(subject.grid.locate(subject.ends)))
-        start, end = (tile_names(node, status, at) for at in cells)
+        from netgeom_widgets.kernels.order_retraction import tile_statistics
+
+        found = [tile_statistics(subject.retraction, at, {}) for at in (subject.starts, subject.ends)]
+        start, end = ([dict(zip(one.tiles, one.names, strict=True))[tile] for tile in one.tile] for one in found)
         return start, end
 
     def make(self) -> LayoutDOM:
@@ -61,10 +62,9 @@ class RunsPart(Part):
     def words(self, found: Any, subject: Picture) -> str:
         """How many runs start where, and how to use the table."""
         tiles, counts = np.unique(np.array(found[0]), return_counts=True)
-        told = ", ".join(f"{count:,} in {_where(tile)}" for tile, count in zip(tiles, counts.tolist(), strict=True))
-        return (
-            f"Starts: {told}. A click on a column's head sorts, a click on a row selects its run; Ctrl or Shift adds."
-        )
+        told = ", ".join(f"{count:,} {tile}" for tile, count in zip(tiles.tolist(), counts.tolist(), strict=True))
+        how = "A click on a column's head sorts, a click on a row selects its run; Ctrl or Shift adds."
+        return f"Runs by the tile of the start: {told}. {how}"
 
     def arrays(self, found: Any) -> dict[str, Any]:
         """Names of the tiles."""
@@ -85,8 +85,3 @@ class RunsPanel(Parts):
     def _make_parts(self) -> list[Part]:
         parts, source = super()._make_parts(), self._source  # type: ignore[attr-defined]
         return parts if source.is_map else [*parts, RunsPart(tuple(source.per_run), self._select_runs)]
-
-
-def _where(tile: str) -> str:
-    """A tile's name in a sentence."""
-    return f"tile {tile}" if tile.isdigit() else {"leaves": "boxes that leave"}.get(tile, f"{tile} boxes")
