@@ -53,7 +53,7 @@ def fit_map(
     noise_bounds: tuple[float, float] | None = None,
     neighbours: int = 5,
     restarts: int = 3,
-    likelihood_pairs: int = 500,
+    likelihood_pairs: int = 400,
     progress: Progress | bool | None = None,
     cancel: Cancel | None = None,
     executor: Any = None,

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 
 from netgeom_widgets.kernels.order_retraction.grid import lattice
 from netgeom_widgets.kernels.order_retraction.hyperparameters import Hyperparameters
-from netgeom_widgets.kernels.order_retraction.likelihood import JITTER, trend
+from netgeom_widgets.kernels.order_retraction.likelihood import JITTER, inverse_of, trend
 
 _RANK = 1e-13  # of the largest singular value: what is left out of a factor of the kernel
 
@@ -160,13 +160,12 @@ class GaussianProcess:
         With P = K^-1 - K^-1 H (H^T K^-1 H)^-1 H^T K^-1 the errors of rows G are P_GG^-1 (P y)_G and their covariance
         P_GG^-1 (Rasmussen and Williams 2006, 5.12; Dubrule 1983 with a trend). Hyperparameters stay as they are. O(n^3)
         """
-        n = len(groups)
-        inverse = cho_solve((self._factor, True), np.eye(n))
+        inverse = inverse_of(self._factor)
         if self._affine:
             left = solve_triangular(self._triangle, (inverse @ self._basis).T, trans="T")
             inverse -= left.T @ left
         pulled = inverse @ self.targets
-        errors, variance = np.empty_like(self.targets), np.empty(n)
+        errors, variance = np.empty_like(self.targets), np.empty(len(groups))
         for group in np.unique(groups):
             rows = np.flatnonzero(groups == group)
             covariance = np.linalg.inv(inverse[np.ix_(rows, rows)])

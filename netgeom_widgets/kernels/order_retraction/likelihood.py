@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 from netgeom_widgets.execution import Cancel
@@ -73,9 +74,9 @@ class Likelihood:
         alpha = cho_solve((factor, True), residual)
         value = -0.5 * float((residual * alpha).sum()) - m * float(np.log(np.diag(factor)).sum())
         value -= 0.5 * n * m * float(np.log(2 * np.pi))
-        inner = alpha @ alpha.T - m * cho_solve((factor, True), np.eye(n))
+        inner = alpha @ alpha.T - m * inverse_of(factor)
         by_smooth = inner * smooth
-        slopes = [0.5 * float((by_smooth * axis).sum()) for axis in weighted]
+        slopes = [0.5 * float(np.vdot(by_smooth, axis)) for axis in weighted]
         by_signal = 0.5 * float(by_smooth.sum()) + 0.5 * JITTER * signal * float(np.trace(inner))
         return value, np.array([*slopes, by_signal, 0.5 * noise * float(np.trace(inner))])
 
@@ -125,6 +126,12 @@ def trend(
     whitened = solve_triangular(factor, np.concatenate([basis, targets], axis=1), lower=True)
     coefficients, *_ = np.linalg.lstsq(whitened[:, : basis.shape[1]], whitened[:, basis.shape[1] :], rcond=None)
     return coefficients
+
+
+def inverse_of(factor: Float64[ndarray, "n n"]) -> Float64[ndarray, "n n"]:
+    """Inverse of a matrix from its lower Cholesky factor; half the work of solving for the columns of the identity."""
+    half = np.tril(dpotri(factor, lower=1)[0])
+    return half + np.tril(half, -1).T
 
 
 def _ends(
