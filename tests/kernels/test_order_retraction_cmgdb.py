@@ -5,11 +5,15 @@ CMGDB keeps static buffers, so it is called from one thread; its cells are numbe
 
 from __future__ import annotations
 
+import sys
+
 import CMGDB
 import numpy as np
 import pytest
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels import order_retraction as orr
+from netgeom_widgets.kernels.order_retraction.conley import bisection_order
 from tests.kernels import order_retraction_maps as maps
 
 
@@ -22,17 +26,6 @@ def of_cmgdb(f, lower, upper, subdivisions, padding):
     model = CMGDB.Model(subdivisions, list(map(float, lower)), list(map(float, upper)), whole)
     model.set_batch_map(lambda boxes: CMGDB.BoxMapBatch(f, boxes, padding=padding))
     return CMGDB.ComputeMorseGraph(model, cache_map_graph=True)
-
-
-def numbers_in_cmgdb(grid) -> np.ndarray:
-    """CMGDB's number of each cell: bit n - 1 - k is the next bit of axis k mod d, highest bits first."""
-    places = grid.indices(np.arange(grid.n_cells))
-    numbers, left = np.zeros(grid.n_cells, np.int64), list(grid.axis_bits)
-    for k in range(grid.subdivisions):
-        axis = k % grid.dims
-        left[axis] -= 1
-        numbers = 2 * numbers + (places[:, axis] >> left[axis] & 1)
-    return numbers
 
 
 CASES = {
@@ -56,7 +49,7 @@ def test_equal_to_cmgdb(name):
     images = orr.box_images(f, grid, padding=padding)
     found = orr.morse_decomposition(images)
     morse_graph, map_graph = of_cmgdb(f, lower, upper, subdivisions, padding)
-    theirs = numbers_in_cmgdb(grid)
+    theirs = bisection_order(grid)
     ours = np.argsort(theirs)  # our cell of each of theirs
 
     nodes = list(morse_graph.vertices())
@@ -79,3 +72,28 @@ def test_equal_to_cmgdb(name):
         np.testing.assert_array_equal((found.reach_sets * bits).sum(axis=1, dtype=np.uint64)[found.reach], masks)
     else:
         assert name == "bistable_3d"
+
+
+def test_conley_indices_of_any_boxes():
+    """The indices are those of the boxes given: of confidence boxes too, and of boxes that leave the domain."""
+    grid = orr.CubicalGrid([-1.6, -1.3], [1.7, 1.4], 8)
+    wide = orr.box_images(maps.bistable, grid, method="confidence", z=1, std=lambda x: np.full(x.shape, 0.02))
+    found = orr.morse_decomposition(wide)
+    indices = orr.conley_indices(found)
+    kept = [p for p, index in enumerate(indices) if set(index) != {"0"}]
+    small = orr.collapse(found, kept)
+    assert sorted(indices[p] for p in kept) == [("0", "x-1", "0"), ("x-1", "0", "0"), ("x-1", "0", "0")]
+    assert orr.conley_indices(small) == [indices[p] for p in small.settings["kept"]]
+    out = orr.morse_decomposition(orr.box_images(lambda x: 3 * x, orr.CubicalGrid(-1, 1, 6)))
+    assert orr.conley_indices(out) == [("0", "x-1")]
+    nothing = orr.morse_decomposition(orr.box_images(lambda x: x + 5, grid))
+    assert orr.conley_indices(nothing) == []
+
+
+def test_conley_indices_refused(monkeypatch):
+    with pytest.raises(NetgeomError, match="a digraph"):
+        orr.conley_indices(orr.morse_decomposition_of_graph([0, 1], [0]))
+    found = orr.morse_decomposition(orr.box_images(maps.logistic, orr.CubicalGrid(0, 1, 3)))
+    monkeypatch.setitem(sys.modules, "CMGDB", None)
+    with pytest.raises(NetgeomError, match=r"netgeom_widgets\[conley\]"):
+        orr.conley_indices(found)

@@ -137,6 +137,14 @@ def test_the_retraction_is_one(name):
     assert np.array_equal(orr.order_retraction(found, rule="exact").node, node)
 
 
+@pytest.mark.parametrize("name", [name for name in FORMULAS if "conley_index" in stored(name)[0]])
+def test_conley_indices(name):
+    case = computed(name)
+    number = numbers_of(case)
+    found = {number[p]: list(index) for p, index in enumerate(orr.conley_indices(case.found))}
+    assert [found[p] for p in range(case.found.n_nodes)] == case.facts["conley_index"]
+
+
 def test_the_log_of_cmgdb_retract():
     """leslie_n18, "RC 7 succ 243396 pred 2 parallel 3020 empty 0": cells outside Morse sets by what bounds them.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages, box_images
 from netgeom_widgets.kernels.order_retraction.collapse import collapse, short_lived, small_nodes
+from netgeom_widgets.kernels.order_retraction.conley import conley_indices
 from netgeom_widgets.kernels.order_retraction.coordinates import Coordinates, choose_coordinates, domain
 from netgeom_widgets.kernels.order_retraction.fitted import FittedMap, HeldOut
 from netgeom_widgets.kernels.order_retraction.fitting import DOODL3_SETTINGS, fit_map
@@ -60,6 +61,7 @@ __all__ = [
     "box_images",
     "choose_coordinates",
     "collapse",
+    "conley_indices",
     "domain",
     "fit_map",
     "match_nodes",
