@@ -91,6 +91,12 @@ class RunMarks:
         ]
         self._shown = False
 
+    def offer(self) -> None:
+        """Have the tools that pick runs; without runs they would be in the way."""
+        if not self._shown:
+            self._plot.add_tools(*self._tools)
+            self._shown = True
+
     def draw(
         self,
         paths: Float[np.ndarray, "R T 2"],
@@ -107,9 +113,8 @@ class RunMarks:
             raise NetgeomError(
                 "Each run needs a colour and a name.", expected=f"{n}", got=f"{len(fills)}, {len(names)}"
             )
-        if n and not self._shown:  # tools that select nothing would be in the way
-            self._plot.add_tools(*self._tools)
-            self._shown = True
+        if n:
+            self.offer()
         picked = np.isin(np.arange(n), np.fromiter(selection, dtype=np.int64))
         order = np.argsort(picked, kind="stable")
         rows, crowd, any_picked = order.tolist(), n > _CROWD, bool(picked.any())

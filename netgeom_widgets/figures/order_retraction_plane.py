@@ -22,7 +22,7 @@ from netgeom_widgets.figures.order_retraction_words import (
     plane_words,
     run_words,
 )
-from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, literal, make_plot, say
+from netgeom_widgets.figures.plots import LEGEND_ENTRIES, KeyLegend, add_caption, fit_range, literal, make_plot, say
 from netgeom_widgets.figures.taps import on_tap
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class PhasePlane:
                 text_baseline="bottom", y_offset=-3,
             )  # fmt: skip
         self._height = height
-        self._legend = KeyLegend(self.root, "below", width=_LEGEND)
+        self._legend = KeyLegend(self.root, "below", width=_LEGEND, room=LEGEND_ENTRIES)
         self._caption = add_caption(self.root)
         self._notes: tuple[str, ...] = ()
         self._said, self._cell_said, self._runs_said = "", "", ""

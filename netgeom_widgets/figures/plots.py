@@ -157,9 +157,11 @@ class KeyLegend:
     side : {"right", "left", "above", "below"}
     width : float, optional
         Pixels that a legend above or below may take before it gets a second row; without it, there is one row.
+    room : int
+        Entries that are made at once. In a live plot BokehJS puts the legend in a wrong place when others come later.
     """
 
-    def __init__(self, plot: figure, side: str = "right", width: float | None = None) -> None:
+    def __init__(self, plot: figure, side: str = "right", width: float | None = None, *, room: int = 0) -> None:
         across = side in ("above", "below")
         self._plot, self._width = plot, width
         self._signs: list[GlyphRenderer] = []
@@ -180,15 +182,11 @@ class KeyLegend:
             visible=False,
         )
         plot.add_layout(self._legend, side)
+        self._make_room(room)
 
     def set(self, entries: Sequence[tuple[str, str, str]]) -> None:
         """Show (name, colour, marker) entries; signs once made are used again."""
-        if len(entries) > len(self._signs):
-            signs = [_make_sign() for _ in range(len(entries) - len(self._signs))]
-            self._signs += signs
-            # Once for all: each change of the list has Bokeh walk through all models of the document.
-            self._plot.renderers = [*self._plot.renderers, *signs]
-            self._legend.items = [LegendItem(label={"value": ""}, renderers=[sign]) for sign in self._signs]
+        self._make_room(len(entries))
         for at, (item, sign) in enumerate(zip(self._legend.items, self._signs, strict=True)):
             item.visible = at < len(entries)
             if at < len(entries):
@@ -200,6 +198,17 @@ class KeyLegend:
             longest = max((len(name) for name, _, _ in entries), default=0)
             self._legend.ncols = max(1, int(self._width // (_SIGN + _LETTER * longest)))
         self._legend.visible = bool(entries)
+
+    def _make_room(self, entries: int) -> None:
+        """Have at least so many signs."""
+        if entries > len(self._signs):
+            signs = [_make_sign() for _ in range(entries - len(self._signs))]
+            self._signs += signs
+            # Once for all: each change of the list has Bokeh walk through all models of the document.
+            self._plot.renderers = [*self._plot.renderers, *signs]
+            self._legend.items = [
+                LegendItem(label={"value": ""}, renderers=[sign], visible=False) for sign in self._signs
+            ]
 
     @property
     def rows(self) -> int:

@@ -106,6 +106,8 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
         self._figure = figure = RetractionScene()
         figure.on_cell(lambda cell: self._paint(lambda: self._tapped_cell(cell), "pick"))
         figure.on_node(lambda node: self._paint(lambda: self._tapped_node(node), "pick"))
+        if self._source.n_runs:
+            figure.plane.runs.offer()  # now: a live plot that gets tools later is laid out wrongly
         figure.plane.runs.on_lasso(lambda runs: self._paint(lambda: setattr(self, "selection", tuple(runs)), "lasso"))
         self._offer_choices()
         self._setup_details()

@@ -137,17 +137,18 @@ class Details(traitlets.HasTraits):
         """Take note of a point; many reports may come while one is worked on, and the latest counts."""
         if self._closed:  # type: ignore[attr-defined]
             return
-        at = None if isinstance(event, MouseLeave) else event
+        left = isinstance(event, MouseLeave) or event.x is None or event.y is None
+        at = None if left else (float(event.x), float(event.y))  # type: ignore[arg-type]
         self._painter.submit(lambda progress, cancel: self._point_at(at), key="pointer").add_done_callback(  # type: ignore[attr-defined]
             self._job_ended  # type: ignore[attr-defined]
         )
 
-    def _point_at(self, at: MouseMove | None) -> None:
+    def _point_at(self, at: tuple[float, float] | None) -> None:
         picture = self._picture
         if picture is None or self._shown is None or self._shown[0] is not picture:  # type: ignore[attr-defined]
             return  # cells of a first picture have other numbers
-        cell = None if at is None else self._figure.plane.cell_at(at)
+        cell = None if at is None else self._figure.plane.cell_at(*at)
         if cell == self._hovered:
             return
         self._hovered = cell
-        self._panel.point("" if cell is None else escape(self._cell_words(picture, cell)))
+        self._panel.point("" if cell is None or cell == self.grid_cell else escape(self._cell_words(picture, cell)))

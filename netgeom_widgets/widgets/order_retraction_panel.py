@@ -135,13 +135,12 @@ def _number(text: str, tooltip: str) -> OptionalNumber:
 
 def _line(tooltip: str) -> ipywidgets.HTML:
     """Words that wrap; those who fill it escape what users typed."""
-    line = ipywidgets.HTML(tooltip=tooltip, layout={"max_width": "100%", "display": "none"})
-    line.add_class("netgeom-status")
-    return line
+    return ipywidgets.HTML(tooltip=tooltip, layout={"max_width": "100%", "display": "none"})
 
 
 def _put(line: ipywidgets.HTML, html: str) -> None:
-    line.value = html
+    # in a block of its own: an HTML widget alone gives each line the height of a control
+    line.value = f"<div class='netgeom-status'>{html}</div>"
     line.layout.display = None if html else "none"
 
 

@@ -124,10 +124,11 @@ def _middles(grid: Any, cells: Any) -> np.ndarray:
 
 def _same_node(before: Picture, now: Picture, node: int) -> int | None:
     """Which node has most of the cells of an earlier one."""
-    if node >= before.decomposition.n_nodes:
+    from netgeom_widgets.kernels.order_retraction import match_nodes
+
+    grids = before.grid, now.grid
+    same = all(np.array_equal(getattr(grids[0], end), getattr(grids[1], end)) for end in ("lower", "upper"))
+    if not same or node >= before.decomposition.n_nodes:
         return None
-    cells = np.flatnonzero(before.decomposition.label == node)
-    found = now.grid.locate(_middles(before.grid, cells))
-    labels = now.decomposition.label[found[found >= 0]]
-    labels = labels[labels >= 0]
-    return int(np.bincount(labels).argmax()) if labels.size else None
+    found = np.flatnonzero(match_nodes(before.decomposition, now.decomposition) == node)
+    return int(found[np.argmax(now.decomposition.sizes[found])]) if found.size else None

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from netgeom_widgets.widgets.controls import OptionalNumber
+from netgeom_widgets.widgets.controls import OptionalNumber, narrow
 from netgeom_widgets.widgets.menus import Menu
 from netgeom_widgets.widgets.order_retraction_source import MOST_DIMS, Source
 from netgeom_widgets.widgets.order_retraction_space import (
@@ -64,6 +64,39 @@ def _step_field(placeholder: str) -> Any:
 class OrderRetractionSettings(traitlets.HasTraits):
     """Mixin with the settings of the order retraction plot, checked against what was given."""
 
+    coordinates = traitlets.Enum(
+        tuple(COORDINATES), "largest_spread", help="Which coordinates of the runs are shown."
+    ).tag(setting="run", texts=COORDINATES)
+    biases = traitlets.Bool(False, help="Whether biases may be coordinates; DOODL3 leaves them out.").tag(
+        setting="run", label="Biases too"
+    )
+    dims = traitlets.Enum((1, 2, 3), 2, help="How many coordinates.").tag(setting="run", label="Dimensions")
+    axis_x = traitlets.Unicode(None, allow_none=True, help="First coordinate, by name.").tag(
+        setting="run", label="x", control=Menu
+    )
+    axis_y = traitlets.Unicode(None, allow_none=True, help="Second coordinate, by name.").tag(
+        setting="run", label="y", control=Menu
+    )
+    axis_z = traitlets.Unicode(None, allow_none=True, help="Third coordinate, by name.").tag(
+        setting="run", label="third", control=Menu
+    )
+    start = traitlets.Int(None, allow_none=True, help="The recorded step at which a run starts; empty: the first.").tag(
+        setting="run", label="From step", control=_step_field("first")
+    )
+    end = traitlets.Int(None, allow_none=True, help="The recorded step at which a run ends; empty: the last.").tag(
+        setting="run", label="to step", control=_step_field("last")
+    )
+    lag = traitlets.Int(
+        None, allow_none=True, min=1,
+        help="The map goes so many steps on: all pairs of recorded steps that far apart, of every run. Empty: from the "
+        "first step to the last at once.",
+    ).tag(setting="run", label="or by steps of", control=_step_field("none"))  # fmt: skip
+    model = traitlets.Enum(tuple(MODELS), "gp", help="Which map is fitted to the starts and ends of the runs.").tag(
+        setting="run", label="Map", texts={name: words for name, (words, _) in MODELS.items()}
+    )
+    margin = traitlets.Float(
+        0.5, min=0.0, help="How far the domain reaches beyond the starts and ends of the runs, on each side of an axis."
+    ).tag(setting="run", control=narrow(ipywidgets.FloatText, 130))
     subdivisions = traitlets.Int(
         14, min=1, max=22, help="The domain is cut into 2 to this power cells, the axes in turn."
     ).tag(setting="run", label="Subdivisions")
@@ -86,39 +119,6 @@ class OrderRetractionSettings(traitlets.HasTraits):
     collapsed = Nodes(help="Morse nodes that are collapsed, by their numbers before; () for none.").tag(
         setting="run", control=False
     )
-    model = traitlets.Enum(tuple(MODELS), "gp", help="Which map is fitted to the starts and ends of the runs.").tag(
-        setting="run", label="Map", texts={name: words for name, (words, _) in MODELS.items()}
-    )
-    coordinates = traitlets.Enum(
-        tuple(COORDINATES), "largest_spread", help="Which coordinates of the runs are shown."
-    ).tag(setting="run", texts=COORDINATES)
-    dims = traitlets.Enum((1, 2, 3), 2, help="How many coordinates.").tag(setting="run", label="Dimensions")
-    axis_x = traitlets.Unicode(None, allow_none=True, help="First coordinate, by name.").tag(
-        setting="run", label="x", control=Menu
-    )
-    axis_y = traitlets.Unicode(None, allow_none=True, help="Second coordinate, by name.").tag(
-        setting="run", label="y", control=Menu
-    )
-    axis_z = traitlets.Unicode(None, allow_none=True, help="Third coordinate, by name.").tag(
-        setting="run", label="third", control=Menu
-    )
-    biases = traitlets.Bool(False, help="Whether biases may be coordinates; DOODL3 leaves them out.").tag(
-        setting="run", label="Biases too"
-    )
-    start = traitlets.Int(None, allow_none=True, help="The recorded step at which a run starts; empty: the first.").tag(
-        setting="run", label="From step", control=_step_field("first")
-    )
-    end = traitlets.Int(None, allow_none=True, help="The recorded step at which a run ends; empty: the last.").tag(
-        setting="run", label="to step", control=_step_field("last")
-    )
-    lag = traitlets.Int(
-        None, allow_none=True, min=1,
-        help="The map goes so many steps on: all pairs of recorded steps that far apart, of every run. Empty: from the "
-        "first step to the last at once.",
-    ).tag(setting="run", label="or by steps of", control=_step_field("none"))  # fmt: skip
-    margin = traitlets.Float(
-        0.5, min=0.0, help="How far the domain reaches beyond the starts and ends of the runs, on each side of an axis."
-    ).tag(setting="run")
     paths = traitlets.Bool(False, help="Show the runs step by step.").tag(setting="draw", label="Trajectories")
     points = traitlets.Bool(True, help="Show where the runs start and end, by the tile of the start.").tag(
         setting="draw", label="Starts and ends"

@@ -21,7 +21,7 @@ from netgeom_widgets.kernels.order_retraction import (
     reach,
     trimming,
 )
-from netgeom_widgets.kernels.order_retraction.poset import covers, heights, joins, minimal, upper_bounds
+from netgeom_widgets.kernels.order_retraction.poset import covers, heights, joins, maximal, minimal, upper_bounds
 from netgeom_widgets.kernels.order_retraction.rectangles import add_boxes, cells_of, summed_area, sums_in_boxes
 
 
@@ -126,6 +126,11 @@ def test_posets_against_the_definitions(k, seed):
         assert np.flatnonzero(above).tolist() == expected
         assert [p for p in expected if all(leq[p, q] for q in expected)] == ([least] if least >= 0 else [])
         assert minimal(leq, above).tolist() == [p for p in expected if not any((q, p) in strictly for q in expected)]
+    down_sets = (leq[None] & sets[:, None]).any(axis=2)
+    for row, top in zip(down_sets, maximal(covers(leq), down_sets), strict=True):
+        members = np.flatnonzero(row)
+        assert np.flatnonzero(top).tolist() == [p for p in members if not any((p, q) in strictly for q in members)]
+    assert (upper_bounds(leq, maximal(covers(leq), down_sets)) == upper_bounds(leq, down_sets)).all()
 
 
 def test_thin_layers_one_by_one(monkeypatch):

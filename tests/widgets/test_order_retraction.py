@@ -229,7 +229,7 @@ def test_the_pointer_is_followed(plot):
     assert "Cell" in plot._panel._pointer.value and "tile" in plot._panel._pointer.value
     root._trigger_event(MouseLeave(root, sx=1, sy=1, x=9, y=9))
     plot.wait(60)
-    assert plot._panel._pointer.value == ""
+    assert plot._panel._pointer.layout.display == "none"
 
 
 def test_three_dimensions_are_shown_in_layers(make):

@@ -207,24 +207,21 @@ def _assembled(found: Components, **source: Any) -> MorseDecomposition:
     """Number the nodes by height and first cell, and write down their order."""
     k = found.n_nodes
     require_memory(3 * len(found.sets) * k, f"{len(found.sets)} sets of {k} Morse nodes", "fewer subdivisions")
-    sets = found.sets.members()
-    leq = sets[found.node_reach, :k].T  # [i, j]: j reaches i
+    sets, row, leaves = found.sets.without(k)
+    members = sets.members()[:, :k]
+    leq = members[row[found.node_reach]].T  # [i, j]: j reaches i
     height = heights(leq)
     order = np.lexsort((found.first_cell, height))
     number = np.empty(k + 1, np.int32)
     number[order], number[k] = np.arange(k, dtype=np.int32), -1  # so that label -1 stays -1
-    leq = np.ascontiguousarray(leq[np.ix_(order, order)])
-    rows, leaves = sets[:, :k][:, order], sets[:, k]
-    distinct, row = np.unique(np.packbits(rows, axis=1), axis=0, return_inverse=True)
-    kept = np.unpackbits(distinct, axis=1, count=k).astype(bool) if k else np.zeros((1, 0), bool)
-    row = row.reshape(-1).astype(np.int32) if k else np.zeros(len(rows), np.int32)
+    leq = np.ascontiguousarray(leq.T[order].take(order, axis=1).T)
     return MorseDecomposition(
         label=number[found.node],
         leq=leq,
         hasse=covers(leq),
         heights=height[order],
         reach=row[found.reach],
-        reach_sets=kept,
+        reach_sets=members.take(order, axis=1),
         may_leave=leaves[found.reach],
         n_components=found.n_components,
         **source,

@@ -12,6 +12,7 @@ from netgeom_widgets.kernels.order_retraction.rectangles import positions
 
 _BITS = 64
 _THIN, _PATIENCE = 32, 64  # array operations per layer cost as much as some 32 vertices one by one
+_WORDS = 1 << 22  # gathered at a time
 NOTHING = 0  # the number of the empty set
 
 
@@ -24,11 +25,16 @@ class ReachSets:
     def __init__(self, n_bits: int) -> None:
         self.n_bits = n_bits
         self._words = max(1, -(-n_bits // _BITS))
-        self.rows: UInt64[ndarray, "U W"] = np.zeros((1, self._words), np.uint64)
-        self._known = {self.rows[0].tobytes(): NOTHING}
+        self._room: UInt64[ndarray, "R W"] = np.zeros((1, self._words), np.uint64)
+        self._known = {self._room[0].tobytes(): NOTHING}
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._known)
+
+    @property
+    def rows(self) -> UInt64[ndarray, "U W"]:
+        """All sets, as packed bits."""
+        return self._room[: len(self._known)]
 
     def single(self, bits: Integer[ndarray, " m"]) -> Int32[ndarray, " m"]:
         """Numbers of the sets with one member each."""
@@ -40,11 +46,14 @@ class ReachSets:
         """Numbers of the unions over stretches of members, each of which begins at its start and is not empty."""
         low, high = np.minimum.reduceat(members, starts), np.maximum.reduceat(members, starts)
         mixed = np.flatnonzero(low != high)
-        if mixed.size:
-            indptr = np.append(starts, members.size)
-            counts, places = positions(indptr, mixed)
-            inner = np.cumsum(counts) - counts
-            low[mixed] = self.numbered(np.bitwise_or.reduceat(self.rows[members[places]], inner, axis=0))
+        indptr = np.append(starts, members.size)
+        ends = np.cumsum(indptr[mixed + 1] - indptr[mixed])
+        cuts = np.searchsorted(ends, np.arange(_WORDS // self._words, members.size, _WORDS // self._words))
+        for part in np.split(mixed, np.unique(cuts)):
+            if part.size:
+                counts, places = positions(indptr, part)
+                inner = np.cumsum(counts) - counts
+                low[part] = self.numbered(np.bitwise_or.reduceat(self.rows[members[places]], inner, axis=0))
         return low
 
     def both(self, a: Int32[ndarray, " m"], b: Int32[ndarray, " m"]) -> Int32[ndarray, " m"]:
@@ -58,25 +67,38 @@ class ReachSets:
     def members(self) -> Bool[ndarray, "U n_bits"]:
         """All sets, as masks."""
         octets = self.rows.astype("<u8").view(np.uint8)
-        return np.unpackbits(octets, axis=1, count=self.n_bits, bitorder="little").astype(bool)
+        return np.unpackbits(octets, axis=1, count=self.n_bits, bitorder="little").view(bool)
+
+    def without(self, bit: int) -> tuple[ReachSets, Int32[ndarray, " U"], Bool[ndarray, " U"]]:
+        """The distinct sets once a number is taken out: (these, which of them each set becomes, which sets held it)."""
+        mask = np.uint64(1) << np.uint64(bit % _BITS)
+        word = self.rows[:, bit // _BITS]
+        rows, held = self.rows.copy(), (word & mask) > 0
+        rows[:, bit // _BITS] &= ~mask
+        others = ReachSets(self.n_bits)
+        return others, others.numbered(rows), held
 
     def numbered(self, rows: UInt64[ndarray, "m W"]) -> Int32[ndarray, " m"]:
         """Numbers of sets given as packed bits."""
-        if self._words == 1:
+        if self._words == 1:  # longer rows are found faster by their bytes than by sorting them
             distinct, inverse = np.unique(rows[:, 0], return_inverse=True)
-            distinct = distinct[:, None]
-        else:
-            distinct, inverse = np.unique(rows, axis=0, return_inverse=True)
-        numbers, new = np.empty(len(distinct), np.int32), []
-        for i, row in enumerate(distinct):
-            key = row.tobytes()
-            if key not in self._known:
-                self._known[key] = len(self._known)
-                new.append(row)
-            numbers[i] = self._known[key]
+            return self._found(distinct[:, None])[inverse]
+        return self._found(rows)
+
+    def _found(self, rows: UInt64[ndarray, "m W"]) -> Int32[ndarray, " m"]:
+        octets, size, known = rows.tobytes(), 8 * self._words, self._known
+        old = len(known)
+        numbers, new = np.empty(len(rows), np.int32), list[int]()
+        for i in range(len(rows)):
+            key = octets[i * size : (i + 1) * size]
+            number = numbers[i] = known.setdefault(key, len(known))
+            if number == old + len(new):
+                new.append(i)
         if new:
-            self.rows = np.concatenate([self.rows, np.stack(new)])
-        return numbers[inverse.reshape(-1)]
+            if len(known) > len(self._room):  # twice as much each time, so that all copies together are one
+                self._room = np.concatenate([self._room, np.zeros((len(known), self._words), np.uint64)])
+            self._room[old : len(known)] = rows[new]
+        return numbers
 
 
 def reach_of_components(

@@ -13,7 +13,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels.order_retraction.exact import MAX_STEPS, search
 from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition
-from netgeom_widgets.kernels.order_retraction.poset import joins, minimal, upper_bounds
+from netgeom_widgets.kernels.order_retraction.poset import joins, maximal, minimal, upper_bounds
 from netgeom_widgets.kernels.transitions.inputs import as_choice, as_count
 
 RULES = ("join", "exact")
@@ -154,7 +154,7 @@ def order_retraction(
     report, stop = as_progress(progress), as_cancel(cancel)
     stop.checkpoint()
     leq, sets, reach = decomposition.leq, decomposition.reach_sets, decomposition.reach
-    bounds = upper_bounds(leq, sets)
+    bounds = upper_bounds(leq, maximal(decomposition.hasse, sets))
     join = joins(leq, bounds)
     nothing = ~sets.any(axis=1)
     join[nothing] = -1
