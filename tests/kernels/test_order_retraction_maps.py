@@ -165,6 +165,7 @@ def test_leaving_a_run_out_is_fitting_without_it(options):
             ratio = np.sqrt(found.noise / without.noise)
             assert np.allclose(scores.std[own], ratio * without.std(X[own], noise=True)[:, 0], atol=1e-8)
     assert np.allclose(scores.rmse, np.sqrt((scores.errors**2).mean(0)))
+    assert 0.85 < scores.covered <= 1
     assert scores.explained == pytest.approx(1 - (scores.errors**2).sum() / ((Y - Y.mean(0)) ** 2).sum())
 
 

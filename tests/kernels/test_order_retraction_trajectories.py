@@ -46,6 +46,7 @@ def test_pairs_of_a_lag_by_brute_force_on_an_uneven_schedule():
         assert np.array_equal(found.starts, [VALUES[r, i] for r, i, _ in expected])
         assert np.array_equal(found.ends, [VALUES[r, j] for r, _, j in expected])
     assert set(runs().pairs(1, lag=2).start_steps.tolist()) == {2, 4}
+    assert set(runs().pairs(1, 2, lag=2).end_steps.tolist()) == {4}
 
 
 def test_mispaired_ends_are_those_of_other_runs_and_say_so():

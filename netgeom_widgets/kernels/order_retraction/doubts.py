@@ -15,7 +15,7 @@ _PAIRS_PER_DIMENSION = 10
 
 _MEANING = {
     ("length scale", "lower"): "the map changes faster than the starts are dense",
-    ("length scale", "upper"): "the map hardly depends on it but for a trend, or wants a wider bound",
+    ("length scale", "upper"): "the data ask for a smoother map",
     ("amplitude", "lower"): "there is next to nothing to explain beyond the mean",
     ("amplitude", "upper"): "the map is a trend over the whole domain",
     ("noise", "lower"): "the map goes through every end",

@@ -38,12 +38,15 @@ class HeldOut:
     explained : float
         1 - sum of squared errors / sum of squared deviations of the ends from their mean: 1 perfect, 0 no better than
         that mean, negative worse.
+    covered : float
+        Share of the errors within 1.96 `std`: about 0.95 where the model knows how uncertain it is.
     """
 
     errors: Float64[ndarray, "n d"]
     std: Float64[ndarray, " n"]
     rmse: Float64[ndarray, " d"]
     explained: float
+    covered: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -159,11 +162,13 @@ class FittedMap:
         deviations = self.ends - self.ends.mean(0)
         total = float((deviations**2).sum())
         squares = float((errors**2).sum())
+        std = np.sqrt(np.maximum(variance, 0.0))
         return HeldOut(
             errors=errors,
-            std=np.sqrt(np.maximum(variance, 0.0)),
+            std=std,
             rmse=np.sqrt((errors**2).mean(0)),
             explained=1 - squares / total if total > 0 else float("nan"),
+            covered=float((np.abs(errors) <= 1.96 * std[:, None]).mean()),
         )
 
     def sample(

@@ -118,8 +118,8 @@ class Trajectories:
         start, end : int
             POSITIONS in `steps`, negative ones from the end: one pair for each run. `position` finds a step number.
         lag : int, optional
-            Instead of `end`: all pairs of recorded steps exactly so many STEPS apart, from position `start` on; several
-            pairs for each run. On an uneven schedule only the steps that have such a partner take part.
+            Instead of that pair, all pairs of recorded steps exactly so many STEPS apart, between positions `start` and
+            `end`; several pairs for each run. On an uneven schedule only the steps that have such a partner take part.
         pairing : {"run_id", "listdir"}
             ``"listdir"`` demonstrates the error of DOODL3's `compute_morse_graph`, which joins two listings of files by
             row: names such as model.17-0450-0.08.hdf5 come in a hashed order, another one for each epoch. The ends are
@@ -193,20 +193,21 @@ class Trajectories:
                     try_this="position(step) for the position of a step number",
                 )
             places.append(position % n_times)
+        if places[0] >= places[1]:
+            raise NetgeomError("The end is not after the start", expected="start < end", got=f"{start}, {end}")
         if lag is None:
-            if places[0] >= places[1]:
-                raise NetgeomError("The end is not after the start", expected="start < end", got=f"{start}, {end}")
             return np.array(places[:1]), np.array(places[1:])
-        later = self.steps[None, :] == self.steps[places[0] :, None] + lag
-        first, last = np.nonzero(later)
+        steps = self.steps[places[0] : places[1] + 1]
+        gaps = steps[None, :] - steps[:, None]
+        first, last = np.nonzero(gaps == lag)
         if lag < 1 or not len(first):
-            gaps = sorted(set((self.steps[:, None] - self.steps[None, :])[np.tril_indices(n_times, -1)].tolist()))
+            known = np.unique(gaps[gaps > 0]).tolist()
             raise NetgeomError(
                 f"No two recorded steps are {lag} apart",
-                expected=f"lag={', '.join(map(str, gaps[:8]))}{', ...' if len(gaps) > 8 else ''}",
+                expected=f"lag={', '.join(map(str, known[:8]))}{', ...' if len(known) > 8 else ''}",
                 got=f"lag={lag}",
             )
-        return first + places[0], last
+        return first + places[0], last + places[0]
 
     def _finite(self, positions: Int64[ndarray, " k"]) -> Float64[ndarray, "runs k dims"]:
         chosen = self.values[:, positions]
