@@ -206,8 +206,9 @@ def _as_graph(indptr: Any, indices: Any) -> Digraph:
 def _assembled(found: Components, **source: Any) -> MorseDecomposition:
     """Number the nodes by height and first cell, and write down their order."""
     k = found.n_nodes
-    require_memory(3 * len(found.sets) * k, f"{len(found.sets)} sets of {k} Morse nodes", "fewer subdivisions")
-    sets, row, leaves = found.sets.without(k)
+    used = np.bincount(found.reach, minlength=len(found.sets)) > 0  # others came up on the way to these
+    sets, row, leaves = found.sets.without(k, used)
+    require_memory(3 * len(sets) * k, f"{len(sets)} sets of {k} Morse nodes", "fewer subdivisions")
     members = sets.members()[:, :k]
     leq = members[row[found.node_reach]].T  # [i, j]: j reaches i
     height = heights(leq)

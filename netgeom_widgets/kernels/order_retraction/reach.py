@@ -69,14 +69,17 @@ class ReachSets:
         octets = self.rows.astype("<u8").view(np.uint8)
         return np.unpackbits(octets, axis=1, count=self.n_bits, bitorder="little").view(bool)
 
-    def without(self, bit: int) -> tuple[ReachSets, Int32[ndarray, " U"], Bool[ndarray, " U"]]:
-        """The distinct sets once a number is taken out: (these, which of them each set becomes, which sets held it)."""
+    def without(
+        self, bit: int, used: Bool[ndarray, " U"]
+    ) -> tuple[ReachSets, Int32[ndarray, " U"], Bool[ndarray, " U"]]:
+        """Used sets, once a number is taken out: (the distinct ones, what each becomes, which sets held it)."""
         mask = np.uint64(1) << np.uint64(bit % _BITS)
-        word = self.rows[:, bit // _BITS]
-        rows, held = self.rows.copy(), (word & mask) > 0
+        held = (self.rows[:, bit // _BITS] & mask) > 0
+        rows, others = self.rows[used], ReachSets(self.n_bits)
         rows[:, bit // _BITS] &= ~mask
-        others = ReachSets(self.n_bits)
-        return others, others.numbered(rows), held
+        becomes = np.full(len(self), NOTHING, np.int32)
+        becomes[used] = others.numbered(rows)
+        return others, becomes, held
 
     def numbered(self, rows: UInt64[ndarray, "m W"]) -> Int32[ndarray, " m"]:
         """Numbers of sets given as packed bits."""
