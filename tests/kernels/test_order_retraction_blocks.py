@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netgeom_widgets.errors import TooLargeError
+from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.execution import Cancel
 from netgeom_widgets.kernels.order_retraction import CubicalGrid, box_images, morse_decomposition, trimming
 from netgeom_widgets.kernels.order_retraction.blocks import DyadicBlocks
@@ -111,3 +111,5 @@ def test_too_many_edges(way):
         ),
     ):
         morse_decomposition(images, max_edges=500)
+    with pytest.raises(NetgeomError, match="max_edges is out of range"):
+        morse_decomposition(images, max_edges=0)

@@ -17,7 +17,9 @@ from netgeom_widgets.kernels.order_retraction.components import MOST_EDGES, Comp
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.poset import covers, heights
 from netgeom_widgets.kernels.order_retraction.rectangles import positions
-from netgeom_widgets.kernels.transitions.inputs import as_array
+from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
+
+_INT32 = (1 << 31) - 1  # edges are counted by scipy in int32
 
 Digraph = tuple[Int64[ndarray, " V1"], Int32[ndarray, " E"]]
 
@@ -133,7 +135,7 @@ def morse_decomposition(
     Raises
     ------
     NetgeomError
-        Not the images of a grid's cells.
+        Not the images of a grid's cells, or max_edges out of range.
     TooLargeError
         Too many edges between the cells that peeling leaves, or more than 10,000 nodes.
 
@@ -144,6 +146,7 @@ def morse_decomposition(
     """
     if not isinstance(images, BoxImages):
         raise NetgeomError("These are no box images", expected="what box_images returns", got=type(images).__name__)
+    as_count(max_edges, 1, _INT32, "max_edges")
     report, stop = as_progress(progress), as_cancel(cancel)
     found = of_images(images, max_edges, report, stop)
     report.update(1, 1, f"{found.n_nodes} Morse nodes")
