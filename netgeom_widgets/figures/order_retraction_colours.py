@@ -27,9 +27,12 @@ _LIGHTNESS, _FALL = (0.52, 0.72), 0.32
 _CHROMA = 0.055
 #: A tile's colour goes so far from its Morse set's colour to near white, and keeps so much of its chroma.
 _WHITE, _TOWARDS, _PALE = 0.97, 0.66, 0.55
-#: Colours nearer than this look the same; a node's colour then gives way by turns of its hue and steps of lightness.
-_APART, _MOST_APART = 0.05, 300
-_GIVE_WAY = [(turn, step) for step in (0.0, -0.08, 0.08) for turn in (0, 22, -22, 44, -44)]
+#: Tiles whose colours are nearer than this in Oklab are hard to tell apart; a node's colour then gives way by turns of
+#: its hue, then steps of lightness, and gets chroma enough for a turn to be seen.
+_APART, _MOST_APART, _TURNED_CHROMA = 0.09, 300, 0.1
+_GIVE_WAY = [
+    (sign * turn, step) for step in (0.0, -0.1, 0.1) for turn in range(0, 151, 30) for sign in (1, -1)[: 1 + (turn > 0)]
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ def node_colours(
     Returns
     -------
     NodeColours
-        O(k²); 0.2 s for 300 nodes. Past 300 nodes none gives way.
+        O(k²); half a second for 300 nodes. Past 300 nodes none gives way.
     """
     leq = np.asarray(decomposition.leq, dtype=bool)
     k = len(leq)
@@ -142,7 +145,8 @@ def _set_apart(colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
     done = np.flatnonzero(fixed).tolist()
     for node in np.flatnonzero(~fixed).tolist() if len(colours) <= _MOST_APART else ():
         tries = np.array([_turned(colours[node], turn, step) for turn, step in _GIVE_WAY])
-        far = np.linalg.norm(tries[:, None] - colours[done][None], axis=2).min(axis=1, initial=1.0)
+        between = _lightened(tries)[:, None] - _lightened(colours[done])[None]
+        far = np.linalg.norm(between, axis=2).min(axis=1, initial=1.0)
         enough = np.flatnonzero(far >= _APART)
         colours[node] = tries[enough[0] if len(enough) else int(far.argmax())]
         done.append(node)
@@ -152,7 +156,7 @@ def _set_apart(colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
 def _turned(colour: np.ndarray, degrees: float, step: float) -> np.ndarray:
     angle = np.deg2rad(degrees)
     cos, sin = np.cos(angle), np.sin(angle)
-    a, b = colour[1:]
+    a, b = colour[1:] * (max(1.0, _TURNED_CHROMA / np.hypot(*colour[1:])) if degrees else 1.0)
     return np.array([np.clip(colour[0] + step, 0.2, 0.85), cos * a - sin * b, sin * a + cos * b])
 
 
