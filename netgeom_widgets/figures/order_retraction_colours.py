@@ -29,7 +29,7 @@ _CHROMA = 0.055
 _WHITE, _TOWARDS, _PALE = 0.97, 0.66, 0.55
 #: Tiles whose colours are nearer than this in Oklab are hard to tell apart; a node's colour then gives way by turns of
 #: its hue, then steps of lightness, and gets chroma enough for a turn to be seen.
-_APART, _MOST_APART, _TURNED_CHROMA = 0.09, 300, 0.1
+_APART, _MOST_APART, _TURNED_CHROMA = 0.075, 300, 0.1
 _GIVE_WAY = [
     (sign * turn, step) for step in (0.0, -0.1, 0.1) for turn in range(0, 151, 30) for sign in (1, -1)[: 1 + (turn > 0)]
 ]
