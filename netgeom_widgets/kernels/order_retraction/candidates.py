@@ -10,7 +10,6 @@ from netgeom_widgets.execution import Cancel
 from netgeom_widgets.kernels.order_retraction.reach import NOTHING, ReachSets
 from netgeom_widgets.kernels.order_retraction.rectangles import positions
 
-_WAVE = 1 << 18  # cells whose edges are looked at together
 _WORDS = 1 << 22  # gathered at a time
 
 Csr = tuple[Int64[ndarray, " n1"], Int32[ndarray, " E"]]
@@ -175,22 +174,25 @@ class Candidates:
 
     def settle(self, changed: Int64[ndarray, " m"], cancel: Cancel) -> None:
         """Make candidates consistent after some cells' changed: in waves, over the edges of what changed last."""
+        step = max(1, _WORDS * len(self.part) // max(1, self.down[1].size * self.sets.words.shape[1]))
         while changed.size:
-            cancel.checkpoint()
-            now, waiting = changed[:_WAVE], changed[_WAVE:]
-            cells = self._cut(now)
-            changed = np.union1d(waiting, cells) if waiting.size else cells
+            found = []
+            for start in range(0, changed.size, step):
+                cancel.checkpoint()
+                some = changed[start : start + step]
+                found.append(self._cut(some, self.down, self.sets.below))
+                found.append(self._cut(some, self.up, self.sets.above))
+            changed = np.unique(np.concatenate(found))
             changed = changed[~self.failed[self.part[changed]]]
 
-    def _cut(self, changed: Int64[ndarray, " m"]) -> Int64[ndarray, " _"]:
+    def _cut(self, changed: Int64[ndarray, " m"], graph: Csr, closure: UInt64[ndarray, "U W"]) -> Int64[ndarray, " _"]:
         """Take away what the neighbours of some cells cannot be; the neighbours that lost a candidate."""
-        kept_by = [(self.down, self.sets.below), (self.up, self.sets.above)]
-        targets, words = [], []
-        for (indptr, indices), closure in kept_by:
-            counts, places = positions(indptr, changed)
-            targets.append(indices[places])
-            words.append(np.repeat(closure[self.number[changed]], counts, axis=0))
-        neighbours, allowed = meet(np.concatenate(targets), np.concatenate(words))
+        indptr, indices = graph
+        counts, places = positions(indptr, changed)
+        n = len(closure)
+        # cells that have the same neighbour and the same candidates say the same about it
+        pairs = np.unique(indices[places].astype(np.int64) * n + np.repeat(self.number[changed], counts))
+        neighbours, allowed = meet(pairs // n, closure[pairs % n])
         before = self.sets.words[self.number[neighbours]]
         after = before & allowed
         differs = (after != before).any(axis=1)
@@ -208,12 +210,10 @@ class Candidates:
 
 
 def meet(
-    cells: Integer[ndarray, " E"], words: UInt64[ndarray, "E W"]
+    cells: Int64[ndarray, " E"], words: UInt64[ndarray, "E W"]
 ) -> tuple[Int64[ndarray, " n"], UInt64[ndarray, "n W"]]:
-    """Each cell once, ascending, with the intersection of its packed sets."""
-    order = np.argsort(cells, kind="stable")
-    cells = cells[order].astype(np.int64)
+    """Each cell of an ascending list once, with the intersection of its packed sets."""
     starts = np.flatnonzero(np.diff(cells, prepend=-1))
     if not starts.size:
         return cells, words
-    return cells[starts], np.bitwise_and.reduceat(words[order], starts, axis=0)
+    return cells[starts], np.bitwise_and.reduceat(words, starts, axis=0)

@@ -21,7 +21,6 @@ from netgeom_widgets.kernels.order_retraction.poset import upper_bounds
 _CELLS = 1 << 16  # whose edges are written out at a time
 _BYTES_PER_EDGE = 32  # both directions, and one wave of sets over all of them
 _MOST_EDGES = 1 << 28
-_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +79,10 @@ def open_cells(decomposition: MorseDecomposition, status: Int8[ndarray, " cells"
 
 def _supersets(sets: Bool[ndarray, "U k"], rows: Int32[ndarray, " m"]) -> Bool[ndarray, " U"]:
     """Which sets hold all members of one of some rows."""
-    found, missing = np.zeros(len(sets), bool), (~sets).astype(np.float32)
-    for start in range(0, len(rows), _ROWS):
-        inner = sets[rows[start : start + _ROWS]].astype(np.float32)
-        found |= (inner @ missing.T == 0).any(axis=0)
+    found = np.zeros(len(sets), bool)
+    for row in rows[np.argsort(sets[rows].sum(axis=1), kind="stable")]:
+        if not found[row]:  # else its supersets are those of a smaller one
+            found |= sets[:, sets[row]].all(axis=1)
     return found
 
 
