@@ -60,7 +60,7 @@ class CoordinatesFigure:
         )
         tips = [("weight", "@name"), ("standard deviation", "@top{%.4g}"), ("in the axes shown", "@share")]
         self.root.add_tools(HoverTool(renderers=[bars], tooltips=tips, formatters={"@top": "printf"}))
-        self._legend = KeyLegend(self.root, "above", width=430)
+        self._legend = KeyLegend(self.root, "above", width=430, room=2)
         self._caption = add_caption(self.root)
 
     def show(self, trajectories: Trajectories, coordinates: Coordinates) -> None:

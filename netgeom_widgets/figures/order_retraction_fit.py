@@ -60,7 +60,7 @@ class _Coordinate:
         ]
         formats: dict[str, Any] = dict.fromkeys(("@x", "@fitted", "@held"), "printf")
         self.root.add_tools(HoverTool(renderers=marks, tooltips=tips, formatters=formats))
-        self._legend = KeyLegend(self.root, "above", width=260)
+        self._legend = KeyLegend(self.root, "above", width=260, room=2)
         self._caption = add_caption(self.root)
 
     def draw(

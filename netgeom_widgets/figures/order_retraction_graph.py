@@ -208,11 +208,14 @@ class MorseGraph:
     def _words(self, k: int, retraction: Any) -> list[str]:
         empty: dict[str, list[Any]] = {"x": [], "y": [], "words": []}
         self.root.yaxis.visible = self.root.ygrid.visible = bool(k)
+        if not k and self._decomposition is not None and "kept" in self._decomposition.settings:
+            self._empty.data = {"x": [0.0], "y": [0.0], "words": ["All Morse nodes were left out."]}
+            return ["Cells recur, but none of the nodes that they make was kept."]
         if not k:
             left = np.asarray(retraction.may_leave)
             sure = share(int(left.sum()), len(left))
             words = f"No recurrent cell:\nthe Morse graph is empty.\n{sure} of the cells leave."
-            self._empty.data = {"x": [0.0], "y": [(self._y.start + self._y.end) / 2], "words": [words]}
+            self._empty.data = {"x": [0.0], "y": [0.0], "words": [words]}
             return ["From every cell all paths end or leave the domain: nothing in it recurs."]
         self._empty.data = empty
         said = ["A line: the upper node reaches the lower one. Beside a node: cells of its Morse set."]

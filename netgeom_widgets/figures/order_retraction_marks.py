@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours
+from netgeom_widgets.figures.order_retraction_raster import nothing_reached
 from netgeom_widgets.figures.plots import literal
 from netgeom_widgets.figures.taps import nearest_id, on_tap
 from netgeom_widgets.figures.theme import PICKED
@@ -40,7 +41,7 @@ def cell_words(retraction: OrderRetraction, cells: Int[np.ndarray, " n"]) -> lis
             return f"Morse set {label[cell]}"
         if node[cell] >= 0:
             return f"tile {node[cell]}"
-        return "leaves the domain" if status[cell] == 3 else "undecided"
+        return nothing_reached(retraction.decomposition) if status[cell] == 3 else "undecided"
 
     return [words(cell) for cell in np.asarray(cells).tolist()]
 

@@ -63,7 +63,7 @@ class PersistenceFigure:
             ("began", "came"), ("ended", "went"),
         )]  # fmt: skip
         self.root.add_tools(HoverTool(renderers=[bars], tooltips=tips))
-        self._legend = KeyLegend(self.root, "above", width=430)
+        self._legend = KeyLegend(self.root, "above", width=430, room=2)
         self._caption = add_caption(self.root)
         self._persistence: Persistence | None = None
         self._notes: list[str] = []

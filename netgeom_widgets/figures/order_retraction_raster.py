@@ -17,7 +17,7 @@ from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours
 from netgeom_widgets.figures.plots import number
 
 if TYPE_CHECKING:
-    from netgeom_widgets.kernels.order_retraction import CubicalGrid, OrderRetraction
+    from netgeom_widgets.kernels.order_retraction import CubicalGrid, MorseDecomposition, OrderRetraction
 
 PIXELS = 1024
 """Pixels along a side of a raster at most; a finer grid shows one pixel for several cells, and says so."""
@@ -147,7 +147,7 @@ class RetractionRaster:
             *(f"Morse set {node}" for node in nodes),
             *(f"tile {node}" for node in nodes),
             *(f"tile {node}, by search" for node in nodes),
-            "leaves the domain",
+            nothing_reached(self.retraction.decomposition),
             *undecided,
         ]
 
@@ -179,6 +179,11 @@ class RetractionRaster:
         decided = np.array([inside[leq[:, node]].all() for node in range(self.k)], dtype=bool)
         undecided = np.repeat((~self.sets | inside[None, :]).all(axis=1), 2)
         return np.concatenate([decided, decided, decided, [False], undecided])
+
+
+def nothing_reached(decomposition: MorseDecomposition) -> str:
+    """What a cell does that reaches no node; after a collapse it may only reach nodes that were left out."""
+    return "reaches no node that was kept" if "kept" in decomposition.settings else "leaves the domain"
 
 
 def slice_of(

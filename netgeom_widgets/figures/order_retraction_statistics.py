@@ -72,7 +72,7 @@ class TileStatisticsFigure:
 
 def tile_name(tile: int) -> str:
     """A short name of a tile: the number of its node, or what it is without one."""
-    return str(tile) if tile >= 0 else {-1: "undecided", -2: "leaves", -3: "outside"}.get(tile, str(tile))
+    return str(tile) if tile >= 0 else {-1: "undecided", -2: "no node", -3: "outside"}.get(tile, str(tile))
 
 
 def tile_fills(tiles: np.ndarray, colours: NodeColours) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours
-from netgeom_widgets.figures.order_retraction_raster import RetractionRaster, slice_words
+from netgeom_widgets.figures.order_retraction_raster import RetractionRaster, nothing_reached, slice_words
 from netgeom_widgets.figures.plots import LEGEND_ENTRIES
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def legend_entries(retraction: OrderRetraction, colours: NodeColours) -> list[En
         entries.append((f"and {len(tiles) - len(nodes)} more nodes", "#ffffff", "dot"))
     status, node = np.asarray(retraction.status), np.asarray(retraction.node)
     if (status == 3).any():
-        entries.append((f"leaves the domain: {share(int((status == 3).sum()), n)}", ENDS, "square"))
+        word = nothing_reached(retraction.decomposition)
+        entries.append((f"{word}: {share(int((status == 3).sum()), n)}", ENDS, "square"))
     open_ = (node < 0) & (status != 3)
     if open_.any():
         sets = np.asarray(retraction.decomposition.reach_sets)
@@ -62,7 +63,9 @@ def plane_words(retraction: OrderRetraction, raster: RetractionRaster, names: Se
     grid = retraction.decomposition.grid
     shape = () if grid is None else grid.shape
     said = [slice_words(grid, raster.at, names), f"{' × '.join(map(str, shape))} cells."]
-    if not k:
+    if not k and "kept" in retraction.decomposition.settings:
+        said.append("All Morse nodes were left out.")
+    elif not k:
         said.append("No cell is recurrent: there is no Morse set.")
     else:
         said.append("Strong colour: Morse set; light: its tile, the least node above all that a cell still reaches.")
@@ -70,7 +73,8 @@ def plane_words(retraction: OrderRetraction, raster: RetractionRaster, names: Se
     if leaves.any():
         said.append("Falling stripes: may leave the domain.")
     if (status == 3).any():
-        said.append(f"Grey: leaves the domain ({share(int((status == 3).sum()), n)}).")
+        part = share(int((status == 3).sum()), n)
+        said.append(f"Grey: {nothing_reached(retraction.decomposition)} ({part}).")
     searched = int(((node >= 0) & ((status == 1) | (status == 2))).sum())
     if searched:
         said.append(f"{searched:,} cells without a least node above have theirs by search.")

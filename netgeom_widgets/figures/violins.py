@@ -58,7 +58,7 @@ class ViolinPanel:
         )
         self._points = ColumnDataSource({name: [] for name in ("x", "y", "fill", "group", "name")})
         points = self.root.scatter(
-            "x", "y", source=self._points, size=4, fill_color="fill", fill_alpha=0.7, line_color="#202020",
+            "x", "y", source=self._points, size=4, fill_color="fill", fill_alpha=0.7, line_color=GRID,
             line_width=0.3,
         )  # fmt: skip
         names = ("group", "left", "right", "low", "high", "middle", "n", "mean", "x")

@@ -14,10 +14,16 @@ from netgeom_widgets.figures.oklab import from_oklab, to_oklab
 from netgeom_widgets.figures.order_retraction import morse_graph_plot, order_retraction_plot
 from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours, node_colours
 from netgeom_widgets.figures.order_retraction_graph import MorseGraph, order_of_some
+from netgeom_widgets.figures.order_retraction_marks import cell_words
 from netgeom_widgets.figures.order_retraction_plane import PhasePlane
 from netgeom_widgets.figures.order_retraction_raster import RetractionRaster, most_frequent
 from netgeom_widgets.figures.order_retraction_scene import RetractionScene
-from netgeom_widgets.kernels.order_retraction import match_nodes, morse_decomposition_of_graph, order_retraction
+from netgeom_widgets.kernels.order_retraction import (
+    collapse,
+    match_nodes,
+    morse_decomposition_of_graph,
+    order_retraction,
+)
 from tests.figures.drawn import HOSTILE, caption, tap, texts, whole
 from tests.figures.retractions import crown, leslie_retraction, pitchfork, pushed, retraction_of
 
@@ -140,6 +146,18 @@ def test_cells_lie_where_the_grid_has_them():
     assert {"0: 1 cell, tile 69 %", "undecided: 6.2 %", "may leave: 6.2 %", "leaves the domain: 6.2 %"} <= texts(
         part.root
     )
+
+
+def test_cells_of_nodes_that_were_left_out_do_not_count_as_leaving():
+    part, kept = PhasePlane(), order_retraction(collapse(crown().decomposition, [1]))
+    part.show(kept)
+    assert "Grey: reaches no node that was kept" in caption(part.root) and "leaves" not in caption(part.root)
+    assert {part.raster.words[kind] for kind in (part.view.codes // 3).ravel()} == {
+        "Morse set 0", "tile 0", "reaches no node that was kept",
+    }  # fmt: skip
+    assert cell_words(kept, np.array([0, -1, 11])) == [
+        "reaches no node that was kept", "outside the domain", "Morse set 0",
+    ]  # fmt: skip
 
 
 def test_picked_nodes_and_cells_are_marked():
@@ -277,6 +295,7 @@ def test_no_node_and_very_many_nodes_have_pictures_too():
     assert whole(order_retraction_plot(gone, trajectories=np.array([[[0.1, 0.2], [0.3, 0.2]]])))
     part.show(gone)
     assert "No recurrent cell:\nthe Morse graph is empty.\n100 % of the cells leave." in texts(part.root)
+    assert "All Morse nodes were left out." in texts(morse_graph_plot(collapse(loops(3), [])))
     part.show(loops(300))
     assert len(part.shown) == 60 and "300 nodes; shown: the 60 with the most cells" in caption(part.root)
     part.show(chain(30))
