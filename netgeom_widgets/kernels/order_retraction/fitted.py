@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -83,6 +83,10 @@ class FittedMap:
         What it was fitted with: bounds in the units of the data, for instance.
     options : dict
         Keywords with which `fit_map` fits such a map to other pairs.
+    regression : GaussianProcess, NearestStarts or AffineMap
+        The model itself: of the ends, less the starts for ``mean="identity"``.
+    groups : ndarray (n,) int64
+        Number of each pair's run.
     """
 
     starts: Float64[ndarray, "n d"]
@@ -99,7 +103,7 @@ class FittedMap:
     warnings: tuple[str, ...]
     settings: dict[str, Any]
     options: dict[str, Any]
-    regression: Model = field(metadata={"of": "ends, less starts for mean='identity'"})
+    regression: Model
     groups: Int64[ndarray, " n"]
 
     @property
