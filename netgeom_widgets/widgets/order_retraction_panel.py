@@ -28,6 +28,8 @@ class OrderRetractionPanel(ipywidgets.Box):
         Called without arguments to select no runs.
     collapse, restore : callable
         Called without arguments to collapse the picked node, and to have all collapsed ones back.
+    write : callable
+        Called without arguments to write the Morse graph into a file.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class OrderRetractionPanel(ipywidgets.Box):
         clear: Callable[[], None],
         collapse: Callable[[], None],
         restore: Callable[[], None],
+        write: Callable[[], None],
     ) -> None:
         self._go, self._cell_chosen = go, cell
         self._showing = False
@@ -51,6 +54,7 @@ class OrderRetractionPanel(ipywidgets.Box):
         self._take = _button("check-square-o", "Select the runs that start in the picked cell, or in the tile", take)
         self._collapse = _button("compress", "Collapse the picked node: it is no Morse set any more", collapse)
         self._restore = _button("expand", "Have the collapsed nodes back", restore)
+        self._write = _button("share-alt", "Write the Morse graph next to the notebook (GraphML)", write)
         self._selected = ipywidgets.Label(tooltip="How many runs are selected", layout={"margin": "2px 4px 2px 2px"})
         self._unselect = _button("times", "Select no runs", clear)
         self._selection = ipywidgets.Box([self._selected, self._unselect], layout={**ROW, "display": "none"})
@@ -64,7 +68,7 @@ class OrderRetractionPanel(ipywidgets.Box):
         self._node.observe(self._node_typed, "value")
         self._cell.observe(self._cell_typed, "value")
         nodes = [self._node, previous, following, self._collapse, self._restore]
-        chosen = ipywidgets.Box([*nodes, self._cell, self._none, self._take], layout=ROW)
+        chosen = ipywidgets.Box([*nodes, self._cell, self._none, self._take, self._write], layout=ROW)
         column = {"flex": "1 1 300px", "min_width": "0", "overflow": "visible"}
         left = ipywidgets.VBox([chosen, self._selection, self._facts, self._told, self._pointer], layout=column)
         lists = [self._nodes, self._listed_what, self._obstructions]

@@ -30,6 +30,7 @@ class Picking(traitlets.HasTraits):
             clear=lambda: setattr(self, "selection", ()),
             collapse=self._collapse_node,
             restore=lambda: setattr(self, "collapsed", ()),
+            write=lambda: self._write_here(self.export_graph, ".graphml"),  # type: ignore[attr-defined]
         )
         self._panel.has_runs(bool(self._source.n_runs))
         return self._panel

@@ -33,8 +33,6 @@ class Picture:
     grid : CubicalGrid
     found : MorseDecomposition
         Before nodes were collapsed.
-    kept : tuple of int
-        Numbers in it of the nodes that stay.
     retraction : OrderRetraction
         Its ``decomposition`` is after.
     settings : dict
@@ -47,7 +45,6 @@ class Picture:
     space: Space
     grid: Any
     found: Any
-    kept: tuple[int, ...]
     retraction: Any
     settings: dict[str, Any]
     final: bool
@@ -56,6 +53,11 @@ class Picture:
     def decomposition(self) -> Any:
         """The Morse decomposition that the retraction is of."""
         return self.retraction.decomposition
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Number that each node had before others were collapsed."""
+        return tuple(self.decomposition.settings.get("kept", range(self.found.n_nodes)))
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -161,21 +163,17 @@ class PictureMaker:
     def _at_level(
         self, space: Space, settings: dict[str, Any], key: Any, level: int, progress: Progress, cancel: Cancel
     ) -> Picture:
-        from netgeom_widgets.kernels.order_retraction import order_retraction
+        from netgeom_widgets.kernels.order_retraction import collapse, order_retraction
 
         found = self._decomposition(space, {**settings, "subdivisions": level}, key, progress, cancel)
         final = level == settings["subdivisions"]
         kept = kept_nodes(found, settings["min_cells"], settings["collapsed"] if final else ())
-        used = found
-        if len(kept) < found.n_nodes:
-            from netgeom_widgets.kernels.order_retraction import collapse
-
-            used = collapse(found, kept)
+        used = collapse(found, kept) if len(kept) < found.n_nodes else found
         cancel.checkpoint()
         progress.update(text=f"order retraction of {found.n_cells:,} cells")
         rule = settings["rule"] if final else "join"
         retraction = order_retraction(used, rule=rule, progress=progress, cancel=cancel)
-        return Picture(self.source, space, found.grid, found, tuple(kept), retraction, settings, final)
+        return Picture(self.source, space, found.grid, found, retraction, settings, final)
 
     def _decomposition(
         self, space: Space, settings: dict[str, Any], key: Any, progress: Progress, cancel: Cancel
@@ -217,4 +215,7 @@ def kept_nodes(found: Any, min_cells: int, collapsed: tuple[int, ...]) -> list[i
     if collapsed and collapsed[-1] >= found.n_nodes:
         expected = f"numbers below {found.n_nodes}" if found.n_nodes else "(): the Morse graph is empty"
         raise bad_setting("collapsed", "There are no such Morse nodes to collapse.", expected, collapsed)
-    return [node for node in range(found.n_nodes) if found.sizes[node] >= min_cells and node not in collapsed]
+    from netgeom_widgets.kernels.order_retraction import small_nodes
+
+    gone = {*collapsed, *small_nodes(found, min_cells).tolist()}
+    return [node for node in range(found.n_nodes) if node not in gone]

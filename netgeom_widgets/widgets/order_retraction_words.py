@@ -160,7 +160,7 @@ def in_words(picture: Picture, cell: int) -> str:
     if label >= 0:
         return f"in Morse set {label}"
     if status == LEAVES:
-        return "reaches no Morse set: leaves the domain"
+        return "reaches no Morse set"
     if status == JOIN:
         return f"tile of node {node}"
     why = "several nodes lie just above" if status == SEVERAL else "no node lies above"

@@ -95,12 +95,15 @@ class Outputs:
 
     def _export_here(self, kind: str) -> None:
         """Answer an export button: write next to the notebook and say where."""
-        path = exports.free_path(type(self).__name__, f".{kind}")
         methods = {"html": self.export_html, "png": self.export_png, "svg": self.export_svg, "npz": self.export_data}
+        self._write_here(methods[kind], f".{kind}")
+
+    def _write_here(self, export: Callable[[Path], None], suffix: str) -> None:
+        path = exports.free_path(type(self).__name__, suffix)
 
         def write() -> None:
             try:
-                methods[kind](path)
+                export(path)
             except NetgeomError as error:
                 self._say(str(error))
             else:

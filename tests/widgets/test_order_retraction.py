@@ -176,6 +176,25 @@ def test_states_are_said(make):
     assert "single cell" in one._panel._badges.value
 
 
+def test_nodes_are_collapsed_and_come_back(plot):
+    k, sizes = plot.decomposition.n_nodes, plot.decomposition.sizes
+    top = k - 1
+    plot.node = top
+    plot._collapse_node()
+    plot.wait(60)
+    assert plot.collapsed == (top,) and plot.decomposition.n_nodes == k - 1 and "collapsed" in plot._panel._badges.value
+    plot.subdivisions = 11
+    plot.wait(60)
+    assert plot.collapsed == (), "another grid has other nodes"
+    plot.subdivisions = 12
+    plot.min_cells = int(sizes.max())
+    plot.wait(60)
+    assert set(plot.decomposition.sizes) == {int(sizes.max())}
+    plot.min_cells, plot.collapsed = 1, (k,)
+    with pytest.raises(NetgeomError, match="no such Morse nodes"):
+        plot.wait(60)
+
+
 # ---- picking
 
 
@@ -254,6 +273,9 @@ def test_exports(plot, tmp_path):
         assert json.loads(str(found["about"]))["settings"]["subdivisions"] == 12
     plot.export_data(tmp_path / "b.csv")
     assert len(table(tmp_path / "b.csv")) == plot.decomposition.n_nodes
+    plot.export_graph(tmp_path / "b.graphml")
+    plot.export_graph(tmp_path / "b.dot")
+    assert "graphml" in (tmp_path / "b.graphml").read_text() and "->" in (tmp_path / "b.dot").read_text()
     with pytest.raises(NetgeomError, match="file name does not fit"):
         plot.export_graph(tmp_path / "b.txt")
     plot.export_png(tmp_path / "b.png")
@@ -262,14 +284,15 @@ def test_exports(plot, tmp_path):
 
 
 def test_state_makes_the_same_picture(make, plot):
-    plot.settings = {"padding": True, "subdivisions": 10}
+    plot.settings = {"padding": True, "collapsed": (0,), "subdivisions": 10}
+    plot.wait(60)
     plot.node = 1
     plot.wait(60)
     state = json.loads(json.dumps(plot.state()))
     again = ng.OrderRetractionPlot.from_state(state, bistable, SQUARE)
     try:
         again.wait(60)
-        assert again.state() == plot.state() and again.node == 1
+        assert again.state() == plot.state() and again.collapsed == (0,) and again.node == 1
         assert np.array_equal(again.result.node, plot.result.node)
     finally:
         again.close()
