@@ -88,8 +88,8 @@ class OrderRetractionSettings(traitlets.HasTraits):
     )
     lag = traitlets.Int(
         None, allow_none=True, min=1,
-        help="The map goes so many steps on: all pairs of recorded steps that far apart, of every run. Empty: from the "
-        "first step to the last at once.",
+        help="The map goes so many steps on: all pairs of recorded steps between these two that far apart, of every "
+        "run. Empty: from the first of the two to the last at once.",
     ).tag(setting="run", label="or by steps of", control=_step_field("none"))  # fmt: skip
     model = traitlets.Enum(tuple(MODELS), "gp", help="Which map is fitted to the starts and ends of the runs.").tag(
         setting="run", label="Map", texts={name: words for name, (words, _) in MODELS.items()}
@@ -175,10 +175,10 @@ class OrderRetractionSettings(traitlets.HasTraits):
         start, end = ends_of(self._source, settings)
         if start >= end:
             raise bad_setting("end", "A run ends after its start.", f"a step after {steps[start]:,}", steps[end])
-        later = {step + settings["lag"] for step in steps[start:]} if settings["lag"] is not None else set(steps)
-        if not later.intersection(steps):
+        between, lag = steps[start : end + 1], settings["lag"]
+        if lag is not None and not {step + lag for step in between}.intersection(between):
             raise bad_setting(
-                "lag", "No two recorded steps are so far apart.", f"steps {shortened(steps)}", settings["lag"]
+                "lag", "No two recorded steps are so far apart.", f"differences of steps {shortened(between)}", lag
             )
 
     # ---- which controls are there

@@ -39,7 +39,13 @@ def make():
 
 @pytest.fixture
 def fitted(make):
-    plot = make(trajectories(), per_run={"accuracy": np.linspace(0, 1, RUNS)}, labels=["a", "b"] * (RUNS // 2))
+    plot = make(
+        trajectories(),
+        robustness=False,
+        subdivisions=12,
+        per_run={"accuracy": np.linspace(0, 1, RUNS)},
+        labels=["a", "b"] * (RUNS // 2),
+    )
     plot.wait(60)
     return plot
 
@@ -124,7 +130,7 @@ def test_a_recording_with_several_runs(make, tmp_path):
             for step, row in enumerate(values[1:], 1):
                 torch.nn.utils.vector_to_parameters(torch.tensor(row, dtype=torch.float32), net.parameters())
                 recorder.step(step, loss=float(row[0]))
-    plot = make(tmp_path / "runs", subdivisions=8)
+    plot = make(tmp_path / "runs", subdivisions=8, robustness=False)
     plot.wait(60)
     assert plot._source.run_ids == tuple(runs.run_ids) and plot._source.most_dims == 5
     assert np.allclose(plot._source.per_run["loss"], runs.values[:, -1, 0])
@@ -132,13 +138,13 @@ def test_a_recording_with_several_runs(make, tmp_path):
 
 
 def test_linked_plots_share_the_runs(make, fitted):
-    other = make(trajectories(), coordinates="pca_final", subdivisions=8)
+    other = make(trajectories(), coordinates="pca_final", subdivisions=8, robustness=False)
     link = ng.link(fitted, other)
     fitted.selection = (1, 4)
     assert other.selection == (1, 4)
     link.unlink()
     with pytest.raises(NetgeomError, match="different samples"):
-        ng.link(fitted, make(trajectories(6), subdivisions=8))
+        ng.link(fitted, make(trajectories(6), subdivisions=8, robustness=False))
 
 
 def test_the_runs_are_exported(fitted, tmp_path):
