@@ -15,6 +15,7 @@ _NAMES = (
     "order_retraction.fitting",
     "order_retraction.frequencies",
     "order_retraction.orbits",
+    "order_retraction.persistence",
     "order_retraction.tiles",
     "order_retraction.trajectories",
     "regions.compute",

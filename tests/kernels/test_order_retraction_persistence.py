@@ -100,6 +100,8 @@ def test_progress_and_cancel():
         ({"subdivisions": [4, 4]}, "subdivisions do not ascend"),
         ({"subdivisions": [4, 31]}, "subdivisions is out of range"),
         ({"subdivisions": [4], "z": (1.0, float("nan"))}, "z do not ascend"),
+        ({"subdivisions": 4.5}, "subdivisions is out of range"),
+        ({"subdivisions": 4, "z": "wide"}, "z must hold real numbers"),
         ({"subdivisions": [4], "z": (0, 1), "method": "centre"}, "have no confidence"),
         ({"subdivisions": [4], "z": (0, 1)}, "how uncertain the map is"),
     ],

@@ -17,7 +17,7 @@ from netgeom_widgets.kernels.order_retraction.boxes import box_images
 from netgeom_widgets.kernels.order_retraction.grid import MOST_SUBDIVISIONS, CubicalGrid
 from netgeom_widgets.kernels.order_retraction.matching import overlaps
 from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition, morse_decomposition
-from netgeom_widgets.kernels.transitions.inputs import as_choice, as_count
+from netgeom_widgets.kernels.transitions.inputs import as_array, as_choice, as_count
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,9 +103,9 @@ class Persistence:
 def persistence(
     map: Any,
     grid: CubicalGrid,
-    subdivisions: Iterable[int],
+    subdivisions: Iterable[int] | int,
     *,
-    z: Iterable[float] = (0.0,),
+    z: Iterable[float] | float = 0.0,
     method: str = "corners",
     padding: bool = False,
     std: Any = None,
@@ -131,9 +131,9 @@ def persistence(
         As in `box_images`; where z > 0 the boxes are confidence boxes at the corners.
     grid : CubicalGrid
         Its domain counts, not its resolution.
-    subdivisions : iterable of int
+    subdivisions : iterable of int, or int
         Ascending.
-    z : iterable of float
+    z : iterable of float, or float
         Standard deviations, ascending. Wider boxes only add edges, so Morse sets can only grow, merge and appear.
     progress, cancel
         See `netgeom_widgets.execution`; cancelled between levels and within them.
@@ -229,16 +229,20 @@ class _Follower:
         return Persistence(tuple(levels), tuple(self._found), matrix, birth, death, origin, heir, volume, self._stray)
 
 
-def _levels(subdivisions: Iterable[int], z: Iterable[float], method: str) -> list[tuple[int, float]]:
-    fine, wide = list(subdivisions), list(z)
-    for values, what in ((fine, "subdivisions"), (wide, "z")):
-        if not values or any(not b > a for a, b in pairwise(values)):
-            raise NetgeomError(f"{what} do not ascend", expected="one value or more, each larger", got=f"{values}")
+def _levels(subdivisions: Any, z: Any, method: str) -> list[tuple[int, float]]:
+    fine, wide = _ascending(subdivisions, "subdivisions"), _ascending(z, "z")
     if method == "centre" and wide != [0]:
         raise NetgeomError(
             "Boxes by their middles have no confidence", expected="method='corners' with z", got="method='centre'"
         )
     if wide[-1] != 0:
         as_choice(method, ("corners", "confidence"), "method")
-    first = [(as_count(n, 0, MOST_SUBDIVISIONS, "subdivisions"), wide[0]) for n in fine]
-    return first + [(first[-1][0], sds) for sds in wide[1:]]
+    first = [(as_count(n, 0, MOST_SUBDIVISIONS, "subdivisions"), float(wide[0])) for n in fine]
+    return first + [(first[-1][0], float(sds)) for sds in wide[1:]]
+
+
+def _ascending(values: Any, what: str) -> list[Any]:
+    found = np.atleast_1d(as_array(list(values) if isinstance(values, Iterable) else values, what)).tolist()
+    if not found or any(not b > a for a, b in pairwise(found)):
+        raise NetgeomError(f"{what} do not ascend", expected="one value or more, each larger", got=f"{found}")
+    return found
