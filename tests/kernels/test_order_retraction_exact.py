@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Cancelled
 from netgeom_widgets.kernels import order_retraction as orr
+from netgeom_widgets.kernels.order_retraction import candidates
 from tests.kernels.order_retraction_maps import as_csr, digraphs
 from tests.reference import order_retraction as twin
 
@@ -198,6 +199,23 @@ def test_many_nodes_and_many_cells():
     assert result.exists is True and twin.Morse(successors).is_retraction(result.node.tolist())
     label = result.decomposition.label
     assert all((result.node[v : v + 21] == label[v - 3]).all() for v in range(5, len(successors), 26))
+
+
+def test_waves_and_cell_by_cell_are_the_same(monkeypatch):
+    """A path of 300 cells is followed cell by cell; what is asked of waves there holds as well."""
+    c, d, a, b, t = range(5)
+    path = range(5, 305)
+    successors = [{c}, {d}, {a, c, d, path[0]}, {b, c, d}, {t, a, b}, *({v + 1} for v in path[:-1]), {c, d}]
+    result = searched(successors)
+    assert result.exists is True and (result.node[5:] == result.decomposition.label[a]).all()
+    for number in range(20):
+        rng = np.random.default_rng(number)
+        pairs = [((6, int(rng.integers(4, 6))), (int(rng.integers(7, 9)), int(rng.integers(2, 4)))) for _ in range(5)]
+        by_waves = searched(clauses(1, 2, pairs))
+        with monkeypatch.context() as patch:
+            patch.setattr(candidates, "_PATIENCE", 0)
+            one_by_one = searched(clauses(1, 2, pairs))
+        assert by_waves.node.tolist() == one_by_one.node.tolist() and by_waves.exists is one_by_one.exists
 
 
 def test_maps_where_the_join_rule_fails():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from jaxtyping import Bool, Int32, Int64, Integer, UInt64
 from numpy import ndarray
@@ -11,6 +13,7 @@ from netgeom_widgets.kernels.order_retraction.reach import NOTHING, ReachSets
 from netgeom_widgets.kernels.order_retraction.rectangles import positions
 
 _WORDS = 1 << 22  # gathered at a time
+_THIN, _PATIENCE = 32, 64  # array operations per wave cost as much as some 32 cells one by one
 
 Csr = tuple[Int64[ndarray, " n1"], Int32[ndarray, " E"]]
 
@@ -173,9 +176,14 @@ class Candidates:
         self.settle(cells, cancel)
 
     def settle(self, changed: Int64[ndarray, " m"], cancel: Cancel) -> None:
-        """Make candidates consistent after some cells' changed: in waves, over the edges of what changed last."""
+        """Make candidates consistent after some cells' changed: in waves, over the edges of what changed last.
+
+        Where waves stay thin, as along a path, the rest is done cell by cell.
+        """
+        thin = 0
         step = max(1, _WORDS * len(self.part) // max(1, self.down[1].size * self.sets.words.shape[1]))
-        while changed.size:
+        while changed.size and thin < _PATIENCE:
+            thin = thin + 1 if changed.size < _THIN else 0
             found = []
             for start in range(0, changed.size, step):
                 cancel.checkpoint()
@@ -184,6 +192,29 @@ class Candidates:
                 found.append(self._cut(some, self.up, self.sets.above))
             changed = np.unique(np.concatenate(found))
             changed = changed[~self.failed[self.part[changed]]]
+        self._settle_one_by_one(changed.tolist(), cancel)
+
+    def _settle_one_by_one(self, changed: list[int], cancel: Cancel) -> None:
+        waiting, seen, known = deque(changed), 0, dict[tuple[int, int, bool], int]()
+        while waiting:
+            cell, seen = waiting.popleft(), seen + 1
+            if seen % _THIN == 0:
+                cancel.checkpoint()
+            if self.failed[self.part[cell]]:
+                continue
+            for (indptr, indices), upwards in ((self.down, False), (self.up, True)):
+                for neighbour in indices[indptr[cell] : indptr[cell + 1]].tolist():
+                    pair = int(self.number[neighbour]), int(self.number[cell]), upwards
+                    if pair not in known:
+                        known[pair] = self._met(*pair)
+                    if known[pair] != pair[0]:
+                        self._set(np.array([neighbour]), np.array([known[pair]], np.int32))
+                        waiting.append(neighbour)
+
+    def _met(self, number: int, other: int, upwards: bool) -> int:
+        """What a neighbour below (above) leaves of a candidate set."""
+        closure = self.sets.above if upwards else self.sets.below
+        return int(self.sets.numbers(self.sets.words[number : number + 1] & closure[other])[0])
 
     def _cut(self, changed: Int64[ndarray, " m"], graph: Csr, closure: UInt64[ndarray, "U W"]) -> Int64[ndarray, " _"]:
         """Take away what the neighbours of some cells cannot be; the neighbours that lost a candidate."""
