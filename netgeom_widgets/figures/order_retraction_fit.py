@@ -151,15 +151,30 @@ def fit_sentences(fitted: FittedMap, names: Sequence[str] | None = None) -> list
         said.append(f"Closure defect {number(defect)} (0: a function, 1: none): {meaning}.")
     if fitted.length_scale is not None:
         scales = np.broadcast_to(fitted.length_scale, d)
-        said.append(
-            "Length scales: " + ", ".join(f"{name} {number(v)}" for name, v in zip(names, scales, strict=True)) + "."
-        )
+        marks = _bound_marks(scales, fitted.settings.get("length_scale_bounds"))
+        listed = (f"{name} {number(value)}{mark}" for name, value, mark in zip(names, scales, marks, strict=True))
+        said.append(f"Length scales: {', '.join(listed)}.")
         said.append(f"Noise: standard deviation {number(float(np.sqrt(fitted.noise)))}.")
     try:
-        said.append(f"Runs left out: {number(100 * fitted.leave_one_run_out.explained)} % of the variance explained.")
+        held = fitted.leave_one_run_out
+        said.append(
+            f"Runs left out: {number(100 * held.explained)} % of the variance explained; {number(100 * held.covered)} %"
+            " of the ends within 1.96 standard deviations of the model (95 % where it knows its uncertainty)."
+        )
     except NetgeomError:
         said.append("With one run none can be left out.")
     return [*said, *fitted.warnings]
+
+
+def _bound_marks(scales: Float[np.ndarray, " d"], bounds: Sequence[tuple[float, float]] | None) -> list[str]:
+    """Which length scales ended at a bound of their search."""
+    if not bounds:
+        return [""] * len(scales)
+    given = [bounds[at if len(bounds) > 1 else 0] for at in range(len(scales))]
+    return [
+        " (lower bound)" if value <= low * 1.001 else " (upper bound)" if value >= high / 1.001 else ""
+        for value, (low, high) in zip(scales.tolist(), given, strict=True)
+    ]
 
 
 def fit_plot(fitted: FittedMap, *, names: Sequence[str] | None = None, height: int = 320) -> LayoutDOM:

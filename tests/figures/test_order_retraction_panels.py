@@ -196,6 +196,9 @@ def test_a_fit_shows_ends_against_predictions_and_says_what_to_doubt(pairs):
     words = " ".join(fit_sentences(fitted, ["juveniles", "adults"]))
     assert "of 40 pairs" in words and "Closure defect" in words and "Length scales: juveniles" in words
     assert all(warning in words for warning in fitted.warnings)
+    assert "% of the ends within 1.96" in words
+    bound = fit_map(*pairs, length_scale_bounds=(0.1, 0.2), ard=False)
+    assert f"coordinate 1 {0.2 if bound.length_scale[0] > 0.15 else 0.1} (" in " ".join(fit_sentences(bound))
     linear = fit_map(*pairs, model="linear")
     assert "Affine map" in fit_sentences(linear)[0] and whole(fit_plot(linear))
     with pytest.raises(NetgeomError, match="another number of coordinates"):
