@@ -60,7 +60,7 @@ def trim(images: BoxImages, cancel: Cancel) -> Trimmed:
     live = np.ones(images.grid.n_cells, bool)
     _peel_dead(images, live, cancel)
     dead = ~live
-    wide = int(volumes(images.first[live], images.last[live]).sum()) > WIDE * int(live.sum())
+    wide = int(volumes(images.first, images.last)[live].sum()) > WIDE * int(live.sum())
     rounds = [] if wide else _peel_sources(images, live, cancel)
     return Trimmed(live, dead, rounds, wide)
 
