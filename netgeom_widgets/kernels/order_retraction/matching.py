@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Int32, Int64
 from numpy import ndarray
@@ -35,14 +37,47 @@ def match_nodes(a: MorseDecomposition, b: MorseDecomposition) -> Int32[ndarray, 
     -----
     O(recurrent cells of the finer one).
     """
-    shared = overlaps(a, b)
-    if not a.n_nodes:
-        return np.full(b.n_nodes, -1, dtype=np.int32)
-    return np.where(shared.max(axis=0) > 0, shared.argmax(axis=0), -1).astype(np.int32)
+    return overlaps(a, b).of_second()
 
 
-def overlaps(a: MorseDecomposition, b: MorseDecomposition) -> Int64[ndarray, "p q"]:
-    """Volume that each Morse set of a shares with each of b, in cells of the finer grid.
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """Pairs of nodes of two Morse graphs whose Morse sets share cells.
+
+    Attributes
+    ----------
+    first, second : (pairs,) int64
+        A node of each.
+    volume : (pairs,) int64
+        What they share, in cells of the finer grid.
+    n_first, n_second : int
+        Nodes of the two graphs.
+    """
+
+    first: Int64[ndarray, " pairs"]
+    second: Int64[ndarray, " pairs"]
+    volume: Int64[ndarray, " pairs"]
+    n_first: int
+    n_second: int
+
+    def of_first(self) -> Int32[ndarray, " p"]:
+        """For each node of the first the one of the second that shares most with it, -1 for none."""
+        return self._largest(self.first, self.second, self.n_first)
+
+    def of_second(self) -> Int32[ndarray, " q"]:
+        """For each node of the second the one of the first that shares most with it, -1 for none."""
+        return self._largest(self.second, self.first, self.n_second)
+
+    def _largest(self, of: Int64[ndarray, " pairs"], partner: Int64[ndarray, " pairs"], n: int) -> Int32[ndarray, " n"]:
+        order = np.lexsort((partner, -self.volume, of))  # equal volumes: the smaller number
+        nodes, at = np.unique(of[order], return_index=True)
+        found = np.full(n, -1, dtype=np.int32)
+        found[nodes] = partner[order[at]]
+        return found
+
+
+def overlaps(a: MorseDecomposition, b: MorseDecomposition) -> Overlaps:
+    """Which Morse sets of a share cells with which of b, and how many.
 
     Raises
     ------
@@ -55,8 +90,10 @@ def overlaps(a: MorseDecomposition, b: MorseDecomposition) -> Int64[ndarray, "p 
     above = coarse.label[_parents(cells, fine_grid, above_grid)]
     common = above >= 0
     codes = above[common].astype(np.int64) * fine.n_nodes + fine.label[cells[common]]
-    table = np.bincount(codes, minlength=coarse.n_nodes * fine.n_nodes).reshape(coarse.n_nodes, fine.n_nodes)
-    return table if coarse is a else table.T
+    pairs, volume = np.unique(codes, return_counts=True)  # thousands of nodes each are common: no table
+    upper, lower = np.divmod(pairs, max(fine.n_nodes, 1))
+    first, second = (upper, lower) if coarse is a else (lower, upper)
+    return Overlaps(first, second, volume.astype(np.int64), a.n_nodes, b.n_nodes)
 
 
 def _parents(cells: Int64[ndarray, " n"], fine: CubicalGrid, coarse: CubicalGrid) -> Int64[ndarray, " n"]:

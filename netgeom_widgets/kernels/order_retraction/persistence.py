@@ -199,21 +199,20 @@ class _Follower:
         """The track of each node of a level, given those of the level before."""
         before, after = self._found[level - 1], self._found[level]
         shared = overlaps(before, after)
-        self._stray[level] = 1.0 - shared.sum() / after.sizes.sum() if after.n_nodes else 0.0  # after: not the coarser
+        if after.n_nodes:
+            self._stray[level] = 1.0 - shared.volume.sum() / after.sizes.sum()  # after is not the coarser of the two
         new = np.full(after.n_nodes, -1, dtype=np.int64)
-        if not before.n_nodes or not after.n_nodes:
-            return np.array([self._born(level, node, -1) for node in range(after.n_nodes)], dtype=np.int64)
-        volume, parent = shared.max(axis=0), np.where(shared.max(axis=0) > 0, shared.argmax(axis=0), -1)
-        for node in np.lexsort((np.arange(after.n_nodes), -volume)):  # the child with most volume comes first
-            up = int(parent[node])
-            if up >= 0 and self._rows[alive[up]][level] < 0:
+        parent, heir = shared.of_second(), shared.of_first()
+        for pair in np.argsort(-shared.volume, kind="stable"):  # the child with most volume comes first
+            up, node = int(shared.first[pair]), int(shared.second[pair])
+            if parent[node] == up and self._rows[alive[up]][level] < 0:
                 new[node] = alive[up]
                 self._rows[alive[up]][level] = node
-        for node in np.flatnonzero(new < 0):
-            new[node] = self._born(level, int(node), int(alive[parent[node]]) if parent[node] >= 0 else -1)
-        for node, track in enumerate(alive):
-            if self._rows[track][level] < 0 and shared[node].any():
-                self._heir[track] = int(new[shared[node].argmax()])
+        for node in np.flatnonzero(new < 0).tolist():
+            new[node] = self._born(level, node, int(alive[parent[node]]) if parent[node] >= 0 else -1)
+        for node in np.flatnonzero(heir >= 0).tolist():
+            if self._rows[alive[node]][level] < 0:
+                self._heir[alive[node]] = int(new[heir[node]])
         return new
 
     def result(self, levels: list[tuple[int, float]]) -> Persistence:
