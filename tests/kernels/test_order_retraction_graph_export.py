@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import igraph
@@ -56,6 +57,23 @@ def test_dot(tmp_path):
     assert f"tile={result.tile_sizes[0]}" in nodes[0]
     rows = [sorted(map(int, re.findall(r"\d+", line))) for line in lines if "rank=same" in line]
     assert rows == [[0, 1], [2, 3], [4, 5]] and found.heights.tolist() == [0, 0, 1, 1, 2, 2, 3]
+
+
+def test_conley_indices(tmp_path):
+    result = bistable()
+    indices = orr.conley_indices(result.decomposition)
+    path = tmp_path / "morse.graphml"
+    orr.to_graphml(result, path, conley=indices)
+    assert igraph.Graph.Read_GraphML(str(path)).vs["conley"] == [", ".join(index) for index in indices]
+    assert 'label="0: 3 cells, x-1, 0", number=0' in orr.to_dot(result, conley=indices)
+    for odd in ('say "<&>"', "back\\slash"):  # nothing that CMGDB gives, but nothing may break the file either
+        orr.to_graphml(result, path, conley=[[odd]] * 7)
+        assert igraph.Graph.Read_GraphML(str(path)).vs["conley"] == [odd] * 7
+        told = orr.to_dot(result, conley=[[odd]] * 7).splitlines()[3]
+        assert json.loads(re.search(r'conley=("(?:[^"\\]|\\.)*")', told)[1]) == odd
+    for write in (orr.to_graphml, orr.to_dot):
+        with pytest.raises(NetgeomError, match="Conley"):
+            write(result, conley=indices[:3])
 
 
 def test_something_else_is_refused():
