@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
+from netgeom_widgets.figures.order_retraction_cell_map import cell_map
 from netgeom_widgets.figures.plots import (
     KeyLegend,
     add_caption,
@@ -25,7 +26,7 @@ from netgeom_widgets.figures.plots import (
 from netgeom_widgets.figures.theme import GRID, PICKED
 
 if TYPE_CHECKING:
-    from netgeom_widgets.kernels.order_retraction import FittedMap
+    from netgeom_widgets.kernels.order_retraction import CubicalGrid, FittedMap
 
 _FITTED, _HELD_OUT = palettes.OKABE_ITO[4], palettes.OKABE_ITO[5]
 _MODELS = {"gp": "Gaussian process", "knn": "mean of the nearest starts", "linear": "affine map"}
@@ -187,3 +188,40 @@ def fit_plot(fitted: FittedMap, *, names: Sequence[str] | None = None, height: i
     part = MapFitFigure(np.shape(fitted.ends)[1], height)
     part.show(fitted, names=names)
     return part.root
+
+
+def std_plot(
+    fitted: FittedMap, grid: CubicalGrid, *, names: Sequence[str] | None = None, height: int = 340, **options: Any
+) -> LayoutDOM:
+    """How uncertain a fitted map is at the middle of each cell, for scripts and notebooks.
+
+    Parameters
+    ----------
+    fitted : FittedMap
+        Its standard deviation is the same for every coordinate; without the noise of single runs.
+    grid : CubicalGrid
+    names : sequence of str, optional
+        Of the axes.
+    height : int
+        In pixels.
+    **options
+        ``axes``, ``at`` and ``note`` of `CellMap.show`.
+
+    Returns
+    -------
+    bokeh.models.Plot
+
+    Raises
+    ------
+    NetgeomError
+        For a model without a spread: one nearest neighbour.
+
+    Examples
+    --------
+    >>> std_plot(fitted, CubicalGrid(*domain(starts, ends), 12))  # doctest: +SKIP
+    """
+    spread = fitted.std_on_lattice([grid.middles(axis) for axis in range(grid.dims)])[:, 0]
+    return cell_map(
+        grid, spread, title="Uncertainty of the fitted map", quantity="standard deviation, units of the coordinates",
+        names=names, height=height, **options,
+    )  # fmt: skip

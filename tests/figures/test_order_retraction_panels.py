@@ -11,7 +11,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.order_retraction_cell_map import CellMap, cell_map
 from netgeom_widgets.figures.order_retraction_colours import ENDS, node_colours
 from netgeom_widgets.figures.order_retraction_coordinates import CoordinatesFigure, coordinates_plot
-from netgeom_widgets.figures.order_retraction_fit import MapFitFigure, fit_plot, fit_sentences
+from netgeom_widgets.figures.order_retraction_fit import MapFitFigure, fit_plot, fit_sentences, std_plot
 from netgeom_widgets.figures.order_retraction_frequencies import FrequenciesFigure, frequencies_plot
 from netgeom_widgets.figures.order_retraction_persistence import PersistenceFigure, persistence_bars, track_colours
 from netgeom_widgets.figures.order_retraction_statistics import TileStatisticsFigure, tile_statistics_plot
@@ -199,6 +199,10 @@ def test_a_fit_shows_ends_against_predictions_and_says_what_to_doubt(pairs):
     assert "% of the ends within 1.96" in words
     bound = fit_map(*pairs, length_scale_bounds=(0.1, 0.2), ard=False)
     assert f"coordinate 1 {0.2 if bound.length_scale[0] > 0.15 else 0.1} (" in " ".join(fit_sentences(bound))
+    grid = CubicalGrid(*LESLIE, 7)
+    drawn = std_plot(fitted, grid, names=["juveniles", "adults"])
+    image = drawn.renderers[0].data_source.data["image"][0]
+    assert np.allclose(image.T.ravel(), fitted.std(grid.centres())[:, 0], rtol=1e-4) and whole(drawn)
     linear = fit_map(*pairs, model="linear")
     assert "Affine map" in fit_sentences(linear)[0] and whole(fit_plot(linear))
     with pytest.raises(NetgeomError, match="another number of coordinates"):
