@@ -130,10 +130,11 @@ class PersistencePart(Part):
     def words(self, found: Lives, subject: Picture) -> str:
         """How many last."""
         tracks = found.tracks
-        (n, _), (most, z) = tracks.levels[0], tracks.levels[-1]
+        (n, low), (most, z) = tracks.levels[0], tracks.levels[-1]
         through = int((tracks.lifetimes == len(tracks.levels)).sum())
-        words = f"{counted(tracks.n_tracks, 'Morse set')} from 2^{n} to 2^{most} boxes"
-        words += f" and up to ±{z:g} standard deviations" if z else ""
+        words = f"{counted(tracks.n_tracks, 'Morse set')} from 2^{n} to 2^{most} cells"
+        if z:
+            words += f" {'and up to' if z > low else 'at'} ±{z:g} standard deviations"
         words += f"; {through:,} at every level"
         coarser = subject.settings["subdivisions"] > most
         words += f"; finer grids than 2^{FINEST} are not looked at." if coarser else "."
@@ -156,7 +157,7 @@ class PersistencePanel(Parts):
     fewer_levels = traitlets.Int(
         3, min=2, max=LEVELS + len(WIDTHS), help="A Morse set at fewer levels than this is short-lived."
     ).tag(
-        setting="draw", bar=True, label="Short-lived: at fewer levels than",
+        setting="draw", bar=True, label="Short-lived: levels fewer than",
         control=lambda layout, **common: ipywidgets.BoundedIntText(
             min=2, max=LEVELS + len(WIDTHS), layout={**layout, "width": "260px"}, **common
         ),

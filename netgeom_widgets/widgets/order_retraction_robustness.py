@@ -28,6 +28,8 @@ KINDS = {
 SAMPLES = 30
 #: Subdivisions of the grid on which maps are compared.
 COARSE = 11
+#: Drawings of fewer runs are nearly all of them the same runs again, and would make any graph look certain.
+_FEWEST_RUNS = 5
 #: A Morse graph of more nodes is not compared with those of the coarse grid: canonical forms may take long.
 _MOST_NODES = 60
 
@@ -49,13 +51,20 @@ class RobustnessPart(Part):
         return self._make_controls()
 
     def lacks(self, subject: Picture, options: dict[str, Any]) -> str:
-        """Runs that can be drawn again."""
+        """Runs that can be drawn again; without these nothing is said beside the graph either."""
+        why = self._why_not(subject, options)
+        if why:
+            self._tell("")
+        return why
+
+    def _why_not(self, subject: Picture, options: dict[str, Any]) -> str:
         fitted, kind, method = subject.space.map, options["resampling"], subject.settings["method"]
         if not subject.space.is_fitted:
             return "The map was given as it is: there are no data to resample."
         runs = len(set(fitted.groups.tolist()))
-        if kind != "posterior" and runs < 3:
-            return f"{counted(runs, 'run')} cannot be drawn again: choose other maps through the same runs."
+        if kind != "posterior" and runs < _FEWEST_RUNS:
+            few = "1 run is" if runs == 1 else f"{runs} runs are"
+            return f"{few} too few to draw from: choose other maps through the same runs."
         if kind != "bootstrap" and fitted.model == "knn":
             return "Nearest neighbours leave no other maps open: choose other runs."
         if kind != "bootstrap" and method == "confidence":
@@ -133,11 +142,11 @@ class RobustnessPanel(Parts):
     ).tag(setting="mark")
     resampling = traitlets.Enum(
         tuple(KINDS), "bootstrap", help="What is drawn anew: the runs that the map is fitted to, or the map."
-    ).tag(setting="draw", bar=True, texts=KINDS)
+    ).tag(setting="draw", bar=True, label="Draw anew", texts=KINDS)
     resamplings = traitlets.Int(
         SAMPLES, min=2, max=10_000, help="How often, of each kind."
     ).tag(
-        setting="draw", bar=True,
+        setting="draw", bar=True, label="so often",
         control=lambda layout, **common: ipywidgets.BoundedIntText(
             min=2, max=10_000, layout={**layout, "width": "170px"}, **common
         ),

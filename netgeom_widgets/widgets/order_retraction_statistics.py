@@ -96,7 +96,7 @@ class StatisticsPanel(RunsPanel):
 def _tested(name: str, test: Any) -> str:
     if not np.isfinite(test.p):
         return f"{name}: nothing to compare"
-    return f"{name}: {p_words(test.p)}, {number(100 * test.explained)} % of its variance"
+    return f"{name}: {p_words(test.p)}, the tile explains {number(100 * test.explained)} % of its variance"
 
 
 def _together(adjusted: dict[str, float]) -> str:

@@ -62,6 +62,8 @@ class WorkFold(Fold):
         row = ipywidgets.Box([self._button_of_work, self._bar, self._words], layout=ROW)
         controls = list(self._make_controls())
         above = [ipywidgets.Box(controls, layout=ROW)] if controls else []
+        for box in above:
+            box.add_class("netgeom-controls")
         self._top: list[ipywidgets.Widget] = [*above, row, self._error]
         self.fill(self._top)
 
