@@ -194,8 +194,17 @@ def test_fit_and_coordinates_follow_the_dimensions(make, runs):
     without = plot.map.ends - plot.map.leave_one_run_out.errors
     assert np.array_equal(arrays["map_check_predicted_without_run"], without)
     assert np.array_equal(arrays["spread_deviation"], runs.values[:, -1].std(axis=0))
+    assert np.array_equal(arrays["map_check_deviation"], plot.map.std(plot._picture.grid.centres())[:, 0])
+    assert plot._picture.space.names == ("u", "v")
+    spread, at = fold(plot, "spread").pane.root, plot._shown_parts["spread"].part._figure.shown.tolist().index(0)
+    spread._trigger_event(Tap(spread, sx=1, sy=1, x=float(at), y=0.1))  # shown already
+    plot.wait(60)
+    assert plot._picture.space.names == ("u", "v")
     plot.dims = 1
     plot.wait(60)
+    spread._trigger_event(Tap(spread, sx=1, sy=1, x=float(1 - at), y=0.1))
+    plot.wait(60)
+    assert plot._picture.space.names == ("v",) and plot.axis_x == "v"
     assert len(root.children[0].children) == 1 and plot.map.dims == 1
 
 
