@@ -22,10 +22,12 @@ _STRIPE = "#606060"
 
 
 def share(count: int, of: int) -> str:
-    """A part of all in percent; small parts are not written as nothing."""
+    """A part of all in percent; small parts are not written as nothing, nor large ones as all."""
     if not count or not of:
         return "0 %"
     part = 100 * count / of
+    if 99.5 <= part < 100:
+        return "> 99 %"
     return f"{part:.0f} %" if part >= 9.5 else f"{part:.2g} %" if part >= 0.1 else "< 0.1 %"
 
 

@@ -96,6 +96,7 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
         self._given: Any = None
         self._copies = 0
         self._drawn: tuple[Any, ...] | None = None
+        self._unveiled: int | None = None
         for name, value in _defaults(known).items():
             kwargs.setdefault(name, value)
         super().__init__(**kwargs)
@@ -147,6 +148,7 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
             cut, index = settings["slice_axis"], settings["slice_index"]
             axes = tuple(axis for axis in range(3) if axis != cut)  # type: ignore[assignment]
             at = None if index is None else {cut: min(index, picture.grid.shape[cut] - 1)}
+        self._unveiled = None  # what was marked is gone
         self._figure.show(picture.retraction, names=picture.space.names, axes=axes, at=at, note=_note(picture))
 
     def _take_picture(self, picture: Picture) -> None:
@@ -165,9 +167,11 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
         self._cell_soon()
 
     def _draw_marks(self, result: Picture) -> None:
-        k = result.decomposition.n_nodes
         self._draw_runs(result)
-        self._figure.mark_node(self.node if self.node is not None and self.node < k else None)
+        node = self.node if self.node is not None and self.node < result.decomposition.n_nodes else None
+        if node != self._unveiled:  # of thousands of nodes the colours take a while
+            self._figure.mark_node(node)
+            self._unveiled = node
         ahead = self._ahead
         cell = self.grid_cell
         fits = cell is not None and cell < result.grid.n_cells

@@ -110,6 +110,8 @@ class Details(traitlets.HasTraits):
         facts = "" if node is None else escape(node_words(picture, node))
         told = "" if cell is None or cell >= picture.grid.n_cells else escape(self._cell_words(picture, cell))
         self._panel.show_picked(node, cell, facts, told)
+        if cell is not None and cell == self._hovered:
+            self._panel.point("")  # said once
 
     def _cell_words(self, picture: Picture, cell: int) -> str:
         words = cell_words(picture, cell)

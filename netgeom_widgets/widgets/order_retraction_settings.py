@@ -23,9 +23,9 @@ from netgeom_widgets.widgets.order_retraction_space import (
 from netgeom_widgets.widgets.settings import bad_setting, shortened
 
 METHODS = {
-    "corners": "the images of its corners",
-    "centre": "the image of its centre",
-    "confidence": "mean ± z standard deviations at its corners",
+    "corners": "its corners",
+    "centre": "its centre",
+    "confidence": "its corners ± z deviations",
 }
 RULES = {"join": "join rule", "exact": "exact search"}
 #: Coordinates that get a line in the menus.

@@ -95,15 +95,18 @@ def _on_map(picture: Picture) -> list[str]:
         words.append(f"The image of a cell is taken from {of}: what the map does in between is not looked at.")
     if not space.is_fitted:
         return words
-    words += [str(warning) for warning in getattr(space.map, "warnings", ())]
+    warnings = [str(warning) for warning in getattr(space.map, "warnings", ())]
+    words += warnings
     p, d = picture.source.most_dims, picture.grid.dims
-    defect = getattr(space.map, "closure_defect", None)
-    told = "" if defect is None else f" Closure defect: {_numbers(defect)}."
     if p > d:
-        why = "where a run goes depends on the others too, so these are not autonomous"
-        words.append(f"{d} of {p} coordinates: {why}.{told}")
-    elif told:
-        words.append(told.strip())
+        words.append(
+            f"{d} of {p} coordinates: where a run goes depends on the others too, so these are not autonomous."
+        )
+    defect = getattr(space.map, "closure_defect", None)
+    if defect is not None and not any("losure defect" in warning for warning in warnings):
+        words.append(
+            f"Closure defect {_numbers(defect)}: 0 where these coordinates decide the end, 1 where they do not."
+        )
     return words
 
 

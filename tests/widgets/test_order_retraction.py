@@ -133,6 +133,15 @@ def test_going_back_computes_nothing(plot, monkeypatch):
     assert plot.result is before
 
 
+def test_cancel_keeps_the_last_picture(plot):
+    before = plot.result
+    plot.subdivisions = 22
+    wait_for(lambda: plot.status == "running" and plot.progress > 0)
+    plot.cancel()
+    plot.wait(60)
+    assert plot.status == "cancelled" and plot.result is before and plot._shown[0].grid.n_cells == 1 << 12
+
+
 def test_bad_input_is_refused_before_anything_starts(make):
     before = threading.active_count(), len(_instances)
     refusals = [
