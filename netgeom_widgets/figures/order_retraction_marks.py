@@ -1,4 +1,4 @@
-"""Marks over a phase plane: training runs, and what is known of a picked cell."""
+"""Marks over a phase plane: training runs, a picked cell, numbers of nodes, the graph of a map on a line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours
+from netgeom_widgets.figures.order_retraction_places import PlanePlaces, graph_boxes
 from netgeom_widgets.figures.order_retraction_raster import nothing_reached
 from netgeom_widgets.figures.plots import literal
 from netgeom_widgets.figures.taps import nearest_id, on_tap
@@ -198,3 +199,42 @@ class CellMarks:
         """Points joined by a line; None draws none."""
         points = np.empty((0, 2)) if points is None else np.asarray(points, dtype=float)
         self._orbit.data = {"x": points[:, 0], "y": points[:, 1]}
+
+
+class LineGraph:
+    """The graph of a map on a line in one plot, as the boxes that its cells are sent to, and the diagonal."""
+
+    def __init__(self, plot: figure) -> None:
+        self.boxes = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top")})
+        self._diagonal = ColumnDataSource({"x": [], "y": []})
+        plot.quad(
+            "left", "right", "bottom", "top", source=self.boxes, fill_color=_INK, line_color=_INK, line_width=1
+        )  # fmt: skip
+        plot.line("x", "y", source=self._diagonal, line_color="#606060", line_dash=[5, 4], line_width=1.2)
+
+    def draw(self, places: PlanePlaces | None) -> None:
+        """Draw both; nothing where there is no line."""
+        columns: dict[str, Any] = {name: [] for name in self.boxes.data}
+        diagonal: list[float] = []
+        if places is not None and places.is_line:
+            images = places.raster.retraction.decomposition.images
+            columns = columns if images is None else graph_boxes(images)
+            diagonal = list(places.home[:2])
+        self.boxes.data, self._diagonal.data = columns, {"x": diagonal, "y": diagonal}
+
+
+class SetNumbers:
+    """The number of each node at its Morse set; sets of single cells would be overlooked otherwise."""
+
+    def __init__(self, plot: figure) -> None:
+        self._source = ColumnDataSource({"x": [], "y": [], "name": []})
+        for colour, width in (("#ffffff", 3), (None, 0)):  # white behind: read on any colour
+            plot.text(
+                "x", "y", "name", source=self._source, text_color="#101010", text_outline_color=colour,
+                text_outline_width=width, text_font_size="12px", text_font_style="bold", text_align="center",
+                text_baseline="bottom", y_offset=-3,
+            )  # fmt: skip
+
+    def draw(self, places: PlanePlaces | None) -> None:
+        """Write the numbers of a plane, or none."""
+        self._source.data = {name: [] for name in self._source.data} if places is None else places.numbers()

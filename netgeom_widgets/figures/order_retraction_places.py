@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.figures.order_retraction_raster import PlaneView, RetractionRaster, number_cells
+from netgeom_widgets.figures.order_retraction_raster import PlaneView, RetractionRaster
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.order_retraction import BoxImages, CubicalGrid
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Left, right, bottom, top.
 Box = tuple[float, float, float, float]
 
+#: Numbers of Morse sets keep so far apart, in parts of the plane; so many cells of a set are tried.
+_CLEAR, _TRIED = 0.045, 60
 #: Boxes of the graph of a map on a line at most.
 _BOXES = 2048
 
@@ -120,6 +122,38 @@ class PlanePlaces:
         middle = (low + high) / 2
         names = [str(node) for node in nodes]
         return {"x": middle[:, self.across].tolist(), "y": middle[:, self.up].tolist(), "name": names}
+
+
+def number_cells(raster: RetractionRaster) -> tuple[Int[np.ndarray, " m"], list[int]]:
+    """A cell for the number of each Morse set in the plane, and the nodes: near its middle, clear of other numbers.
+
+    Sets without such a cell are left out.
+    """
+    decomposition = raster.retraction.decomposition
+    grid = decomposition.grid
+    assert grid is not None  # noqa: S101 - the raster checked it
+    recurrent = np.flatnonzero(np.asarray(decomposition.label) >= 0)
+    places = np.asarray(grid.indices(recurrent))
+    for axis, at in raster.at.items():
+        inside = places[:, axis] == at
+        recurrent, places = recurrent[inside], places[inside]
+    labels = np.asarray(decomposition.label)[recurrent]
+    relative = places[:, list(dict.fromkeys(raster.axes))] / np.array(
+        [grid.shape[axis] for axis in dict.fromkeys(raster.axes)]
+    )
+    cells, nodes, taken = [], [], np.empty((0, relative.shape[1]))
+    for node in sorted(np.unique(labels).tolist(), key=lambda node: (labels == node).sum()):
+        of_node = np.flatnonzero(labels == node)
+        middle = relative[of_node].mean(axis=0)
+        tried = of_node[np.argsort(np.linalg.norm(relative[of_node] - middle, axis=1), kind="stable")]
+        tried = tried[:: max(1, len(tried) // _TRIED)]
+        clear = np.abs(relative[tried][:, None] - taken[None]).max(axis=2).min(axis=1, initial=1.0) >= _CLEAR
+        if clear.any():
+            at = int(tried[int(clear.argmax())])
+            cells.append(int(recurrent[at]))
+            nodes.append(node)
+            taken = np.vstack([taken, relative[at]])
+    return np.array(cells, dtype=np.int64), nodes
 
 
 def graph_boxes(images: BoxImages) -> dict[str, np.ndarray]:

@@ -11,8 +11,15 @@ from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.order_retraction_colours import NodeColours, node_colours
-from netgeom_widgets.figures.order_retraction_marks import CellMarks, RunMarks, cell_colours, cell_words
-from netgeom_widgets.figures.order_retraction_places import PlanePlaces, graph_boxes
+from netgeom_widgets.figures.order_retraction_marks import (
+    CellMarks,
+    LineGraph,
+    RunMarks,
+    SetNumbers,
+    cell_colours,
+    cell_words,
+)
+from netgeom_widgets.figures.order_retraction_places import PlanePlaces
 from netgeom_widgets.figures.order_retraction_raster import PlaneView, RetractionRaster
 from netgeom_widgets.figures.order_retraction_words import (
     legend_entries,
@@ -80,21 +87,9 @@ class PhasePlane:
             renderers=[image], tooltips=None, formatters={"@image": kind, "$x": "printf", "$y": "printf"}
         )
         self.root.add_tools(self._hover)
-        self._graph = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top")})
-        self.root.quad(
-            "left", "right", "bottom", "top", source=self._graph, fill_color="#202020", line_color="#202020",
-            line_width=1,
-        )  # fmt: skip
-        self._diagonal = ColumnDataSource({"x": [], "y": []})
-        self.root.line("x", "y", source=self._diagonal, line_color="#606060", line_dash=[5, 4], line_width=1.2)
+        self._line = LineGraph(self.root)
         self.cells, self.runs = CellMarks(self.root), RunMarks(self.root)
-        self._numbers = ColumnDataSource({"x": [], "y": [], "name": []})
-        for colour, width in (("#ffffff", 3), (None, 0)):  # white behind: read on any colour
-            self.root.text(
-                "x", "y", "name", source=self._numbers, text_color="#101010", text_outline_color=colour,
-                text_outline_width=width, text_font_size="12px", text_font_style="bold", text_align="center",
-                text_baseline="bottom", y_offset=-3,
-            )  # fmt: skip
+        self._numbers = SetNumbers(self.root)
         self._height = height
         self._legend = KeyLegend(self.root, "below", width=_LEGEND, room=LEGEND_ENTRIES)
         self._caption = add_caption(self.root)
@@ -150,8 +145,8 @@ class PhasePlane:
         if before is None or before.words != raster.words:
             self._words.data = {"word": raster.words}
         self._legend.set(legend_entries(retraction, self.colours))
-        self._draw_graph()
-        self._numbers.data = places.numbers() if raster.k <= _NUMBERED else _nothing(self._numbers)
+        self._line.draw(places)
+        self._numbers.draw(places if raster.k <= _NUMBERED else None)
         self._said = ""
         self.mark_cell(None)
         self.draw_runs(None)
@@ -175,8 +170,9 @@ class PhasePlane:
     def clear(self, why: str) -> None:
         """Show no cell, but why there is none."""
         self.raster = self.view = self._places = None
-        for source in (self._image, self._graph, self._diagonal, self._numbers):
-            source.data = _nothing(source)
+        self._image.data = {name: [] for name in self._image.data}
+        for marks in (self._line, self._numbers):
+            marks.draw(None)
         self.mark_cell(None)
         self.draw_runs(None)
         self._legend.set([])
@@ -316,20 +312,6 @@ class PhasePlane:
         for axis in (0, 1):  # a pixel is reached where any of its cells is
             part = np.logical_or.reduceat(part, np.arange(0, part.shape[axis], factor), axis=axis)
         self.cells.reach(part, self._places.of_view(self.view))
-
-    def _draw_graph(self) -> None:
-        """On a line: the boxes that cells are sent to, and the diagonal."""
-        columns, diagonal = _nothing(self._graph), _nothing(self._diagonal)
-        if self._places is not None and self._places.is_line:
-            images = self._places.raster.retraction.decomposition.images
-            columns = columns if images is None else graph_boxes(images)
-            low, high, _, _ = self._places.home
-            diagonal = {"x": [low, high], "y": [low, high]}
-        self._graph.data, self._diagonal.data = columns, diagonal
-
-
-def _nothing(source: ColumnDataSource) -> dict[str, Any]:
-    return {name: [] for name in source.data}
 
 
 def _counted(k: int) -> str:

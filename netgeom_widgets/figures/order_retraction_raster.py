@@ -26,8 +26,6 @@ PIXELS = 1024
 _STRIPES, _SHADE = 90, 0.84
 #: Of each kind three codes: stays; may leave, between the stripes; may leave, on a stripe.
 _VARIANTS = 3
-#: Numbers of Morse sets keep so far apart, in parts of the plane; so many cells of a set are tried.
-_CLEAR, _TRIED = 0.045, 60
 #: Blocks of cells that are reduced at a time.
 _STRIP = 1 << 18
 
@@ -265,38 +263,6 @@ def _modes(blocks: np.ndarray, wins: np.ndarray) -> np.ndarray:
     rank[first] = size + 1 + wins[ordered[first]]
     rank[ordered < 0] = 0  # what hangs over the edge
     return ordered[np.arange(n), rank.argmax(axis=1)]
-
-
-def number_cells(raster: RetractionRaster) -> tuple[Int[np.ndarray, " m"], list[int]]:
-    """A cell for the number of each Morse set in the plane, and the nodes: near its middle, clear of other numbers.
-
-    Sets without such a cell are left out.
-    """
-    decomposition = raster.retraction.decomposition
-    grid = decomposition.grid
-    assert grid is not None  # noqa: S101 - the raster checked it
-    recurrent = np.flatnonzero(np.asarray(decomposition.label) >= 0)
-    places = np.asarray(grid.indices(recurrent))
-    for axis, at in raster.at.items():
-        inside = places[:, axis] == at
-        recurrent, places = recurrent[inside], places[inside]
-    labels = np.asarray(decomposition.label)[recurrent]
-    relative = places[:, list(dict.fromkeys(raster.axes))] / np.array(
-        [grid.shape[axis] for axis in dict.fromkeys(raster.axes)]
-    )
-    cells, nodes, taken = [], [], np.empty((0, relative.shape[1]))
-    for node in sorted(np.unique(labels).tolist(), key=lambda node: (labels == node).sum()):
-        of_node = np.flatnonzero(labels == node)
-        middle = relative[of_node].mean(axis=0)
-        tried = of_node[np.argsort(np.linalg.norm(relative[of_node] - middle, axis=1), kind="stable")]
-        tried = tried[:: max(1, len(tried) // _TRIED)]
-        clear = np.abs(relative[tried][:, None] - taken[None]).max(axis=2).min(axis=1, initial=1.0) >= _CLEAR
-        if clear.any():
-            at = int(tried[int(clear.argmax())])
-            cells.append(int(recurrent[at]))
-            nodes.append(node)
-            taken = np.vstack([taken, relative[at]])
-    return np.array(cells, dtype=np.int64), nodes
 
 
 def veiled(table: UInt8[np.ndarray, "n 4"]) -> UInt8[np.ndarray, "n 4"]:

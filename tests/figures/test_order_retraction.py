@@ -214,7 +214,7 @@ def test_runs_have_the_colour_of_the_tile_that_they_start_in():
 def test_a_line_shows_the_graph_of_its_map():
     part = PhasePlane()
     part.show(retraction_of(lambda x: 3.83 * x * (1 - x), 0.0, 1.0, 5), names=["x"])
-    graph = part._graph.data
+    graph = part._line.boxes.data
     corners = np.arange(33) / 32
     value = 3.83 * corners * (1 - corners)
     low, high = np.minimum(value[:-1], value[1:]), np.maximum(value[:-1], value[1:])
