@@ -65,7 +65,8 @@ class FitPart(Part):
         without = held_out(space.map)
         cancel.checkpoint()
         try:
-            deviation = np.asarray(space.deviation(grid.centres()))[:, 0]  # the same for every coordinate
+            lines = [grid.middles(axis) for axis in range(grid.dims)]
+            deviation = np.asarray(space.map.std_on_lattice(lines))[:, 0]  # the same for every coordinate
         except NetgeomError:  # one nearest neighbour has none
             deviation = None
         return Checked(space.map, without, grid, deviation)
@@ -88,7 +89,7 @@ class FitPart(Part):
         if self._figure is None or self._dims != fitted.dims:
             self._figure, self._dims = MapFitFigure(fitted.dims), fitted.dims
         if found.deviation is not None:
-            what = {"title": "Uncertainty of the map", "quantity": "standard deviation of the map"}
+            what = {"title": "Uncertainty of the fitted map", "quantity": "standard deviation of the map"}
             self._cells.show(found.grid, found.deviation, names=subject.space.names, **what)
         shown = [self._figure.root, *([] if found.deviation is None else [self._cells.root])]
         if list(self._root.children) != shown:

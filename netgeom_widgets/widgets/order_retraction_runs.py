@@ -62,7 +62,7 @@ class RunsPart(Part):
     def words(self, found: Any, subject: Picture) -> str:
         """How many runs start where, and how to use the table."""
         tiles, counts = np.unique(np.array(found[0]), return_counts=True)
-        told = ", ".join(f"{count:,} {tile}" for tile, count in zip(tiles.tolist(), counts.tolist(), strict=True))
+        told = ", ".join(f"{tile}: {count:,}" for tile, count in zip(tiles.tolist(), counts.tolist(), strict=True))
         how = "A click on a column's head sorts, a click on a row selects its run; Ctrl or Shift adds."
         return f"Runs by the tile of the start: {told}. {how}"
 
