@@ -15,7 +15,7 @@ from tests.kernels.test_order_retraction_properties import assert_same
 from tests.reference import order_retraction as twin
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(st.one_of(maps.digraphs(most=9), layers()), st.data())
 def test_random_digraphs(successors, data):
     found = orr.morse_decomposition_of_graph(*maps.as_csr(successors))

@@ -67,7 +67,7 @@ def layers(draw):
     return [set(np.flatnonzero(edges[v][order]).tolist()) for v in order]
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 @given(layers())
 def test_layers_of_fixed_vertices(successors):
     assume(twin.number_of_assignments(twin.Morse(successors)) <= 20000)
@@ -114,7 +114,7 @@ def clause_sets(draw):
     return n_upper, n_lower, [(x, y) for x, y in pairs if set(x) != {A, B} and set(y) != {C, D}]
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(clause_sets())
 def test_choices_are_taken_back(case):
     """Consistent candidates are not enough here: some cases need many choices, and some have no retraction."""
@@ -183,7 +183,7 @@ def test_a_clash_is_found_along_a_path():
     (obstruction,) = result.obstructions
     label = result.decomposition.label
     assert set(obstruction.below) == set(label[[c, d]]) and set(obstruction.upper_bounds) == set(label[[a, b]])
-    assert set(obstruction.cells) <= {v1, v2, v3}
+    assert set(obstruction.cells) <= {v1, v2, v3} and obstruction.cells.size == 1
 
 
 def test_many_nodes_and_many_cells():
@@ -208,7 +208,7 @@ def test_waves_and_cell_by_cell_are_the_same(monkeypatch):
     successors = [{c}, {d}, {a, c, d, path[0]}, {b, c, d}, {t, a, b}, *({v + 1} for v in path[:-1]), {c, d}]
     result = searched(successors)
     assert result.exists is True and (result.node[5:] == result.decomposition.label[a]).all()
-    for number in range(20):
+    for number in range(8):
         rng = np.random.default_rng(number)
         pairs = [((6, int(rng.integers(4, 6))), (int(rng.integers(7, 9)), int(rng.integers(2, 4)))) for _ in range(5)]
         by_waves = searched(clauses(1, 2, pairs))

@@ -147,6 +147,7 @@ class Candidates:
         self.sets, self.number, self.down, self.up, self.part = sets, number, down, up, part
         self.failed = np.zeros(int(part.max(initial=-1)) + 1, bool)
         self.lost: list[Int64[ndarray, " _"]] = []
+        self._note_empty(np.arange(number.size))
         self._trail: list[tuple[Int64[ndarray, " _"], Int32[ndarray, " _"]]] = []
 
     @property
@@ -191,7 +192,6 @@ class Candidates:
                 found.append(self._cut(some, self.down, self.sets.below))
                 found.append(self._cut(some, self.up, self.sets.above))
             changed = np.unique(np.concatenate(found))
-            changed = changed[~self.failed[self.part[changed]]]
         self._settle_one_by_one(changed.tolist(), cancel)
 
     def _settle_one_by_one(self, changed: list[int], cancel: Cancel) -> None:
@@ -218,6 +218,7 @@ class Candidates:
 
     def _cut(self, changed: Int64[ndarray, " m"], graph: Csr, closure: UInt64[ndarray, "U W"]) -> Int64[ndarray, " _"]:
         """Take away what the neighbours of some cells cannot be; the neighbours that lost a candidate."""
+        changed = changed[~self.failed[self.part[changed]]]  # an empty set would empty its neighbours': not their clash
         indptr, indices = graph
         counts, places = positions(indptr, changed)
         n = len(closure)
@@ -234,7 +235,10 @@ class Candidates:
     def _set(self, cells: Int64[ndarray, " m"], numbers: Int32[ndarray, " m"]) -> None:
         self._trail.append((cells, self.number[cells]))
         self.number[cells] = numbers
-        empty = cells[numbers == NOTHING]
+        self._note_empty(cells)
+
+    def _note_empty(self, cells: Int64[ndarray, " m"]) -> None:
+        empty = cells[self.number[cells] == NOTHING]
         if empty.size:
             self.failed[self.part[empty]] = True
             self.lost.append(empty)

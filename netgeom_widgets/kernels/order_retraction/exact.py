@@ -76,8 +76,6 @@ def search(
     part = open_cells(decomposition, status, cancel)
     candidates = part.candidates
     n = part.cells.size
-    candidates.failed[candidates.part[candidates.sets.size[candidates.number] == 0]] = True
-    candidates.lost.append(np.flatnonzero(candidates.sets.size[candidates.number] == 0))
     candidates.settle(np.arange(n), cancel)
     candidates.forget()
     progress.update(0.3, 1, "one choice for all cells with the same candidates")
