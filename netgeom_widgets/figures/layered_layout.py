@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 _SWEEPS = 24
+#: Sweeps end where they began to: a layout of few nodes begins from several orders of them.
+_STARTS, _FEW = 10, 100
 #: Passes of moving the nodes of each layer towards their neighbours.
 _PASSES = 12
 
@@ -53,21 +55,37 @@ def layered(heights: Int[np.ndarray, " k"], edges: Sequence[tuple[int, int]]) ->
     """
     heights = np.asarray(heights, dtype=np.int64)
     chains, above, below, layers = _split(heights, edges)
-    best, fewest = [list(layer) for layer in layers], _crossings(layers, below)
-    for sweep in range(_SWEEPS):
+    best, fewest = layers, _crossings(layers, below)
+    rng = np.random.default_rng(0)
+    for start in range(_STARTS if len(above) <= _FEW else 1):
         if not fewest:
             break
-        down = sweep % 2 == 0
-        order = range(len(layers) - 2, -1, -1) if down else range(1, len(layers))
-        for at in order:
-            _by_median(layers, at, above if down else below, at + 1 if down else at - 1)
-        crossed = _crossings(layers, below)
+        begun = [rng.permutation(layer).tolist() for layer in layers] if start else layers
+        found, crossed = _swept([list(layer) for layer in begun], above, below)
         if crossed < fewest:
-            best, fewest = [list(layer) for layer in layers], crossed
+            best, fewest = found, crossed
     x = _spread(best, above, below)
     layer_of = {node: at for at, layer in enumerate(best) for node in layer}
     lines = [np.array([[x[node], float(layer_of[node])] for node in chain]) for chain in chains]
     return Layered(np.array([x[node] for node in range(len(heights))]), lines, fewest)
+
+
+def _swept(
+    layers: list[list[int]], above: dict[int, list[int]], below: dict[int, list[int]]
+) -> tuple[list[list[int]], int]:
+    """The best order that sweeps of medians, down and up in turn, come by."""
+    best, fewest = layers, _crossings(layers, below)
+    layers = [list(layer) for layer in layers]
+    for sweep in range(_SWEEPS):
+        if not fewest:
+            break
+        down = sweep % 2 == 0
+        for at in range(len(layers) - 2, -1, -1) if down else range(1, len(layers)):
+            _by_median(layers, at, above if down else below, at + 1 if down else at - 1)
+        crossed = _crossings(layers, below)
+        if crossed < fewest:
+            best, fewest = [list(layer) for layer in layers], crossed
+    return best, fewest
 
 
 def _split(

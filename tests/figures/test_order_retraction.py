@@ -272,6 +272,9 @@ def test_nodes_of_a_layer_keep_their_distance_and_lines_go_down(n, seed):
 def test_crossings_that_need_not_be_are_not():
     edges = [(4 + i, i) for i in (3, 1, 2, 0)] + [(8 + i, 7 - i) for i in range(4)]
     assert layered(np.repeat([0, 1, 2], 4), edges).crossings == 0
+    # the Leslie map's graph at 2^18 cells: sweeps from the given order alone leave a crossing
+    leslie = [(2, 0), (3, 0), (4, 1), (5, 3), (5, 4), (6, 2), (6, 5)]
+    assert layered(np.array([0, 0, 1, 1, 1, 2, 3]), leslie).crossings == 0
     assert layered(np.empty(0, dtype=np.int64), []).lines == []
 
 
