@@ -27,6 +27,8 @@ _LIGHTNESS, _FALL = (0.52, 0.72), 0.32
 _CHROMA = 0.055
 #: A tile's colour goes so far from its Morse set's colour to near white, and keeps so much of its chroma.
 _WHITE, _TOWARDS, _PALE = 0.97, 0.66, 0.55
+#: The stripes of undecided cells go so far.
+_HALFWAY = 0.36
 #: Tiles whose colours are nearer than this in Oklab are hard to tell apart; a node's colour then gives way by turns of
 #: its hue, then steps of lightness, and gets chroma enough for a turn to be seen.
 _APART, _MOST_APART, _TURNED_CHROMA = 0.075, 300, 0.1
@@ -68,6 +70,7 @@ class NodeColours:
     def blends(self, reach_sets: Bool[np.ndarray, "U k"]) -> tuple[UInt8[np.ndarray, "U 4"], UInt8[np.ndarray, "U 4"]]:
         """The two colours of the stripes of cells that are undecided: of two nodes reached that differ much.
 
+        They lie between strong and light, so that a single cell looks like neither a Morse set nor a tile.
         The one that is farthest from the mean of all reached, and the one farthest from that: of thousands of nodes, in
         thousands of sets, the two that differ most would take minutes to find.
         """
@@ -76,7 +79,7 @@ class NodeColours:
             found = self.strong[reach]
             first = found[((found - found.mean(axis=0)) ** 2).sum(axis=1).argmax()]
             pairs[:, row] = first, found[((found - first) ** 2).sum(axis=1).argmax()]
-        return from_oklab(_lightened(pairs[0])), from_oklab(_lightened(pairs[1]))
+        return from_oklab(_lightened(pairs[0], _HALFWAY)), from_oklab(_lightened(pairs[1], _HALFWAY))
 
 
 def node_colours(
@@ -134,8 +137,8 @@ def _mixed(colours: np.ndarray) -> np.ndarray:
     return np.array([light, *(direction * max(chroma, _CHROMA))])
 
 
-def _lightened(colours: np.ndarray) -> np.ndarray:
-    light = colours[:, :1] + _TOWARDS * (_WHITE - colours[:, :1])
+def _lightened(colours: np.ndarray, towards: float = _TOWARDS) -> np.ndarray:
+    light = colours[:, :1] + towards * (_WHITE - colours[:, :1])
     return np.hstack([light, _PALE * colours[:, 1:]])
 
 

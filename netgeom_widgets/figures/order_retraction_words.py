@@ -51,7 +51,7 @@ def legend_entries(retraction: OrderRetraction, colours: NodeColours) -> list[En
         sets = np.asarray(retraction.decomposition.reach_sets)
         common = np.bincount(np.asarray(retraction.decomposition.reach)[open_], minlength=len(sets)).argmax()
         colour = palettes.to_hex(colours.blends(sets[[common]])[1])[0]
-        entries.append((f"undecided: {share(int(open_.sum()), n)}", colour, "square_x"))
+        entries.append((f"undecided, striped: {share(int(open_.sum()), n)}", colour, "square"))
     leaves = np.asarray(retraction.may_leave) & (status != 3)
     if leaves.any():
         entries.append((f"may leave: {share(int(leaves.sum()), n)}", _STRIPE, "x"))
