@@ -189,7 +189,7 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
         if shown is None or not (self.paths or self.points):
             self._figure.plane.draw_runs(None)
             return
-        self._figure.plane.draw_runs(shown, names=picture.source.run_ids, lines=self.paths, selection=self.selection)
+        self._figure.plane.draw_runs(shown, names=picture.source.run_words, lines=self.paths, selection=self.selection)
 
     def _sample_ids(self) -> range:
         return range(self._source.n_runs)

@@ -88,6 +88,13 @@ class Source:
         return () if self.trajectories is None else tuple(str(run) for run in self.trajectories.run_ids)
 
     @property
+    def run_words(self) -> tuple[str, ...]:
+        """Id of each run, with its label where it has one."""
+        if self.labels is None:
+            return self.run_ids
+        return tuple(f"{run}, {label}" for run, label in zip(self.run_ids, self.labels.tolist(), strict=True))
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of all coordinates."""
         if self.trajectories is not None:
@@ -145,6 +152,13 @@ def _runs_of(source: Any) -> tuple[Trajectories | None, dict[str, np.ndarray]]:
     if isinstance(source, Recording):
         source = source.path
     if isinstance(source, str | os.PathLike):
+        first = open_recording(source)
+        if not first.layout.parameters:
+            raise NetgeomError(
+                "The recording has no parameters.",
+                expected="Recorder(..., parameters=True) for each run, or train_runs(..., record=path)",
+                got=f"run {first.run_id!r} without",
+            )
         runs = trajectories(source, "*")
         opened = [open_recording(source, run) for run in runs.run_ids]
         names = [name for name in opened[0].metrics if all(name in one.metrics for one in opened)]

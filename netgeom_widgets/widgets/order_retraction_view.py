@@ -54,6 +54,13 @@ class Viewing(traitlets.HasTraits):
         self.observe(lambda _: self._show_layers(), ["slice_axis", "slice_index"])
         return [*super()._bars(), self._layer_row]  # type: ignore[misc]
 
+    @traitlets.observe("grid_cell")
+    def _go_to_layer(self, change: Any) -> None:
+        """Show the layer that holds the picked cell."""
+        picture, cell = self._picture, change["new"]
+        if picture is not None and picture.grid.dims == 3 and cell is not None:
+            self.slice_index = int(picture.grid.indices([cell])[0, self.slice_axis])
+
     def _layer_moved(self, change: Any) -> None:
         if not self._showing_layers:
             self.slice_index = change["new"]

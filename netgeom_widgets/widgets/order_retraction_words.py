@@ -150,7 +150,7 @@ def cell_words(picture: Picture, cell: int) -> str:
         words.append("may leave the domain")
     runs = np.flatnonzero(picture.start_cells == cell)
     if len(runs):
-        named = [picture.source.run_ids[i] for i in runs]
+        named = [picture.source.run_words[i] for i in runs]
         words.append(f"{counted(len(runs), 'run')} start here ({shortened(named, 4)})")
     return "; ".join(words)
 

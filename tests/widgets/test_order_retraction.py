@@ -270,6 +270,9 @@ def test_three_dimensions_are_shown_in_layers(make):
     assert plot.slice_index == 2 and "Slice: x" in plot._figure.plane._caption.text
     tap(plot, "plane", 0.1, 0.1)
     assert plot.decomposition.grid.indices([plot.grid_cell])[0, 0] == 2
+    plot.grid_cell = 0
+    plot.wait(60)
+    assert plot.slice_index == 0 and plot._layers.value == 0
 
 
 # ---- exports, state, links, closing
@@ -310,7 +313,7 @@ def test_state_makes_the_same_picture(make, plot):
 def test_closing_leaves_nothing(make):
     gc.collect()
     before = threading.active_count(), len(_instances)
-    for _ in range(6):
+    for _ in range(4):
         plot = ng.OrderRetractionPlot(bistable, SQUARE, subdivisions=6, grid_cell=3)
         plot.wait(60)
         plot.close()

@@ -115,7 +115,8 @@ def test_runs_are_selected_by_lasso_and_by_tile(fitted):
     assert fitted._panel._selected.value == "2 runs selected"
     fitted.grid_cell = int(fitted._picture.start_cells[5])
     fitted._take_runs()
-    assert 5 in fitted.selection
+    fitted.wait(60)
+    assert 5 in fitted.selection and "run 5, b" in fitted._panel._told.value
     fitted.points = False
     fitted.wait(60)
     assert not len(fitted._figure.plane.runs.starts.data["x"])
@@ -135,6 +136,9 @@ def test_a_recording_with_several_runs(make, tmp_path):
     assert plot._source.run_ids == tuple(runs.run_ids) and plot._source.most_dims == 5
     assert np.allclose(plot._source.per_run["loss"], runs.values[:, -1, 0])
     assert not any("bias" in name for name in plot.trajectories.names)
+    ng.record_arrays(tmp_path / "other", [0, 1], [0, 1], np.zeros((2, 2, 1)))
+    with pytest.raises(NetgeomError, match="no parameters"):
+        make(tmp_path / "other")
 
 
 def test_linked_plots_share_the_runs(make, fitted):
