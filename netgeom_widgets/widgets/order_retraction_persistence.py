@@ -14,9 +14,9 @@ from bokeh.models import LayoutDOM
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.order_retraction_colours import NodeColours, node_colours
 from netgeom_widgets.figures.order_retraction_persistence import PersistenceFigure
+from netgeom_widgets.widgets.order_retraction_parts import PlotParts
 from netgeom_widgets.widgets.order_retraction_words import counted
 from netgeom_widgets.widgets.part import Part, Publish
-from netgeom_widgets.widgets.parts import Parts
 
 if TYPE_CHECKING:
     from netgeom_widgets.widgets.order_retraction_picture import Picture
@@ -147,7 +147,7 @@ class PersistencePart(Part):
         return {**tracks.table(), **levels}
 
 
-class PersistencePanel(Parts):
+class PersistencePanel(PlotParts):
     """The fold on persistence, and the button that collapses what does not last."""
 
     persistence = traitlets.Bool(False, help="Whether the persistence of Morse sets is shown.").tag(setting="mark")
@@ -178,10 +178,6 @@ class PersistencePanel(Parts):
         collapse.on_click(lambda _: self.collapse_short_lived())
         wider = [controls["widths"].box] if self._source.has_std else []  # type: ignore[attr-defined]
         return [*wider, controls["fewer_levels"].box, collapse]
-
-    def _pick_node(self, node: int) -> None:
-        """Answer a click on a node in one of the parts."""
-        self._paint(lambda: setattr(self, "node", node), "pick")  # type: ignore[attr-defined]
 
     def collapse_short_lived(self) -> None:
         """Collapse the Morse nodes that are there at fewer than ``fewer_levels`` levels; ``persistence`` must be shown.

@@ -12,9 +12,10 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.order_retraction_frequencies import FrequenciesFigure
+from netgeom_widgets.widgets.order_retraction_parts import PlotParts
 from netgeom_widgets.widgets.order_retraction_words import counted, share
 from netgeom_widgets.widgets.part import Part, Publish
-from netgeom_widgets.widgets.parts import Parts
+from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
 
 if TYPE_CHECKING:
     from netgeom_widgets.widgets.order_retraction_picture import Picture
@@ -42,8 +43,10 @@ class RobustnessPart(Part):
     tooltip = "Show how often each Morse graph comes up when the runs, or the map through them, are drawn anew"
     options = ("resampling", "resamplings", "refit")
 
-    def __init__(self, controls: Callable[[], list[ipywidgets.Widget]], tell: Callable[[str], None]) -> None:
-        self._make_controls, self._tell = controls, tell
+    def __init__(
+        self, controls: Callable[[], list[ipywidgets.Widget]], tell: Callable[[str], None], go: Callable[[int], None]
+    ) -> None:
+        self._make_controls, self._tell, self._go = controls, tell, go
         self._known: tuple[tuple[Any, ...], Any] | None = None
 
     def controls(self) -> list[ipywidgets.Widget]:
@@ -98,9 +101,20 @@ class RobustnessPart(Part):
         self._figure = FrequenciesFigure()
         return self._figure.root
 
+    def below(self) -> list[ipywidgets.Widget]:
+        """The nodes of the graph shown."""
+        tooltip = (
+            "Morse nodes by how often something recurs where their sets are, the rarest first: choose one to see it"
+        )
+        self._list = SampleList(tooltip, self._go)
+        return [self._list]
+
     def draw(self, found: Any, subject: Picture) -> None:
-        """Figure, and the sentence beside the graph."""
+        """Figure, list, and the sentence beside the graph."""
         self._figure.show(found, names=subject.space.names)
+        support = support_of(found, subject.decomposition)
+        rarest = np.argsort(np.nan_to_num(support, nan=-1.0), kind="stable")[:MOST_LISTED].tolist()
+        self._list.show([(_support_words(node, float(support[node]), found), node) for node in rarest])
         self._tell(shown_words(found, subject))
 
     def words(self, found: Any, subject: Picture) -> str:
@@ -127,6 +141,7 @@ class RobustnessPart(Part):
             "graph_nodes": np.array([one.form.n_nodes for one in found.graphs]),
             "graph_edges": np.array(edges, dtype=np.int64).reshape(-1, 3),
             "graph_of_fit": np.array(found.graph_of_fit),
+            "support": found.support,
             "recurrent": found.recurrent,
             "fate": found.fate,
             "may_leave": found.may_leave,
@@ -134,7 +149,7 @@ class RobustnessPart(Part):
         }
 
 
-class RobustnessPanel(Parts):
+class RobustnessPanel(PlotParts):
     """The fold on robustness; open unless it is closed by hand: a single Morse graph of a fit says little."""
 
     robustness = traitlets.Bool(
@@ -156,7 +171,10 @@ class RobustnessPanel(Parts):
     ).tag(setting="draw", bar=True, label="Fit its parameters anew")
 
     def _make_parts(self) -> list[Part]:
-        return [*super()._make_parts(), RobustnessPart(self._robustness_controls, self._tell_frequency)]
+        return [
+            *super()._make_parts(),
+            RobustnessPart(self._robustness_controls, self._tell_frequency, self._pick_node),
+        ]
 
     def _robustness_controls(self) -> list[ipywidgets.Widget]:
         if self._source.is_map:  # type: ignore[attr-defined]
@@ -175,6 +193,22 @@ class RobustnessPanel(Parts):
         """Put the sentence beside the graph that it is on; called with the lock held."""
         with self.pane.batch():  # type: ignore[attr-defined]
             self._figure.graph.say_note(words)  # type: ignore[attr-defined]
+
+
+def support_of(found: Any, decomposition: Any) -> np.ndarray:
+    """In which share of the resamplings something recurs where each node is; NaN where the coarse fit has no node."""
+    from netgeom_widgets.kernels.order_retraction import match_nodes
+
+    coarse = match_nodes(found.of_fit, decomposition)
+    known = np.append(found.support, np.nan)  # for -1
+    return np.asarray(known[coarse])
+
+
+def _support_words(node: int, share_of: float, found: Any) -> str:
+    at = f"on 2^{found.grid.subdivisions} cells"
+    if np.isnan(share_of):
+        return f"node {node}: the fit has nothing there {at}"
+    return f"node {node}: something recurs there in {100 * share_of:.3g} % of the resamplings {at}"
 
 
 def shown_words(found: Any, subject: Picture) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,11 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.order_retraction_tables import RunTable
+from netgeom_widgets.widgets.order_retraction_parts import PlotParts, Take
 from netgeom_widgets.widgets.part import Part, Publish
-from netgeom_widgets.widgets.parts import Parts
 
 if TYPE_CHECKING:
     from netgeom_widgets.widgets.order_retraction_picture import Picture
-
-Take = Callable[[Sequence[int]], None]  # called with the runs to select
 
 
 class RunsPart(Part):
@@ -71,16 +69,12 @@ class RunsPart(Part):
         return {"start_tile": np.array(found[0]), "end_tile": np.array(found[1])}
 
 
-class RunsPanel(Parts):
+class RunsPanel(PlotParts):
     """The fold with the table of runs."""
 
     run_table = traitlets.Bool(False, help="Whether the table of runs is shown.").tag(
         setting="mark", needs="runs, no map given as such"
     )
-
-    def _select_runs(self, runs: Sequence[int]) -> None:
-        """Answer a choice of runs in one of the parts."""
-        self._paint(lambda: setattr(self, "selection", tuple(runs)), "lasso")  # type: ignore[attr-defined]
 
     def _make_parts(self) -> list[Part]:
         parts, source = super()._make_parts(), self._source  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from netgeom_widgets.figures.order_retraction_colours import NodeColours
 from netgeom_widgets.figures.order_retraction_statistics import TileStatisticsFigure, p_words
 from netgeom_widgets.figures.order_retraction_tables import TileTable
 from netgeom_widgets.figures.plots import number
-from netgeom_widgets.widgets.order_retraction_runs import RunsPanel, Take
+from netgeom_widgets.widgets.order_retraction_parts import PlotParts, Take
 from netgeom_widgets.widgets.order_retraction_words import counted
 from netgeom_widgets.widgets.part import Part, Publish
 
@@ -78,7 +78,7 @@ class StatisticsPart(Part):
         return {"run_tile": found.tile, **found.table(), **tests}
 
 
-class StatisticsPanel(RunsPanel):
+class StatisticsPanel(PlotParts):
     """The fold on statistics of the tiles."""
 
     statistics = traitlets.Bool(False, help="Whether runs are compared between tiles.").tag(

@@ -127,6 +127,14 @@ def test_the_graph_of_a_fit_never_stands_without_how_often_it_comes_up(make, run
     caption = plot._figure.graph._caption.text.replace("\n", " ")
     assert f"This Morse graph came up in {100 * count / 8:.3g} % of 8 resamplings." in caption
     assert f"in {count} of 8 resamplings" in fold(plot, "robustness").words
+    listed = next(
+        one for one in walk(fold(plot, "robustness")) if "the rarest first" in (getattr(one, "tooltip", None) or "")
+    )
+    support = wanted.support.min()  # the grid is as coarse: nodes are those of the fit
+    assert f"node {wanted.support.argmin()}: something recurs there in {100 * support:.3g} %" in listed.options[0][0]
+    listed.index = 1
+    plot.wait(60)
+    assert plot.node == listed.options[1][1]
     plot.rule = "exact"  # changes neither map nor graph
     plot.wait(60)
     assert plot._shown_parts["robustness"].found is found and "resamplings" in plot._figure.graph._caption.text
