@@ -169,3 +169,10 @@ def test_the_domain_holds_starts_and_ends_with_a_margin():
             bad()
     with pytest.raises(NetgeomError, match="finite"):
         domain(np.array([[np.nan, 1.0]]))
+
+
+def test_labels_may_be_left_out():
+    runs = Trajectories(np.zeros((2, 3, 2)))
+    assert (runs.run_ids, runs.steps.tolist(), runs.names) == (("0", "1"), [0, 1, 2], ("x0", "x1"))
+    with pytest.raises(NetgeomError, match="do not fit their labels"):
+        Trajectories(np.zeros((2, 3)))

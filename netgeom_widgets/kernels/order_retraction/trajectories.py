@@ -68,11 +68,11 @@ class Trajectories:
     values : ndarray (runs, times, dims) float64
         Where each run is at each step; NaN where a number was not recorded.
     run_ids : tuple of str
-        Which run each row is, each once; rows are paired by these and never by their order.
+        Which run each row is, each once; rows are paired by these and never by their order. None: "0", "1", ...
     steps : ndarray (times,) int64
-        The step numbers, increasing, the same in all runs.
+        The step numbers, increasing, the same in all runs. None: 0, 1, ...
     names : tuple of str
-        What each dimension is.
+        What each dimension is. None: "x0", "x1", ...
 
     Raises
     ------
@@ -81,14 +81,16 @@ class Trajectories:
     """
 
     values: ndarray
-    run_ids: tuple[str, ...]
-    steps: ndarray
-    names: tuple[str, ...]
+    run_ids: tuple[str, ...] = None  # type: ignore[assignment]  # None goes in, what stands above comes out
+    steps: ndarray = None  # type: ignore[assignment]
+    names: tuple[str, ...] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         values = as_array(self.values, "values").astype(np.float64)
-        steps = as_array(self.steps, "steps")
-        run_ids, names = tuple(map(str, self.run_ids)), tuple(map(str, self.names))
+        runs, times, dims = values.shape if values.ndim == 3 else (0, 0, 0)
+        steps = np.arange(times) if self.steps is None else as_array(self.steps, "steps")
+        run_ids = tuple(map(str, range(runs) if self.run_ids is None else self.run_ids))
+        names = tuple(f"x{k}" for k in range(dims)) if self.names is None else tuple(map(str, self.names))
         if values.ndim != 3 or 0 in values.shape or values.shape != (len(run_ids), len(steps), len(names)):
             raise NetgeomError(
                 "The trajectories do not fit their labels",
