@@ -20,6 +20,7 @@ from netgeom_widgets.widgets.order_retraction_space import (
     OF_MAP,
     ends_of,
 )
+from netgeom_widgets.widgets.places import NumberTrait
 from netgeom_widgets.widgets.settings import bad_setting, shortened
 
 METHODS = {
@@ -126,13 +127,11 @@ class OrderRetractionSettings(traitlets.HasTraits):
     slice_axis = traitlets.Enum((0, 1, 2), 2, help="The axis across which a grid of three dimensions is cut.").tag(
         setting="draw", bar=True, label="Slice across axis"
     )
-    slice_index = traitlets.Int(None, allow_none=True, min=0, help="Which layer is shown; None: the middle one.").tag(
+    slice_index = NumberTrait(None, help="Which layer is shown; None: the middle one.").tag(
         setting="draw", bar=True, control=False
     )
-    node = traitlets.Int(None, allow_none=True, min=0, help="The picked Morse node, or None.").tag(setting="mark")
-    grid_cell = traitlets.Int(None, allow_none=True, min=0, help="The picked cell of the grid, or None.").tag(
-        setting="mark"
-    )
+    node = NumberTrait(None, help="The picked Morse node, or None.").tag(setting="mark")
+    grid_cell = NumberTrait(None, help="The picked cell of the grid, or None.").tag(setting="mark")
 
     _source: Source
 
@@ -180,6 +179,14 @@ class OrderRetractionSettings(traitlets.HasTraits):
             raise bad_setting(
                 "lag", "No two recorded steps are so far apart.", f"differences of steps {shortened(between)}", lag
             )
+
+    def _assign(self, name: str, value: Any) -> None:
+        """Take a value from a control; a coordinate that another axis shows changes places with this one's."""
+        taken = [axis for axis in AXES if axis != name and getattr(self, axis) == value]
+        if name in AXES and taken:
+            self.settings = {name: value, taken[0]: getattr(self, name)}
+        else:
+            super()._assign(name, value)  # type: ignore[misc]  # of Settings
 
     # ---- which controls are there
 

@@ -28,6 +28,20 @@ class CellTrait(traitlets.TraitType):
         return row, column
 
 
+class NumberTrait(traitlets.TraitType):
+    """The number of something that is counted from 0, or None; takes numpy's whole numbers too."""
+
+    info_text = "None or a whole number from 0"
+
+    def validate(self, obj: Any, value: Any) -> int | None:
+        """Turn the value into an int, or refuse it."""
+        if value is None:
+            return None
+        if isinstance(value, bool) or not hasattr(value, "__index__") or int(value.__index__()) < 0:
+            self.error(obj, value)
+        return int(value.__index__())
+
+
 class ViewTrait(traitlets.TraitType):
     """A window, both ends of the horizontal axis and then of the vertical one, as a tuple of floats; or None."""
 

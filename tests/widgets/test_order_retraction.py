@@ -234,8 +234,14 @@ def test_nodes_are_picked_in_the_graph_by_keyboard_and_by_assignment(plot):
     plot._step_node(-1)
     k = plot.decomposition.n_nodes
     assert plot.node == k - 1 and plot.grid_cell is None
+    plot.node = np.int32(1)
+    plot.grid_cell = plot.decomposition.grid.locate([[0.5, 0.5]])[0]
+    plot.node = k - 1
+    assert type(plot.node) is int
     with pytest.raises(NetgeomError, match="no such Morse node"):
         plot.node = k
+    with pytest.raises(NetgeomError, match="a whole number from 0"):
+        plot.node = 1.5
     with pytest.raises(NetgeomError, match="no such cell"):
         plot.grid_cell = 1 << 12
     plot._panel._node._field.value = "99"

@@ -106,6 +106,21 @@ def test_coordinates_models_and_steps(fitted):
     assert "±0.3 standard deviations" in fitted._panel._badges.value
 
 
+def test_a_coordinate_chosen_twice_changes_places(make):
+    plot = make(trajectories(), coordinates="by name", subdivisions=6, robustness=False)
+    plot.wait(60)
+    x, y, third = plot.axis_x, plot.axis_y, plot.axis_z
+    plot._controls["axis_x"].widget.value = y
+    plot.wait(60)
+    assert (plot.axis_x, plot.axis_y, plot.axis_z) == (y, x, third) and plot.trajectories.names == (y, x)
+    plot._controls["axis_y"].widget.value = third
+    plot.dims = 3
+    plot.wait(60)
+    assert plot.trajectories.names == (y, third, x)
+    with pytest.raises(NetgeomError, match="coordinate of its own"):
+        plot.axis_x = third
+
+
 def test_runs_are_selected_by_lasso_and_by_tile(fitted):
     source = fitted._figure.plane.runs.starts
     wanted = tuple(sorted(int(source.data["id"][i]) for i in (2, 0)))
