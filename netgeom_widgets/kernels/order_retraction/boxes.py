@@ -12,11 +12,11 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_choice
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.map_values import LatticeMap, as_map
 from netgeom_widgets.kernels.order_retraction.rectangles import cells_of, volumes
-from netgeom_widgets.kernels.transitions.inputs import as_choice
 
 METHODS = ("corners", "centre", "confidence")
 

@@ -10,10 +10,10 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_array, as_count
 from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition
 from netgeom_widgets.kernels.order_retraction.persistence import Persistence
 from netgeom_widgets.kernels.order_retraction.poset import covers, heights
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
 
 
 def collapse(decomposition: MorseDecomposition, keep: Any) -> MorseDecomposition:

@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
+from netgeom_widgets.kernels._inputs import as_array, as_count
 
 if TYPE_CHECKING:
     from netgeom_widgets.kernels.order_retraction.trajectories import Trajectories

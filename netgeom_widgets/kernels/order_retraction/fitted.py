@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_array, as_count
 from netgeom_widgets.kernels.order_retraction.baselines import AffineMap, NearestStarts
 from netgeom_widgets.kernels.order_retraction.coordinates import domain
 from netgeom_widgets.kernels.order_retraction.gaussian_process import Axes, GaussianProcess
@@ -18,7 +19,6 @@ from netgeom_widgets.kernels.order_retraction.grid import lattice
 from netgeom_widgets.kernels.order_retraction.pairing import Ids
 from netgeom_widgets.kernels.order_retraction.posterior_draws import Box, DrawnMap, draw_affine, draw_process
 from netgeom_widgets.kernels.order_retraction.prior_samples import PeriodicField
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
 
 Model = GaussianProcess | NearestStarts | AffineMap
 

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress, single_blas_threads
+from netgeom_widgets.kernels._inputs import as_array, as_choice, as_count
 from netgeom_widgets.kernels.order_retraction.baselines import AffineMap, NearestStarts
 from netgeom_widgets.kernels.order_retraction.doubts import doubts
 from netgeom_widgets.kernels.order_retraction.fitted import FittedMap, Model
@@ -18,7 +19,6 @@ from netgeom_widgets.kernels.order_retraction.gaussian_process import GaussianPr
 from netgeom_widgets.kernels.order_retraction.hyperparameters import Ranges, ranges_of
 from netgeom_widgets.kernels.order_retraction.likelihood import Fitted, Likelihood
 from netgeom_widgets.kernels.order_retraction.pairing import Ids, match_by_run, run_of
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_choice, as_count
 
 MODELS, MEANS = ("gp", "knn", "linear"), ("identity", "zero", "linear")
 

@@ -15,13 +15,13 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_executor, as_progress, single_blas_threads
+from netgeom_widgets.kernels._inputs import as_choice, as_count
 from netgeom_widgets.kernels.order_retraction.fitted import FittedMap
 from netgeom_widgets.kernels.order_retraction.fitting import fit_map
 from netgeom_widgets.kernels.order_retraction.graph_counts import MorseGraphCount, Outcome, Tally
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition
 from netgeom_widgets.kernels.order_retraction.resampling import resampled_map
-from netgeom_widgets.kernels.transitions.inputs import as_choice, as_count
 
 KINDS = ("bootstrap", "posterior", "both")
 

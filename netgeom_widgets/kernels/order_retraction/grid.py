@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
+from netgeom_widgets.kernels._inputs import as_array, as_count
 
 MOST_SUBDIVISIONS = 30  # cell ids fit int32
 

@@ -11,9 +11,9 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_array
 from netgeom_widgets.kernels._model import private_copy
 from netgeom_widgets.kernels.order_retraction.grid import lattice
-from netgeom_widgets.kernels.transitions.inputs import as_array
 
 
 class LatticeMap:

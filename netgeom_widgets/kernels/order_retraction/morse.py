@@ -11,13 +11,13 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_array, as_count
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages
 from netgeom_widgets.kernels.order_retraction.components import MOST_EDGES, Components, of_graph, of_images
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.poset import covers, heights
 from netgeom_widgets.kernels.order_retraction.rectangles import positions
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
 
 _INT32 = (1 << 31) - 1  # edges are counted by scipy in int32
 

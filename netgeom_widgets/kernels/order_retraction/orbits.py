@@ -10,6 +10,7 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_array, as_count
 from netgeom_widgets.kernels.order_retraction.boxes import BoxImages
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.map_values import as_map
@@ -22,7 +23,6 @@ from netgeom_widgets.kernels.order_retraction.rectangles import (
     volumes,
 )
 from netgeom_widgets.kernels.order_retraction.retraction import NONE_ABOVE, SEVERAL, OrderRetraction
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
 
 Source = BoxImages | MorseDecomposition | OrderRetraction
 

@@ -13,11 +13,11 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_array, as_choice, as_count
 from netgeom_widgets.kernels.order_retraction.boxes import box_images
 from netgeom_widgets.kernels.order_retraction.grid import MOST_SUBDIVISIONS, CubicalGrid
 from netgeom_widgets.kernels.order_retraction.matching import overlaps
 from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition, morse_decomposition
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_choice, as_count
 
 
 @dataclass(frozen=True, eq=False, repr=False)

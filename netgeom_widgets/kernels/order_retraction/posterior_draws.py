@@ -10,11 +10,11 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_array
 from netgeom_widgets.kernels.order_retraction.baselines import AffineMap
 from netgeom_widgets.kernels.order_retraction.gaussian_process import Axes, GaussianProcess, affine_basis
 from netgeom_widgets.kernels.order_retraction.grid import lattice
 from netgeom_widgets.kernels.order_retraction.prior_samples import PeriodicField
-from netgeom_widgets.kernels.transitions.inputs import as_array
 
 Box = tuple[Float64[ndarray, " d"], Float64[ndarray, " d"]]
 

@@ -9,11 +9,11 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_choice
 from netgeom_widgets.kernels.order_retraction.fitted import FittedMap
 from netgeom_widgets.kernels.order_retraction.fitting import fit_map
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.posterior_draws import DrawnMap
-from netgeom_widgets.kernels.transitions.inputs import as_choice
 
 _HYPERPARAMETERS = ("amplitude", "length_scale", "noise", "length_scale_bounds", "noise_bounds")
 

@@ -11,10 +11,10 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_choice, as_count
 from netgeom_widgets.kernels.order_retraction.exact import MAX_STEPS, search
 from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition
 from netgeom_widgets.kernels.order_retraction.poset import joins, maximal, minimal, upper_bounds
-from netgeom_widgets.kernels.transitions.inputs import as_choice, as_count
 
 RULES = ("join", "exact")
 JOIN, SEVERAL, NONE_ABOVE, REACHES_NOTHING = range(4)

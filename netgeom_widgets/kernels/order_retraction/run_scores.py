@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_labels
+from netgeom_widgets.kernels._inputs import as_array, as_labels
 
 _OFF = 1e-4  # of 1: how far a sum of float32 probabilities may be off
 

@@ -12,10 +12,10 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_array, as_count
 from netgeom_widgets.kernels.order_retraction.group_test import GroupTest, permutation_test
 from netgeom_widgets.kernels.order_retraction.retraction import REACHES_NOTHING, OrderRetraction
 from netgeom_widgets.kernels.order_retraction.run_scores import prediction_entropy
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
 
 UNDECIDED, NOWHERE, OUTSIDE = -1, -2, -3
 OTHER_TILES = {

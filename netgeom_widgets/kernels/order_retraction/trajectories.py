@@ -10,9 +10,9 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_array, as_choice
 from netgeom_widgets.kernels.order_retraction.coordinates import Coordinates
 from netgeom_widgets.kernels.order_retraction.pairing import Ids, refuse_repeated
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_choice
 
 
 @dataclass(frozen=True, eq=False)

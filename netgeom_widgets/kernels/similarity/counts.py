@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.kernels._inputs import as_choice
 from netgeom_widgets.kernels.similarity.rows import Rows, Work
-from netgeom_widgets.kernels.transitions.inputs import as_choice
 
 KINDS = ("soft", "hard", "less_soft")
 

@@ -14,10 +14,10 @@ from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.kernels._inputs import as_array
 from netgeom_widgets.kernels.similarity.matrix import gram_of
 from netgeom_widgets.kernels.similarity.pairs import Pairs
 from netgeom_widgets.kernels.similarity.rows import Work
-from netgeom_widgets.kernels.transitions.inputs import as_array
 
 _SINGULAR = 1e-10  # of sum |K_ij|: below it a sum of K_ij is rounding
 _ENTRIES_AT_ONCE = 1 << 21  # 16 MiB of float64

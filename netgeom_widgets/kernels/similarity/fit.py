@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_array
 from netgeom_widgets.kernels.similarity.outputs import loss_gradient
-from netgeom_widgets.kernels.transitions.inputs import as_array
 from netgeom_widgets.kernels.transitions.scalars import cross_entropy
 
 LOSSES = ("mse", "cross_entropy")

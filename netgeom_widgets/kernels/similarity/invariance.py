@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_choice
 from netgeom_widgets.kernels.similarity.gradients import Block, Gradients
 from netgeom_widgets.kernels.similarity.inputs import as_inputs, as_network
 from netgeom_widgets.kernels.similarity.matrix import check_kernel
 from netgeom_widgets.kernels.similarity.normalisation import ADDITIVE, KERNELS, SCALING, of_blocks
 from netgeom_widgets.kernels.similarity.outputs import as_output, rows_of
 from netgeom_widgets.kernels.similarity.pairs import finished, numpy_dtype
-from netgeom_widgets.kernels.transitions.inputs import as_choice
 
 _ROWS_AT_ONCE = 64  # all pairs of so many inputs are taken to get those on the diagonal
 

@@ -10,9 +10,9 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.kernels._inputs import as_choice, as_labels
 from netgeom_widgets.kernels.similarity.ordering import Nearest, nearest
 from netgeom_widgets.kernels.similarity.rows import Rows, Work, leaves_itself_out
-from netgeom_widgets.kernels.transitions.inputs import as_choice, as_labels
 
 METHODS = ("nearest", "soft", "less_soft")
 

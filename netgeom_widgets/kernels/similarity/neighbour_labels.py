@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
+from netgeom_widgets.kernels._inputs import as_labels
 from netgeom_widgets.kernels.similarity.ordering import nearest
 from netgeom_widgets.kernels.similarity.rows import Rows
-from netgeom_widgets.kernels.transitions.inputs import as_labels
 
 
 def neighbour_labels(values: Any, labels: Any, *, k: int = 10) -> Int64[ndarray, " n"]:

@@ -10,8 +10,8 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.kernels._inputs import as_array, as_count
 from netgeom_widgets.kernels.similarity.rows import Rows, Work, leaves_itself_out
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count
 
 _LEAVES = 1500  # samples that optimal leaf ordering takes at once: 3 s, growing with their square to their cube
 _REPRESENTATIVES = 1000

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
-from netgeom_widgets.kernels.transitions.inputs import as_array
+from netgeom_widgets.kernels._inputs import as_array
 
 _ENTRIES_AT_ONCE = 1 << 21  # 16 MiB of float64
 

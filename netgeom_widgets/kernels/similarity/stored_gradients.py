@@ -11,6 +11,7 @@ from torch import Tensor
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_array, as_choice
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.similarity.factors import Vectors
 from netgeom_widgets.kernels.similarity.gradients import Block
@@ -18,7 +19,6 @@ from netgeom_widgets.kernels.similarity.matrix import check_kernel
 from netgeom_widgets.kernels.similarity.normalisation import ADDITIVE, KERNELS, RANK_CUT, SCALING, of_blocks, scales
 from netgeom_widgets.kernels.similarity.pairs import finished, numpy_dtype
 from netgeom_widgets.kernels.similarity.result import Similarity, versions
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_choice
 
 _NUMBERS_AT_ONCE = 1 << 24  # of gradients held at once: 128 MiB in float64
 

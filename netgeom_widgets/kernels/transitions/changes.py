@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int32
 from numpy import ndarray
 
-from netgeom_widgets.kernels.transitions.inputs import as_count
+from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels.transitions.neighbours import Neighbours, prefix
 
 

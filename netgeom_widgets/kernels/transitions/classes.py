@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float64, Int32, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_array, as_count, as_labels
 from netgeom_widgets.kernels._memory import require_memory
-from netgeom_widgets.kernels.transitions.inputs import as_array, as_count, as_labels, as_predictions
+from netgeom_widgets.kernels.transitions.inputs import as_predictions
 
 
 def class_transitions(

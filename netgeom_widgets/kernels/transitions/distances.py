@@ -9,8 +9,9 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_choice, as_count
 from netgeom_widgets.kernels._memory import require_memory
-from netgeom_widgets.kernels.transitions.inputs import Snapshots, as_choice, as_count
+from netgeom_widgets.kernels.transitions.inputs import Snapshots
 from netgeom_widgets.kernels.transitions.neighbours import Neighbours, nearest_neighbours, prefix
 from netgeom_widgets.kernels.transitions.overlaps import shared_counts
 

@@ -1,4 +1,4 @@
-"""What every function here takes: snapshots read one at a time, rows, prefixes of neighbours, predictions, labels."""
+"""What every function here takes: snapshots read one at a time, rows, predictions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,7 @@ from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
-
-
-def as_array(value: Any, what: str) -> ndarray:
-    """A numpy array of a number array or torch tensor on any device."""
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch for those who have none
-        value = value.detach().cpu()
-        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
-    try:
-        array = np.asarray(value)
-    except Exception as error:  # ragged lists raise ValueError, other containers whatever they like
-        raise NetgeomError(f"{what} cannot be read as an array", got=f"{type(error).__name__}: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise NetgeomError(f"{what} must hold real numbers", expected="a number array", got=f"dtype {array.dtype}")
-    return array
+from netgeom_widgets.kernels._inputs import as_array
 
 
 class Snapshots:
@@ -148,52 +135,3 @@ def as_predictions(predictions: Any, samples: Any = None) -> Int64[ndarray, "T n
     if array.min() < 0:
         raise NetgeomError("A class is negative", expected="classes from 0", got=f"{array.min()}")
     return array.astype(np.int64)
-
-
-def as_labels(labels: Any, n_samples: int) -> Int64[ndarray, " N"]:
-    """One class per sample.
-
-    Raises
-    ------
-    NetgeomError
-        Another length, or no whole numbers.
-    """
-    array = as_array(labels, "labels")
-    if array.shape != (n_samples,) or array.dtype.kind not in "iu":
-        raise NetgeomError(
-            "The labels do not fit the samples",
-            expected=f"{n_samples} whole numbers",
-            got=f"shape {array.shape}, dtype {array.dtype}",
-        )
-    return array.astype(np.int64)
-
-
-def as_count(value: Any, low: int, high: int, what: str, try_this: str = "") -> int:
-    """A whole number from low to high.
-
-    Raises
-    ------
-    NetgeomError
-        Anything else, True included.
-    """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        raise NetgeomError(
-            f"{what} is out of range",
-            expected=f"a whole number from {low} to {high}" if high >= low else "more samples",
-            got=f"{value!r}",
-            try_this=try_this,
-        )
-    return int(value)
-
-
-def as_choice(value: Any, choices: Sequence[str], what: str) -> str:
-    """One of a few words.
-
-    Raises
-    ------
-    NetgeomError
-        Anything else.
-    """
-    if value not in choices:
-        raise NetgeomError(f"{what} is not known", expected=" or ".join(map(repr, choices)), got=f"{value!r}")
-    return str(value)

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels.transitions.inputs import as_array
+from netgeom_widgets.kernels._inputs import as_array
 
 
 def entropy(outputs: Any) -> Float64[ndarray, ...]:
