@@ -207,9 +207,12 @@ class LineGraph:
     def __init__(self, plot: figure) -> None:
         self.boxes = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top")})
         self._diagonal = ColumnDataSource({"x": [], "y": []})
-        plot.quad(
-            "left", "right", "bottom", "top", source=self.boxes, fill_color=_INK, line_color=_INK, line_width=1
-        )  # fmt: skip
+        for colour, width in (("#ffffff", 4), (_INK, 1)):  # a white edge, for the ground is dark where Morse sets lie
+            plot.quad(
+                "left", "right", "bottom", "top", source=self.boxes, fill_color=colour, line_color=colour,
+                line_width=width,
+            )  # fmt: skip
+        plot.line("x", "y", source=self._diagonal, line_color="#ffffff", line_width=2.4)
         plot.line("x", "y", source=self._diagonal, line_color="#606060", line_dash=[5, 4], line_width=1.2)
 
     def draw(self, places: PlanePlaces | None) -> None:
