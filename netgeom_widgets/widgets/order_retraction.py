@@ -49,8 +49,10 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
         Quantities of each run, such as accuracy, that are compared between tiles. The last values of the metrics of a
         recording are there by themselves.
     **kwargs
-        Settings (see :attr:`settings`), ``node``, ``grid_cell``, ``selection``, ``autorun``, ``static_picture``,
-        ``layout``.
+        Settings (see :attr:`settings`), ``node``, ``grid_cell``, ``selection``, ``step`` (runs are shown up to it),
+        ``autorun``, ``static_picture``, ``layout``. Below the figure ``robustness`` shows how often the Morse graph of
+        a fitted map comes up when runs are drawn anew, unless it is set to False; ``persistence``, ``run_table``,
+        ``statistics``, ``map_check`` and ``spread`` show with True what they are called after.
 
     Attributes
     ----------

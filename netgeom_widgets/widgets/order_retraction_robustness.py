@@ -166,9 +166,9 @@ class RobustnessPanel(PlotParts):
             min=2, max=10_000, layout={**layout, "width": "170px"}, **common
         ),
     )  # fmt: skip
-    refit = traitlets.Bool(
-        False, help="Choose length scale and noise anew for each drawing of runs; ten times slower."
-    ).tag(setting="draw", bar=True, label="Fit its parameters anew")
+    refit = traitlets.Bool(False, help="Choose length scale and noise anew for each drawing of runs; slower.").tag(
+        setting="draw", bar=True, label="Fit its parameters anew"
+    )
 
     def _make_parts(self) -> list[Part]:
         return [

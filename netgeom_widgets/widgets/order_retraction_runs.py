@@ -51,7 +51,7 @@ class RunsPart(Part):
     def draw(self, found: Any, subject: Picture) -> None:
         """Rows."""
         start, end = found
-        self._table.draw(subject.source.run_ids, start, end, subject.source.per_run)
+        self._table.draw(subject.source.run_words, start, end, subject.source.per_run)
 
     def mark(self, marks: dict[str, Any]) -> None:
         """Rows of the selected runs."""

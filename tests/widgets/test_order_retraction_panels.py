@@ -69,12 +69,18 @@ def table_of(plot, key) -> DataTable:
 
 def test_the_table_of_runs_and_the_selection_are_one(make, runs):
     plot = make(
-        runs, subdivisions=10, per_run={"<i>loss": np.arange(40.0)}, run_table=True, robustness=False, selection=[3]
+        runs,
+        subdivisions=10,
+        per_run={"<i>loss": np.arange(40.0)},
+        labels=np.arange(40) % 2,
+        run_table=True,
+        robustness=False,
+        selection=[3],
     )
     plot.wait(60)
     table = table_of(plot, "run_table")
     data = table.source.data
-    assert data["id"][:2] == ["r0", "r1"] and list(data["q0"][:2]) == [0.0, 1.0]
+    assert data["id"][:2] == ["r0, 0", "r1, 1"] and list(data["q0"][:2]) == [0.0, 1.0]
     assert [column.title for column in table.columns][-1] == "&lt;i&gt;loss"
     nodes = plot._picture.start_nodes
     assert data["start"] == [f"node {node}" if node >= 0 else "reaches no recurrent cell" for node in nodes]
