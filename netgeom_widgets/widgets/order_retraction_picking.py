@@ -69,14 +69,14 @@ class Picking(traitlets.HasTraits):
         if before.decomposition is now.decomposition:
             return
         cell, node = self.grid_cell, self.node
-        same = before.grid.dims == now.grid.dims and before.space.names == now.space.names
-        if cell is not None and before.grid.subdivisions != now.grid.subdivisions:
+        same_axes = before.space.names == now.space.names
+        if cell is not None and not (same_axes and _same_grid(before, now)):
             found = -1
-            if same and cell < before.grid.n_cells:
+            if same_axes and cell < before.grid.n_cells:
                 found = int(now.grid.locate(_middles(before.grid, [cell]))[0])
             self.grid_cell = found if found >= 0 else None
         if node is not None:
-            self.node = _same_node(before, now, node) if same else None
+            self.node = _same_node(before, now, node) if same_axes else None
 
     # ---- what is asked
 
@@ -123,13 +123,20 @@ def _middles(grid: Any, cells: Any) -> np.ndarray:
     return (lower + upper) / 2  # type: ignore[no-any-return]
 
 
+def _same_domain(before: Picture, now: Picture) -> bool:
+    ends = zip((before.grid.lower, before.grid.upper), (now.grid.lower, now.grid.upper), strict=True)
+    return all(np.array_equal(one, other) for one, other in ends)
+
+
+def _same_grid(before: Picture, now: Picture) -> bool:
+    return _same_domain(before, now) and before.grid.subdivisions == now.grid.subdivisions
+
+
 def _same_node(before: Picture, now: Picture, node: int) -> int | None:
     """Which node has most of the cells of an earlier one."""
     from netgeom_widgets.kernels.order_retraction import match_nodes
 
-    grids = before.grid, now.grid
-    same = all(np.array_equal(getattr(grids[0], end), getattr(grids[1], end)) for end in ("lower", "upper"))
-    if not same or node >= before.decomposition.n_nodes:
+    if not _same_domain(before, now) or node >= before.decomposition.n_nodes:
         return None
     found = np.flatnonzero(match_nodes(before.decomposition, now.decomposition) == node)
     return int(found[np.argmax(now.decomposition.sizes[found])]) if found.size else None

@@ -48,9 +48,9 @@ def _on_graph(picture: Picture) -> list[str]:
         words.append("All nodes were collapsed: the Morse graph is empty.")
     single = int((np.asarray(used.sizes) == 1).sum())
     if single:
-        verb = "is" if single == 1 else "are"
+        are = "is a single cell" if single == 1 else "are single cells"
         words.append(
-            f"{single:,} of {counted(used.n_nodes, 'Morse node')} {verb} a single cell: such may be spurious. "
+            f"{single:,} of {counted(used.n_nodes, 'Morse node')} {are}: such may be spurious. "
             "More subdivisions, or collapsing small nodes, tell."
         )
     return words + [str(note) for note in getattr(used, "notes", ())]

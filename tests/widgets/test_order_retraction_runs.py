@@ -132,6 +132,11 @@ def test_runs_are_selected_by_lasso_and_by_tile(fitted):
     fitted._take_runs()
     fitted.wait(60)
     assert 5 in fitted.selection and "run 5, b" in fitted._panel._told.value
+    lower, upper = fitted.decomposition.grid.boxes([fitted.grid_cell])
+    fitted.margin = 1.0
+    fitted.wait(60)
+    at = fitted.decomposition.grid.locate((lower + upper) / 2)
+    assert fitted.grid_cell == at[0], "the same place of another domain"
     fitted.points = False
     fitted.wait(60)
     assert not len(fitted._figure.plane.runs.starts.data["x"])
