@@ -535,3 +535,14 @@ def test_an_empty_foot_is_cut_off():
     assert page >= 500 and drawn < page - 250
     drawn, page = heights(column(bare(), bare()))
     assert drawn > page - 20
+
+
+def test_letters_keep_their_outline():
+    """Numbers over dark ground are read by a light edge, in the stored picture as in the browser."""
+
+    def light_pixels(**edge):
+        root = figure(width=200, height=150, toolbar_location=None, background_fill_color="#000000")
+        root.text([0], [0], ["8"], text_color="#000000", text_font_size="40px", **edge)
+        return int((pixels(root).min(axis=2) > 200).sum())
+
+    assert light_pixels(text_outline_color="#ffffff", text_outline_width=3) > light_pixels() + 50

@@ -20,7 +20,7 @@ from netgeom_widgets.figures.static.columns import Rows
 from netgeom_widgets.figures.static.frame import Coordinates
 from netgeom_widgets.figures.static.images import paint_image
 from netgeom_widgets.figures.static.markers import marker_parts, rotated
-from netgeom_widgets.figures.static.strokes import angles, fill_keywords, line_keywords, pick
+from netgeom_widgets.figures.static.strokes import angles, fill_keywords, line_keywords, pick, text_edge
 from netgeom_widgets.figures.static.text import PX, font, plain
 
 BASELINES = {
@@ -236,7 +236,7 @@ def paint_texts(
             x[row], y[row], plain(text), transform=anchor + move, color=tuple(pick(colours, row)),
             ha=aligns[row], va=BASELINES[baselines[row]], rotation=math.degrees(turn[row]), rotation_mode="anchor",
             fontproperties=font(sizes[row], styles[row], fonts[row]), usetex=False, parse_math=True, clip_on=clip,
-            zorder=at.next_order(), bbox=_text_box(rows, row), linespacing=1.2,
+            zorder=at.next_order(), bbox=_text_box(rows, row), linespacing=1.2, path_effects=text_edge(rows, row),
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Fill and line properties as keywords of matplotlib artists."""
+"""Fill, line and outline properties as keywords of matplotlib artists."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.static.colours import rgba
@@ -102,3 +103,11 @@ def angles(rows: Rows, name: str = "angle") -> np.ndarray:
 def pick(values: Sequence[Any] | np.ndarray, row: int) -> Any:
     """Entry of a row in a list that may hold one entry for all rows."""
     return values[row if len(values) > 1 else 0]
+
+
+def text_edge(rows: Rows, row: int) -> list[Any] | None:
+    """An outline around the letters, if they have one."""
+    colour = rows.values("text_outline_color")[row] if rows.has("text_outline_color") else None
+    if colour is None:
+        return None
+    return [withStroke(linewidth=rows.values("text_outline_width")[row] * PX, foreground=rgba(colour))]
