@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, LinearColorMapper, Range1d
+from bokeh.models import Range1d
 from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.order_retraction_colours import NodeColours, node_colours
+from netgeom_widgets.figures.order_retraction_image import KindImage
 from netgeom_widgets.figures.order_retraction_marks import (
     CellMarks,
     LineGraph,
@@ -39,15 +40,10 @@ Part = Literal["set", "tile", "basin"]
 PARTS: tuple[Part, ...] = ("set", "tile", "basin")
 """What of a picked node stays unveiled: its Morse set; that and its tile; all that ends in it or below."""
 
-_PLACE = ("x", "y", "dw", "dh")
 #: Pixels of the legend across, of a line of words below the plot, and of all at most.
 _LEGEND, _LINE, _MOST = 430, 16, 600
 #: Morse sets that get their number at most.
 _NUMBERED = 40
-_KIND = """
-const kind = Math.floor(value / 3)
-return words.data.word[kind] + (value % 3 ? "; may leave the domain" : "")
-"""
 
 
 class PhasePlane:
@@ -78,15 +74,7 @@ class PhasePlane:
         options = {"tools": ("pan", "wheel_zoom", "box_zoom", "reset"), "name": "phase plane"} | options
         self.root = make_plot(height, x_range=self._x, y_range=self._y, **options)
         self.root.grid.visible = False
-        self._mapper = LinearColorMapper(palette=["#ffffff"], low=-0.5, high=0.5)
-        self._image = ColumnDataSource({name: [] for name in ("image", *_PLACE)})
-        image = self.root.image("image", *_PLACE, source=self._image, color_mapper=self._mapper)
-        self._words = ColumnDataSource({"word": []})
-        kind = CustomJSHover(args={"words": self._words}, code=_KIND)
-        self._hover = HoverTool(
-            renderers=[image], tooltips=None, formatters={"@image": kind, "$x": "printf", "$y": "printf"}
-        )
-        self.root.add_tools(self._hover)
+        self._image = KindImage(self.root)
         self._line = LineGraph(self.root)
         self.cells, self.runs = CellMarks(self.root), RunMarks(self.root)
         self._numbers = SetNumbers(self.root)
@@ -132,7 +120,7 @@ class PhasePlane:
         NetgeomError
             For a retraction without a grid, and for axes or places that it lacks.
         """
-        before, raster = self.raster, RetractionRaster(retraction, axes, at)
+        raster = RetractionRaster(retraction, axes, at)
         places = PlanePlaces(raster)
         d = places.grid.dims
         names = [f"coordinate {axis + 1}" for axis in range(d)] if names is None else [literal(name) for name in names]
@@ -142,15 +130,13 @@ class PhasePlane:
         self.colours = node_colours(retraction.decomposition) if colours is None else colours
         self._label(names, literal(title) if title is not None else f"Order retraction, {_counted(raster.k)}")
         self._notes = (*plane_words(retraction, raster, names), note)
-        if before is None or before.words != raster.words:
-            self._words.data = {"word": raster.words}
         self._legend.set(legend_entries(retraction, self.colours))
         self._line.draw(places)
         self._numbers.draw(places if raster.k <= _NUMBERED else None)
         self._said = ""
         self.mark_cell(None)
         self.draw_runs(None)
-        self._paint(None)
+        self._image.paint(self.raster, self.colours, None)
         self.zoom()
 
     def zoom(self, x_range: tuple[float, float] | None = None, y_range: tuple[float, float] | None = None) -> None:
@@ -161,16 +147,14 @@ class PhasePlane:
         columns = places.interval(places.across, x_range or (self._x.start, self._x.end))
         rows = None if places.is_line else places.interval(places.up, y_range or (self._y.start, self._y.end))
         self.view = view = self.raster.view(columns, rows)
-        there = bool(view.codes.size)
-        ends = zip(_PLACE, places.of_view(view), strict=True)
-        self._image.data = {"image": [view.codes][:there], **{name: [value][:there] for name, value in ends}}
+        self._image.draw(view, places.of_view(view))
         self._veil()
         self._say()
 
     def clear(self, why: str) -> None:
         """Show no cell, but why there is none."""
         self.raster = self.view = self._places = None
-        self._image.data = {name: [] for name in self._image.data}
+        self._image.draw(None)
         for marks in (self._line, self._numbers):
             marks.draw(None)
         self.mark_cell(None)
@@ -224,7 +208,7 @@ class PhasePlane:
             raise NetgeomError("There is no such part of a node.", expected=", ".join(PARTS), got=repr(part))
         if self.raster is None or node is None:
             self._said = ""
-            self._paint(None)
+            self._image.paint(self.raster, self.colours, None)
         else:
             if not 0 <= node < self.raster.k:
                 raise NetgeomError("There is no such node.", expected=f"0 to {self.raster.k - 1}", got=f"{node}")
@@ -234,7 +218,7 @@ class PhasePlane:
             else:
                 shown = self.raster.kinds_of([node], tiles=part == "tile")
             self._said = node_words(node, part)
-            self._paint(shown)
+            self._image.paint(self.raster, self.colours, shown)
         self._say()
 
     def mark_cell(
@@ -285,13 +269,7 @@ class PhasePlane:
         left, right, bottom, top = places.home
         fit_range(self._x, left, right)
         fit_range(self._y, bottom, top)
-        tips = [("cell", "@image{custom}"), (across, "$x{%.4g}"), *([] if places.is_line else [(up, "$y{%.4g}")])]
-        if self._hover.tooltips != tips:
-            self._hover.tooltips = tips
-
-    def _paint(self, shown: np.ndarray | None) -> None:
-        palette = ["#ffffff"] if self.raster is None else self.raster.palette(self.colours, shown)
-        self._mapper.update(palette=palette, low=-0.5, high=len(palette) - 0.5)
+        self._image.name(places.raster.words, across, None if places.is_line else up)
 
     def _say(self) -> None:
         if self.raster is None:

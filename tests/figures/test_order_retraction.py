@@ -132,7 +132,7 @@ def test_slices_of_three_axes_are_the_cells_of_these():
 def test_cells_lie_where_the_grid_has_them():
     part, retraction = PhasePlane(), crown()
     part.show(retraction, names=["w$$", "h (m)"])
-    data = part._image.data
+    data = part._image.source.data
     assert [data[name] for name in ("x", "y", "dw", "dh")] == [[0.0], [0.0], [4.0], [8.0]]
     assert part.root.xaxis[0].axis_label == "w$\u200b$" and part.root.yaxis[0].axis_label == "h (m)"
     assert (part.root.x_range.start, part.root.y_range.end) == (0, 8)
@@ -169,11 +169,15 @@ def test_picked_nodes_and_cells_are_marked():
     part.mark_node(1)
     part.mark_cell(1)
     part.show(retraction)
-    plain = list(part._mapper.palette)
+    plain = list(part._image.mapper.palette)
     part.mark_node(2, "tile")
-    assert part._mapper.palette != plain and part._mapper.palette[6] == plain[6] and "its tile" in caption(part.root)
+    assert (
+        part._image.mapper.palette != plain
+        and part._image.mapper.palette[6] == plain[6]
+        and "its tile" in caption(part.root)
+    )
     part.mark_node(None)
-    assert part._mapper.palette == plain
+    assert part._image.mapper.palette == plain
     reached = np.isin(np.arange(16), [5, 10, 11])
     part.mark_cell(5, reached=reached, orbit=np.array([[1.5, 3.0], [2.5, 5.0], [np.nan, np.nan]]))
     cell, image = (source.data for source in part.cells._boxes)
@@ -223,7 +227,7 @@ def test_a_line_shows_the_graph_of_its_map():
     value = 3.83 * corners * (1 - corners)
     low, high = np.minimum(value[:-1], value[1:]), np.maximum(value[:-1], value[1:])
     assert (graph["bottom"] <= low + 1e-9).all() and (graph["top"] >= np.minimum(high, 1) - 1e-9).all()
-    assert part._image.data["dh"] == [1.0] and part.view.codes.shape == (1, 32)
+    assert part._image.source.data["dh"] == [1.0] and part.view.codes.shape == (1, 32)
     part.mark_cell(3, orbit=np.array([[0.1], [0.3], [0.8]]))
     assert np.column_stack(list(part.cells._orbit.data.values())).tolist() == [
         [0.1, 0.1], [0.1, 0.3], [0.3, 0.3], [0.3, 0.8], [0.8, 0.8]
@@ -242,7 +246,7 @@ def test_a_fine_grid_has_one_pixel_for_several_cells_until_one_zooms_in(monkeypa
     part.zoom((-0.01, 0.01), (1.0, 1.5))
     assert part.view.factor == 1 and part.view.codes.shape == (22, 2) and "most of" not in caption(part.root)
     edges = retraction.decomposition.grid.edges(0)
-    assert part._image.data["x"] == [edges[part.view.column]] and part._image.data["x"][0] <= -0.01
+    assert part._image.source.data["x"] == [edges[part.view.column]] and part._image.source.data["x"][0] <= -0.01
     part.mark_cell(0, reached=np.arange(1 << 14) == 0)
     part.zoom((-1.5, 1.5), (-1.5, 1.5))
     veil = part.cells._veil.data["image"][0].view(np.uint8).reshape(64, 64, 4)[..., 3]
