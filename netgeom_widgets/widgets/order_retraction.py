@@ -40,7 +40,7 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
         function, a torch module (copied when a run starts), a FittedMap.
     grid : CubicalGrid or (lower, upper), optional
         The domain, and with a CubicalGrid the subdivisions to begin with. A map needs one; without it the domain is a
-        box around starts and ends of the runs, wider by ``margin``.
+        box around starts and ends of the runs, or of a FittedMap's pairs, wider by ``margin``.
     std : callable, optional
         Standard deviation of a map that has no method ``std``: (M, d) -> (M, d), for ``method="confidence"``.
     labels : (runs,) array, optional

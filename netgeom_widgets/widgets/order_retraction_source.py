@@ -53,9 +53,13 @@ class Source:
     def __init__(
         self, source: Any, grid: Any = None, *, std: Any = None, labels: Any = None, per_run: Any = None
     ) -> None:
+        from netgeom_widgets.kernels.order_retraction import FittedMap, domain
+
         self.trajectories, recorded = _runs_of(source)
         self.map = source if self.trajectories is None else None
         self.lower, self.upper, self.subdivisions = _domain_of(grid)
+        if self.lower is None and isinstance(self.map, FittedMap):
+            self.lower, self.upper = domain(self.map.starts, self.map.ends)
         if self.map is not None and self.lower is None:
             raise NetgeomError(
                 "A map needs its domain.", expected="grid=CubicalGrid(...) or grid=(lower, upper)", got="grid=None"

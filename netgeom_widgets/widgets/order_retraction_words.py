@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from netgeom_widgets.figures.order_retraction_words import share
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.widgets.order_retraction_picture import Picture
 from netgeom_widgets.widgets.settings import shortened
+
+if TYPE_CHECKING:
+    from netgeom_widgets.kernels.order_retraction import FittedMap
 
 #: Obstructions listed.
 _LISTED = 100
@@ -61,7 +64,7 @@ def _on_retraction(picture: Picture) -> list[str]:
     open_cells = int(np.isin(status, (SEVERAL, NONE)).sum())
     if not picture.decomposition.n_nodes or not open_cells:
         return []
-    of = f"{open_cells:,} of {counted(len(status), 'cell', 'cells')} ({share(open_cells, len(status))})"
+    of = f"{open_cells:,} of {counted(len(status), 'cell')} ({share(open_cells, len(status))})"
     if retraction.exists is False:
         return [f"There is no order retraction. The join rule finds no value for {of}; see the cells listed."]
     if retraction.exists is None:
@@ -86,6 +89,8 @@ def _on_leaving(picture: Picture) -> list[str]:
 
 
 def _on_map(picture: Picture) -> list[str]:
+    from netgeom_widgets.kernels.order_retraction import FittedMap
+
     space, method = picture.space, picture.settings["method"]
     words = []
     if method == "confidence":
@@ -93,21 +98,20 @@ def _on_map(picture: Picture) -> list[str]:
     else:
         of = "the corners" if method == "corners" else "the centre"
         words.append(f"The image of a cell is taken from {of}: what the map does in between is not looked at.")
-    if not space.is_fitted:
-        return words
-    warnings = [str(warning) for warning in getattr(space.map, "warnings", ())]
-    words += warnings
     p, d = picture.source.most_dims, picture.grid.dims
     if p > d:
         words.append(
             f"{d} of {p} coordinates: where a run goes depends on the others too, so these are not autonomous."
         )
-    defect = getattr(space.map, "closure_defect", None)
-    if defect is not None and not any("losure defect" in warning for warning in warnings):
-        words.append(
-            f"Closure defect {_numbers(defect)}: 0 where these coordinates decide the end, 1 where they do not."
-        )
-    return words
+    return words + (_on_fit(space.map) if isinstance(space.map, FittedMap) else [])
+
+
+def _on_fit(map: FittedMap) -> list[str]:
+    words = [str(warning) for warning in map.warnings]
+    if any("losure defect" in warning for warning in words):
+        return words
+    defect = number(map.closure_defect)
+    return [*words, f"Closure defect {defect}: 0 where these coordinates decide the end, 1 where they do not."]
 
 
 def _on_runs(picture: Picture) -> list[str]:
@@ -121,7 +125,7 @@ def node_words(picture: Picture, node: int) -> str:
     n, tile = picture.grid.n_cells, int((np.asarray(picture.retraction.node) == node).sum())
     below = [i for i in range(used.n_nodes) if used.leq[i, node] and i != node]
     words = [
-        f"Node {node}: Morse set of {counted(int(used.sizes[node]), 'cell', 'cells')}",
+        f"Node {node}: Morse set of {counted(int(used.sizes[node]), 'cell')}",
         f"tile {share(tile, n)} of the domain",
         f"above {_listed(below)}" if below else "a minimal node: an attractor",
     ]
@@ -136,7 +140,7 @@ def node_lines(picture: Picture) -> list[tuple[str, int]]:
     tiles = np.bincount(picture.retraction.node[picture.retraction.node >= 0], minlength=used.n_nodes)
     n = picture.grid.n_cells
     return [
-        (f"node {p}: {counted(int(used.sizes[p]), 'cell', 'cells')}, tile {share(int(tiles[p]), n)}", p)
+        (f"node {p}: {counted(int(used.sizes[p]), 'cell')}, tile {share(int(tiles[p]), n)}", p)
         for p in reversed(range(used.n_nodes))
     ]
 
@@ -185,7 +189,3 @@ def obstruction_lines(picture: Picture) -> list[tuple[str, int]]:
 def _listed(nodes: Sequence[Any] | np.ndarray) -> str:
     whole = [int(node) for node in nodes]
     return f"{'node' if len(whole) == 1 else 'nodes'} {shortened(whole)}" if whole else "no node"
-
-
-def _numbers(values: Any) -> str:
-    return ", ".join(number(float(value)) for value in np.atleast_1d(np.asarray(values, dtype=float)))

@@ -106,6 +106,13 @@ def test_coordinates_models_and_steps(fitted):
     assert "±0.3 standard deviations" in fitted._panel._badges.value
 
 
+def test_a_map_fitted_before_has_a_domain_and_says_its_doubts(make, fitted):
+    plot = make(fitted.map, subdivisions=12)
+    plot.wait(60)
+    assert np.array_equal(plot.result.node, fitted.result.node) and plot.map is fitted.map
+    assert "Closure defect" in plot._panel._badges.value
+
+
 def test_a_coordinate_chosen_twice_changes_places(make):
     plot = make(trajectories(), coordinates="by name", subdivisions=6, robustness=False)
     plot.wait(60)
