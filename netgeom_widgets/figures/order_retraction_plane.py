@@ -272,10 +272,10 @@ class PhasePlane:
         self._image.name(places.raster.words, across, None if places.is_line else up)
 
     def _say(self) -> None:
-        if self.raster is None:
+        if self._places is None:
             return
-        factor = 1 if self.view is None else self.view.factor
-        say(self._caption, self._cell_said, self._said, self._runs_said, pixel_words(factor), *self._notes)
+        pixels = pixel_words(1 if self.view is None else self.view.factor, self._places.is_line)
+        say(self._caption, self._cell_said, self._said, self._runs_said, pixels, *self._notes)
         lines = self._caption.text.count("\n") + self._legend.rows
         self.root.height = min(self._height + _LINE * lines, max(_MOST, self._height))
 

@@ -96,11 +96,12 @@ def plane_words(retraction: OrderRetraction, raster: RetractionRaster, names: Se
     return said
 
 
-def pixel_words(factor: int) -> str:
+def pixel_words(factor: int, is_line: bool) -> str:
     """What a pixel of several cells shows; empty where it is one cell."""
     if factor == 1:
         return ""
-    return f"Each pixel: the colour of most of {factor} × {factor} cells; Morse sets win, the smallest first."
+    cells = f"{factor}" if is_line else f"{factor} × {factor}"
+    return f"Each pixel: the colour of most of {cells} cells; Morse sets win, the smallest first."
 
 
 def node_words(node: int, part: str) -> str:
