@@ -118,7 +118,7 @@ class Details(traitlets.HasTraits):
         deviation = self._deviation(picture, cell)
         ahead = self._ahead
         if ahead is not None and ahead.cell == cell:
-            deviation += f"; {int(ahead.reached.sum()):,} cells on its ways"
+            deviation += f"; reaches {int(ahead.reached.sum()):,} cells, itself included"
         return f"{words}{deviation}"
 
     def _deviation(self, picture: Picture, cell: int) -> str:

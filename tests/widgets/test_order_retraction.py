@@ -214,7 +214,7 @@ def test_a_click_picks_a_cell_and_shows_what_lies_ahead(plot):
     reached = plot.ahead.reached
     assert np.array_equal(reached, kernels.reachable_cells(plot.decomposition, [cell])) and reached[cell]
     assert np.allclose(plot.ahead.orbit[-1], [1, 0], atol=0.02)
-    assert f"Cell {cell:,}" in plot._panel._told.value and "cells on its ways" in plot._panel._told.value
+    assert f"Cell {cell:,}" in plot._panel._told.value and "cells, itself included" in plot._panel._told.value
     plot.subdivisions = 10
     plot.wait(60)
     lower, upper = plot.decomposition.grid.boxes([plot.grid_cell])
