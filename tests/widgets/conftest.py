@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 import netgeom_widgets as ng
 
 
-@pytest.fixture
-def make():
-    """Makes region explorers, which are closed when the test ends."""
-    made = []
+def maker(make_one: Callable[..., Any]) -> Any:
+    """A fixture `make`, which makes widgets of some kind, and closes them when the test ends."""
 
-    def make(*args, **kwargs):
-        made.append(ng.RegionExplorer(*args, **kwargs))
-        return made[-1]
+    @pytest.fixture(name="make")
+    def fixture():
+        made = []
 
-    yield make
-    for explorer in made:
-        explorer.close()
+        def make(*args, **kwargs):
+            made.append(make_one(*args, **kwargs))
+            return made[-1]
+
+        yield make
+        for widget in made:
+            widget.close()
+
+    return fixture
+
+
+make = maker(ng.RegionExplorer)

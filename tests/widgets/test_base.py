@@ -19,23 +19,14 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import static
 from netgeom_widgets.widgets import AnalysisWidget
 from netgeom_widgets.widgets.controls import Control, expected_of
+from tests.widgets.conftest import maker
 from tests.widgets.dummy import Squares
 from tests.widgets.waiting import wait_for
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 
 
-@pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(Squares(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for widget in made:
-        widget.close()
+make = maker(Squares)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import traitlets
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.widgets import link
+from tests.widgets.conftest import maker
 from tests.widgets.dummy import Squares
 
 
@@ -17,17 +18,7 @@ class Steps(Squares):
     step = traitlets.Int(0)
 
 
-@pytest.fixture
-def make():
-    made = []
-
-    def make(cls=Squares, *args, **kwargs):
-        made.append(cls(*args, autorun=False, **kwargs))
-        return made[-1]
-
-    yield make
-    for widget in made:
-        widget.close()
+make = maker(lambda cls=Squares, *args, **kwargs: cls(*args, autorun=False, **kwargs))
 
 
 def test_the_second_takes_the_value_of_the_first_and_both_stay_equal(make):

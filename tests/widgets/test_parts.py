@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from netgeom_widgets.widgets.part import Part
 from netgeom_widgets.widgets.parts import Parts
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
 from netgeom_widgets.widgets.similarity_subject import Subject
+from tests.widgets.conftest import maker
 from tests.widgets.dummy import Squares
 from tests.widgets.waiting import wait_for
 
@@ -73,17 +75,7 @@ class WithPart(Parts, Squares):
         return held
 
 
-@pytest.fixture
-def make():
-    made = []
-
-    def make(**kwargs):
-        made.append(WithPart(count=4, **kwargs))
-        return made[-1]
-
-    yield make
-    for widget in made:
-        widget.close()
+make = maker(partial(WithPart, count=4))
 
 
 def fold(widget):

@@ -23,6 +23,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels import similarity
 from netgeom_widgets.widgets.similarity_samples import Samples
 from tests.widgets import waiting
+from tests.widgets.conftest import maker
 
 N, CLASSES = 36, 3
 wait_for = partial(waiting.wait_for, seconds=20)
@@ -44,17 +45,7 @@ def labels() -> np.ndarray:
     return np.arange(N) % CLASSES
 
 
-@pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(ng.SimilarityMatrix(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for matrix in made:
-        matrix.close()
+make = maker(ng.SimilarityMatrix)
 
 
 @pytest.fixture

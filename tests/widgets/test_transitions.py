@@ -27,6 +27,7 @@ from netgeom_widgets.widgets.transition_controls import NeighbourSlider
 from netgeom_widgets.widgets.transition_kinds import KINDS, cell_of, snapshots_of
 from netgeom_widgets.widgets.transition_picture import PictureMaker
 from tests.widgets import waiting
+from tests.widgets.conftest import maker
 from tests.widgets.recordings import CLASSES, IDS, STEPS, record, snapshots
 
 N_TRANSITIONS = len(STEPS) - 1
@@ -34,17 +35,7 @@ SEARCH = transitions.nearest_neighbours
 SLOT_TITLES = {"samples": "Samples", "classes": "Class changes", "projection": "Projection", "recurrence": "Recurrence"}
 
 
-@pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(ng.TransitionHeatMap(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for heat in made:
-        heat.close()
+make = maker(ng.TransitionHeatMap)
 
 
 @pytest.fixture
