@@ -16,10 +16,8 @@ disturbs both sides alike. What is compared agrees, or the benchmark fails.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,7 +30,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: E402
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel  # noqa: E402
-from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
+from timing import alone, megabytes, paired, parser_of, reporter, row, seconds  # noqa: E402
 
 from netgeom_widgets.kernels.order_retraction import (  # noqa: E402
     BoxImages,
@@ -89,16 +87,6 @@ def facts(found: Any) -> tuple[list[int], int]:
 def require_same(found: Any, expected: Any, what: str) -> None:
     if found != expected:
         raise SystemExit(f"{what}: {found} differs from {expected}")
-
-
-def row(name: str, times: dict[str, list[float]], fast: str, slow: str, what: str) -> dict:
-    return {
-        "case": name,
-        "kernel_s": statistics.median(times[fast]),
-        "other": what,
-        "other_s": statistics.median(times[slow]),
-        "ratio": median_ratio(times[slow], times[fast]),
-    }
 
 
 def measure_leslie(subdivisions: int, repetitions: int) -> dict:
@@ -204,12 +192,12 @@ def print_alone(side: str, subdivisions: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="speed and memory of Morse graphs and order retractions")
-    parser.add_argument("--quick", action="store_true", help="small sizes, once: does it run, same answers")
-    parser.add_argument("--large", action="store_true", help="2^22 cells, nothing else")
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--json", metavar="FILE", help="write the rows as JSON too")
-    parser.add_argument("--alone", metavar=("SIDE", "N"), nargs=2, help=argparse.SUPPRESS)
+    parser = parser_of(
+        "speed and memory of Morse graphs and order retractions",
+        quick="small sizes, once: does it run, same answers",
+        large="2^22 cells, nothing else",
+        alone=("SIDE", "N"),
+    )
     arguments = parser.parse_args()
     if arguments.alone:
         print_alone(arguments.alone[0], int(arguments.alone[1]))
@@ -228,12 +216,7 @@ def main() -> None:
 
 def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
     retraction(8)  # imports
-    print(f"{'case':>28} {'kernel ms':>10} {'other ms':>10} {'ratio':>7}")
-
-    def report(found: dict) -> None:
-        rows.append(found)
-        print(f"{found['case']:>28} {1e3 * found['kernel_s']:>10.1f} {1e3 * found['other_s']:>10.1f}"
-              f" {found['ratio']:>7.1f} {found['other']}", flush=True)  # fmt: skip
+    report = reporter(rows, 28)
 
     for subdivisions in (12,) if quick else (16, 18, 20):
         report(measure_leslie(subdivisions, repetitions))

@@ -17,10 +17,8 @@ initialisation, seed 0, and inputs are Gaussian; one output is chosen where noth
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 import tempfile
 from pathlib import Path
 
@@ -30,7 +28,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from per_sample import autograd_loop, batched, cosines, normalised_traces  # noqa: E402
-from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
+from timing import alone, megabytes, paired, parser_of, reporter, row, seconds  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
@@ -98,16 +96,6 @@ NETWORKS = {"MLP": (mlp, (784,)), "CNN": (cnn, (1, 28, 28)), "ResNet18": (resnet
 def case(name: str, n: int) -> tuple[nn.Module, torch.Tensor]:
     make, shape = NETWORKS[name]
     return make(), torch.randn(n, *shape, generator=torch.Generator().manual_seed(1))
-
-
-def row(name: str, times: dict[str, list[float]], fast: str, slow: str, what: str) -> dict:
-    return {
-        "case": name,
-        "kernel_s": statistics.median(times[fast]),
-        "other": what,
-        "other_s": statistics.median(times[slow]),
-        "ratio": median_ratio(times[slow], times[fast]),
-    }
 
 
 def require_same(found: np.ndarray, expected: np.ndarray, tolerance: float, what: str) -> None:
@@ -199,12 +187,12 @@ def print_alone(name: str, n: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="speed and memory of the similarity kernel")
-    parser.add_argument("--quick", action="store_true", help="small sizes, once: does it run, same answers")
-    parser.add_argument("--large", action="store_true", help="20,000 inputs to disk, nothing else")
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--json", metavar="FILE", help="write the rows as JSON too")
-    parser.add_argument("--alone", metavar=("CASE", "N"), nargs=2, help=argparse.SUPPRESS)
+    parser = parser_of(
+        "speed and memory of the similarity kernel",
+        quick="small sizes, once: does it run, same answers",
+        large="20,000 inputs to disk, nothing else",
+        alone=("CASE", "N"),
+    )
     arguments = parser.parse_args()
     if arguments.alone:
         print_alone(arguments.alone[0], int(arguments.alone[1]))
@@ -223,12 +211,7 @@ def main() -> None:
 def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
     model, inputs = case("MLP", 8)
     similarity_matrix(model, inputs, output=OUTPUT, kernel="cosine")  # imports
-    print(f"{'case':>24} {'kernel ms':>10} {'other ms':>10} {'ratio':>7}")
-
-    def report(found: dict) -> None:
-        rows.append(found)
-        print(f"{found['case']:>24} {1e3 * found['kernel_s']:>10.1f} {1e3 * found['other_s']:>10.1f}"
-              f" {found['ratio']:>7.1f} {found['other']}", flush=True)  # fmt: skip
+    report = reporter(rows, 24)
 
     for name, n in (("MLP", 60), ("CNN", 20)) if quick else (("MLP", 400), ("CNN", 500)):
         for found in measure_matrix(name, n, repetitions):

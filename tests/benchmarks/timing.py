@@ -1,7 +1,8 @@
-"""What the benchmarks measure with: seconds, pairs of runs in turn, and resident memory."""
+"""What the benchmarks measure and report with: seconds, pairs of runs in turn, resident memory, rows of a table."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -47,3 +48,37 @@ def alone(*arguments: str) -> dict[str, Any]:
     if done.returncode:
         raise SystemExit(done.stderr)
     return json.loads(done.stdout)
+
+
+def row(name: str, times: dict[str, list[float]], fast: str, slow: str, what: str) -> dict[str, Any]:
+    """One comparison of `paired` runs: medians of both sides, and of their ratio."""
+    return {
+        "case": name,
+        "kernel_s": statistics.median(times[fast]),
+        "other": what,
+        "other_s": statistics.median(times[slow]),
+        "ratio": median_ratio(times[slow], times[fast]),
+    }
+
+
+def reporter(rows: list[dict[str, Any]], width: int) -> Callable[[dict[str, Any]], None]:
+    """Print the head of a table whose first column has this width; what is returned prints a `row` and keeps it."""
+    print(f"{'case':>{width}} {'kernel ms':>10} {'other ms':>10} {'ratio':>7}")
+
+    def report(found: dict[str, Any]) -> None:
+        rows.append(found)
+        print(f"{found['case']:>{width}} {1e3 * found['kernel_s']:>10.1f} {1e3 * found['other_s']:>10.1f}"
+              f" {found['ratio']:>7.1f} {found['other']}", flush=True)  # fmt: skip
+
+    return report
+
+
+def parser_of(description: str, *, quick: str, large: str, alone: tuple[str, str]) -> argparse.ArgumentParser:
+    """Arguments of a benchmark with small and large sizes, and with processes that compute one thing `alone`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--large", action="store_true", help=large)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--json", metavar="FILE", help="write the rows as JSON too")
+    parser.add_argument("--alone", metavar=alone, nargs=2, help=argparse.SUPPRESS)
+    return parser

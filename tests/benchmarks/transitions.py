@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -26,7 +25,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from scipy import sparse  # noqa: E402
 from sklearn.neighbors import KNeighborsClassifier  # noqa: E402
-from timing import alone, median_ratio, megabytes, paired, seconds  # noqa: E402
+from timing import alone, megabytes, paired, reporter, row, seconds  # noqa: E402
 
 from netgeom_widgets.kernels.transitions import (  # noqa: E402
     Neighbours,
@@ -75,14 +74,9 @@ def measure_search(n: int, d: int, repetitions: int, queries: int) -> dict:
     )
     if not np.array_equal(results["kernel"].ids[0][rows], results["loop"][:, 1:]):
         raise SystemExit(f"{n} x {d}: the kernel and the loop disagree")
-    loop = [elapsed * n / len(rows) for elapsed in times["loop"]]
-    return {
-        "case": f"search {n} x {d}",
-        "kernel_s": statistics.median(times["kernel"]),
-        "other": "query loop" + ("" if len(rows) == n else f", {len(rows)} queries scaled"),
-        "other_s": statistics.median(loop),
-        "ratio": median_ratio(loop, times["kernel"]),
-    }
+    times["loop"] = [elapsed * n / len(rows) for elapsed in times["loop"]]
+    scaled = "" if len(rows) == n else f", {len(rows)} queries scaled"
+    return row(f"search {n} x {d}", times, "kernel", "loop", f"query loop{scaled}")
 
 
 def sparse_preservation(found: Neighbours) -> np.ndarray:
@@ -105,16 +99,7 @@ def measure_statistics(n_snapshots: int, n: int, repetitions: int) -> list[dict]
     times, results = paired({**calls, "sparse": lambda: sparse_preservation(found)}, repetitions)
     if np.abs(results["preservation"] - results["sparse"]).max() > 1e-12:
         raise SystemExit("preservation and the sparse product disagree")
-    return [
-        {
-            "case": f"{name} T={n_snapshots} N={n}",
-            "kernel_s": statistics.median(times[name]),
-            "other": "scipy sparse product",
-            "other_s": statistics.median(times["sparse"]),
-            "ratio": median_ratio(times["sparse"], times[name]),
-        }
-        for name in runs
-    ]
+    return [row(f"{name} T={n_snapshots} N={n}", times, name, "sparse", "scipy sparse product") for name in runs]
 
 
 def measure_extended(n_snapshots: int, n: int, d: int, repetitions: int) -> dict:
@@ -124,13 +109,7 @@ def measure_extended(n_snapshots: int, n: int, d: int, repetitions: int) -> dict
     times, results = paired(runs, repetitions)
     if results["one"].ids.tobytes() != results["all"].ids.tobytes():
         raise SystemExit("extended neighbours differ from those of one search")
-    return {
-        "case": f"extended by 1, T={n_snapshots} {n} x {d}",
-        "kernel_s": statistics.median(times["one"]),
-        "other": "searching all again",
-        "other_s": statistics.median(times["all"]),
-        "ratio": median_ratio(times["all"], times["one"]),
-    }
+    return row(f"extended by 1, T={n_snapshots} {n} x {d}", times, "one", "all", "searching all again")
 
 
 def print_peak(n_snapshots: int, n: int, d: int) -> None:
@@ -155,20 +134,15 @@ def main() -> None:
         return
     repetitions = 2 if arguments.quick else arguments.repetitions
     nearest_neighbours([Run(1, 200, 4)[0]], K)  # imports scikit-learn
-    print(f"{'case':>40} {'kernel ms':>10} {'other ms':>10} {'ratio':>7}")
-    rows = []
-
-    def report(row: dict) -> None:
-        rows.append(row)
-        print(f"{row['case']:>40} {1e3 * row['kernel_s']:>10.1f} {1e3 * row['other_s']:>10.1f}"
-              f" {row['ratio']:>7.1f} {row['other']}", flush=True)  # fmt: skip
+    rows: list[dict] = []
+    report = reporter(rows, 40)
 
     for n, d in SEARCHES[:1] if arguments.quick else SEARCHES:
         report(measure_search(n, d, repetitions, 200 if arguments.quick or n > 2_000 else n))
     report(measure_extended(8, 2_000, 64, repetitions))
     for n_snapshots, n in ((20, 2_000),) if arguments.quick else STATISTICS:
-        for row in measure_statistics(n_snapshots, n, repetitions):
-            report(row)
+        for found in measure_statistics(n_snapshots, n, repetitions):
+            report(found)
     if not arguments.quick and Path("/proc/self/status").exists():
         peak = alone("--peak", *map(str, PEAK))
         rows.append({"case": "peak", **peak})
