@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
-import nbformat
 import pytest
 
 from tests.browser.conftest import Lab
-from tests.browser.notebook import SCREENSHOTS
-from tests.browser.test_first_look import printed
-
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05-similarity-netsimilarity.ipynb"
+from tests.browser.stored import picture_for_readme, run_alive
 
 
 @pytest.mark.timeout(300)  # 40 s by itself, and all of CI's other lane beside it
 def test_it_runs_alive_with_the_same_numbers(lab: Lab) -> None:
-    stored = nbformat.read(NOTEBOOK, as_version=4)
-    notebook = lab.open_file(Path(shutil.copy(NOTEBOOK, lab.server.notebooks)))
-    notebook.page.locator(".jp-RenderedImage img").first.wait_for()
-    assert notebook.figures() == 0 and notebook.static_pictures() > 0
-    notebook.run_all()
-    notebook.kernel.wait_for("'wrong' in globals() and not widget._is_busy()", timeout=200)  # the last cell has run
-    notebook.hide_sidebar()
-    notebook.window(1300, 1900)
-    widget = notebook.page.locator(".netgeom-widget")
-    widget.scroll_into_view_if_needed()
-    notebook.page.wait_for_timeout(1000)
-    assert notebook.page.locator(".netgeom-pane").count() == 2  # the matrix, and the fold of counts that the cell opens
-    widget.screenshot(path=SCREENSHOTS / "similarity-matrix.png")  # README
-    assert printed(notebook.save()) == printed(stored)
+    with run_alive(lab, "05-similarity-netsimilarity.ipynb") as notebook:
+        last_cell = "'wrong' in globals() and not widget._is_busy()"
+        notebook.kernel.wait_for(last_cell, timeout=200)
+        picture_for_readme(notebook, notebook.page.locator(".netgeom-widget"), "similarity-matrix", 1900)
+        assert notebook.page.locator(".netgeom-pane").count() == 2  # the matrix, and the fold that the cell opens

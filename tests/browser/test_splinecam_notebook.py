@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import nbformat
 
 from tests.browser.conftest import Lab
-from tests.browser.test_first_look import printed
+from tests.browser.stored import NOTEBOOKS, printed
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01-regions-splinecam.ipynb"
+NOTEBOOK = NOTEBOOKS / "01-regions-splinecam.ipynb"
 WIDGETS = ("moons", "circles", "blobs")
 
 
