@@ -10,11 +10,12 @@ import numpy as np
 import traitlets
 from bokeh.models import LayoutDOM
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.order_retraction_frequencies import FrequenciesFigure
 from netgeom_widgets.widgets.order_retraction_parts import PlotParts
 from netgeom_widgets.widgets.order_retraction_words import counted, share
-from netgeom_widgets.widgets.part import Part, Publish
+from netgeom_widgets.widgets.part import NothingToShowError, Part, Publish
 from netgeom_widgets.widgets.sample_list import MOST_LISTED, SampleList
 
 if TYPE_CHECKING:
@@ -89,10 +90,14 @@ class RobustnessPart(Part):
         key = (fitted, tuple(grid.lower), tuple(grid.upper), grid.subdivisions, *boxes.values(), *drawn.values())
         if self._known is None or self._known[0] != key:  # a node that was collapsed changes none of it
             ids = None if fitted.ids is None else (fitted.ids, fitted.ids)
-            found = morse_frequencies(
-                fitted.starts, fitted.ends, grid, run_ids=ids, fit=fitted.options,
-                progress=progress, cancel=cancel, **boxes, **drawn,
-            )  # fmt: skip
+            try:
+                found = morse_frequencies(
+                    fitted.starts, fitted.ends, grid, run_ids=ids, fit=fitted.options,
+                    progress=progress, cancel=cancel, **boxes, **drawn,
+                )  # fmt: skip
+            except NetgeomError as error:  # of few runs some drawings have no map; that of all runs is fine
+                self._tell("")
+                raise NothingToShowError(f"A map that was drawn anew cannot be had. {error}") from error
             self._known = (key, found)
         return self._known[1]
 

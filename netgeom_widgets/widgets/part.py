@@ -8,10 +8,15 @@ from typing import Any, ClassVar
 import ipywidgets
 from bokeh.models import LayoutDOM
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 
 Publish = Callable[[Any], None]
 Go = Callable[[int], None]  # called with the id of a sample that was picked
+
+
+class NothingToShowError(NetgeomError):
+    """Raised by :meth:`Part.compute` where it turns out that there is nothing to show; the fold says why."""
 
 
 class Part:

@@ -14,7 +14,7 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Cancelled, Progress, Worker
-from netgeom_widgets.widgets.part import Part
+from netgeom_widgets.widgets.part import NothingToShowError, Part
 from netgeom_widgets.widgets.work_fold import WorkFold
 
 _DEBOUNCE = 0.15  # seconds; spares the work on results that pass by while a slider is dragged
@@ -157,7 +157,13 @@ class Parts(traitlets.HasTraits):
             return
         progress.update(text="computing …")
         publish = partial(self._show_part, shown, subject, cancel)
-        found = part.compute(subject, options, progress=progress, cancel=cancel, publish=publish)
+        try:
+            found = part.compute(subject, options, progress=progress, cancel=cancel, publish=publish)
+        except NothingToShowError as error:
+            cancel.checkpoint()
+            shown.forget()
+            shown.fold.explain(str(error))
+            return
         with self._lock:  # type: ignore[attr-defined]
             publish(found)
             shown.of, shown.found, shown.error = (subject, options), found, None

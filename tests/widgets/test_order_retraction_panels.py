@@ -160,6 +160,12 @@ def test_a_map_has_nothing_to_resample(make):
     assert "no data to resample" in fold(plot, "robustness").words and fold(plot, "robustness").pane is None
 
 
+def test_drawings_that_have_no_map_do_not_spoil_the_plot(make):
+    plot = make(bistable_runs(7, 3), subdivisions=6, model="knn")
+    plot.wait(60)  # raises nothing
+    assert "drawn anew cannot be had" in fold(plot, "robustness").words and plot.result is not None
+
+
 def test_sets_that_do_not_last_are_collapsed(make):
     plot = make(bistable, SQUARE, subdivisions=8, padding=True, persistence=True)
     plot.wait(60)
