@@ -16,7 +16,6 @@ from netgeom_widgets.figures.order_retraction_colours import ENDS, NodeColours
 from netgeom_widgets.figures.order_retraction_places import PlanePlaces, graph_boxes
 from netgeom_widgets.figures.order_retraction_raster import nothing_reached
 from netgeom_widgets.figures.plots import literal
-from netgeom_widgets.figures.taps import nearest_id, on_tap
 from netgeom_widgets.figures.theme import PICKED
 
 if TYPE_CHECKING:
@@ -138,11 +137,6 @@ class RunMarks:
                 source.selected.indices = []
             sizes = np.full(n, size - 2 * crowd) + 3 * front
             source.data = {"x": paths[order, at, 0], "y": paths[order, at, 1], "size": sizes, **facts}
-
-    def on_run(self, act: Callable[[int], None]) -> None:
-        """Call with the number of a run whose start or end the user taps."""
-        for source in (self.starts, self.ends):
-            on_tap(self._plot, lambda event, source=source: nearest_id(self._plot, source, event), act)
 
     def on_lasso(self, act: Callable[[list[int]], None]) -> None:
         """Call with the numbers of the runs whose start or end the user draws a lasso or box around."""

@@ -60,6 +60,9 @@ def test_forms_are_equal_exactly_when_the_posets_are_isomorphic():
     form = poset_form([1, 0, 2, 0], [(2, 0), (0, 3)])
     assert form.heights == (0, 0, 1, 2) and form.n_attractors == 2 and form.n_nodes == 4
     assert str(poset_form([0, 1], [(1, 0)])) == "2 nodes: 1→0" and str(poset_form([], [])) == "no recurrent cell"
+    for edges in ([(1, 5)], [(1, -1)], [(0, 1)]):
+        with pytest.raises(NetgeomError, match="no Hasse diagram"):
+            poset_form([0, 1], edges)
 
 
 def test_counts_are_those_of_the_samples_one_by_one():

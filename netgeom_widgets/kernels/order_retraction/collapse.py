@@ -89,6 +89,11 @@ def small_nodes(decomposition: MorseDecomposition, min_cells: int) -> Int64[ndar
     ----------
     decomposition : MorseDecomposition
     min_cells : int
+        1 or more.
+
+    Returns
+    -------
+    (m,) int64
 
     Raises
     ------
@@ -112,6 +117,10 @@ def short_lived(found: Persistence, min_levels: int, *, level: int = -1) -> Int6
         1 to the number of levels.
     level : int
         Of the nodes, counted as Python counts; by default the last.
+
+    Returns
+    -------
+    (m,) int64
 
     Raises
     ------

@@ -58,8 +58,27 @@ def to_graphml(graph: Any, path: str | Path | None = None, *, conley: Sequence[S
 def to_dot(graph: Any, path: str | Path | None = None, *, conley: Sequence[Sequence[str]] | None = None) -> str:
     """The Morse graph in DOT (graphviz.org), upper nodes above, nodes of one height in a row.
 
-    Attributes, edges, parameters and errors are those of `to_graphml` (``level`` because a ``height`` of DOT is one of
-    the drawing); the label of a node is its number, cells and Conley index.
+    Attributes and edges are those of `to_graphml` (``level`` because a ``height`` of DOT is one of the drawing); the
+    label of a node is its number, cells and Conley index.
+
+    Parameters
+    ----------
+    graph : MorseDecomposition or OrderRetraction
+    path : str or Path, optional
+        File to write as well.
+    conley : sequence of k sequences of str, optional
+        What `conley_indices` found.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    NetgeomError
+        Something else than a Morse graph, or indices of another number of nodes.
+    OSError
+        The file cannot be written.
     """
     decomposition, nodes = _described(graph, conley)
     lines = ["digraph {", "  rankdir=TB;", "  node [shape=ellipse];"]

@@ -22,10 +22,9 @@ _NARROW = 0.1  # random starts keep this share of the log interval away from eit
 
 @dataclass(frozen=True)
 class Fitted:
-    """The best hyperparameters, their log likelihood, and which of them ended at a bound, by (name, axis)."""
+    """The best hyperparameters, and which of them ended at a bound, by (name, axis)."""
 
     best: Hyperparameters
-    log_likelihood: float
     at_bound: tuple[tuple[str, int, str], ...]
 
 
@@ -94,8 +93,8 @@ class Likelihood:
                 share = rng.uniform(_NARROW, 1 - _NARROW, size=int(free.sum()))
                 start[free] = bounds[free, 0] + share * (bounds[free, 1] - bounds[free, 0])
             found.append(self._climb(start, free, bounds, cancel))
-        value, logs = max(found, key=lambda pair: pair[0])
-        return Fitted(self._read(logs), float(value), _ends(logs, free, bounds, len(ranges.length_scale)))
+        logs = max(found, key=lambda pair: pair[0])[1]
+        return Fitted(self._read(logs), _ends(logs, free, bounds, len(ranges.length_scale)))
 
     def _climb(
         self, start: Float64[ndarray, " p"], free: ndarray, bounds: Float64[ndarray, "p 2"], cancel: Cancel

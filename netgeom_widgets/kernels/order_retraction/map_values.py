@@ -95,6 +95,18 @@ class LatticeMap:
 def as_map(map: Any, dims: int) -> LatticeMap:
     """Whatever can be a map: a callable of numpy arrays, a torch module, a fitted map.
 
+    Parameters
+    ----------
+    map : callable, torch.nn.Module or FittedMap
+        (M, d) -> (M, d). A module is copied, with its weights as they are now, in float64.
+    dims : int
+        d.
+
+    Returns
+    -------
+    LatticeMap
+        Checks the shape of what the map returns, each time; nothing is computed yet.
+
     Raises
     ------
     NetgeomError

@@ -180,6 +180,10 @@ def morse_decomposition_of_graph(
     ------
     NetgeomError
         Arrays that are no CSR structure.
+
+    Notes
+    -----
+    O(vertices + edges), and a table of nodes by reach sets; all edges are in memory.
     """
     graph = _as_graph(indptr, indices)
     as_progress(progress)

@@ -68,11 +68,21 @@ def reachable_cells(source: Source, cells: Any) -> Bool[ndarray, " cells"]:
 def reaching_cells(source: Source, cells: Any) -> Bool[ndarray, " cells"]:
     """Cells from which some of the given cells are reached, themselves included.
 
-    Parameters, errors and exactness as `reachable_cells`.
+    Parameters
+    ----------
+    source : BoxImages, MorseDecomposition or OrderRetraction
+    cells : int or (M,) int
+        Where to end.
 
     Returns
     -------
     (cells,) bool
+        Exact for the multivalued map, as `reachable_cells`.
+
+    Raises
+    ------
+    NetgeomError
+        Another source, or no cells of it.
 
     Notes
     -----
@@ -117,6 +127,10 @@ def attracting_block(retraction: OrderRetraction, nodes: Any) -> Bool[ndarray, "
     ------
     NetgeomError
         Cells without a node although they reach one: rule="exact" may find one, `basin` needs none. No such node.
+
+    Notes
+    -----
+    O(cells).
     """
     decomposition = retraction.decomposition
     undecided = ((retraction.status == SEVERAL) | (retraction.status == NONE_ABOVE)) & (retraction.node < 0)
@@ -151,6 +165,10 @@ def basin(decomposition: MorseDecomposition, nodes: Any) -> Bool[ndarray, " cell
     ------
     NetgeomError
         No such node.
+
+    Notes
+    -----
+    O(cells + reach sets * nodes).
     """
     sets = decomposition.reach_sets
     inside = sets.any(axis=1) & ~(sets & ~_down_set(decomposition, nodes)).any(axis=1)
@@ -181,6 +199,10 @@ def orbit(map: Any, points: Any, steps: int, grid: CubicalGrid) -> Float64[ndarr
     ------
     NetgeomError
         Points of another dimension or not finite, steps out of range, and values of another shape.
+
+    Notes
+    -----
+    One call of the map for each step, for all points together.
     """
     dynamics = as_map(map, grid.dims)
     starts = np.atleast_2d(as_array(points, "points")).astype(np.float64)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import igraph
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels.order_retraction.morse import MorseDecomposition
 
 
@@ -58,9 +59,22 @@ def poset_form(heights: Sequence[int], hasse: Sequence[tuple[int, int]]) -> Pose
     -------
     PosetForm
         Numbered by height. Exact; quick for the sparse diagrams that occur, exponential in the worst case.
+
+    Raises
+    ------
+    NetgeomError
+        An edge of a node that is not there, or to one that is no lower.
     """
     colours = [int(height) for height in heights]
-    graph = igraph.Graph(n=len(colours), edges=[(int(a), int(b)) for a, b in hasse], vertex_attrs={"height": colours})
+    pairs = [(int(upper), int(lower)) for upper, lower in hasse]
+    for upper, lower in pairs:
+        if not (0 <= min(upper, lower) <= max(upper, lower) < len(colours) and colours[lower] < colours[upper]):
+            raise NetgeomError(
+                "This is no Hasse diagram",
+                expected=f"edges (upper, lower) between nodes 0 to {len(colours) - 1}, to a smaller height",
+                got=f"({upper}, {lower})",
+            )
+    graph = igraph.Graph(n=len(colours), edges=pairs, vertex_attrs={"height": colours})
     if colours:
         graph = graph.permute_vertices(graph.canonical_permutation(color=colours))
     found = list(graph.vs["height"]) if colours else []

@@ -18,12 +18,6 @@ from netgeom_widgets.kernels.order_retraction.poset import joins, maximal, minim
 
 RULES = ("join", "exact")
 JOIN, SEVERAL, NONE_ABOVE, REACHES_NOTHING = range(4)
-STATUSES = (
-    "the least node above all that it reaches",
-    "several minimal nodes above all that it reaches",
-    "no node above all that it reaches",
-    "reaches no recurrent cell",
-)
 
 
 @dataclass(frozen=True, eq=False)
