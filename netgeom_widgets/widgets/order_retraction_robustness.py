@@ -30,8 +30,6 @@ KINDS = {
 SAMPLES = 30
 #: Subdivisions of the grid on which maps are compared.
 COARSE = 11
-#: Drawings of fewer runs are nearly all of them the same runs again, and would make any graph look certain.
-_FEWEST_RUNS = 5
 #: A Morse graph of more nodes is not compared with those of the coarse grid: canonical forms may take long.
 _MOST_NODES = 60
 
@@ -62,11 +60,13 @@ class RobustnessPart(Part):
         return why
 
     def _why_not(self, subject: Picture, options: dict[str, Any]) -> str:
+        from netgeom_widgets.kernels.order_retraction.resampling import FEWEST_RUNS
+
         fitted, kind, method = subject.space.map, options["resampling"], subject.settings["method"]
         if not subject.space.is_fitted:
             return "The map was given as it is: there are no data to resample."
         runs = len(set(fitted.groups.tolist()))
-        if kind != "posterior" and runs < _FEWEST_RUNS:
+        if kind != "posterior" and runs < FEWEST_RUNS:
             few = "1 run is" if runs == 1 else f"{runs} runs are"
             return f"{few} too few to draw from: choose other maps through the same runs."
         if kind != "bootstrap" and fitted.model == "knn":

@@ -137,7 +137,7 @@ def morse_frequencies(
         Keywords of `fit_map`, as `FittedMap.options` has them.
     refit : bool
         Choose the hyperparameters of a Gaussian process anew for each bootstrap sample, on its distinct runs (runs that
-        were drawn twice would look free of noise). False: those of all pairs. Slower by a factor of 10 or more.
+        were drawn twice would look free of noise). False: those of all pairs. Slower, much so for many pairs.
     progress, cancel
         See `netgeom_widgets.execution`.
     executor : optional

@@ -15,6 +15,8 @@ from netgeom_widgets.kernels.order_retraction.fitting import fit_map
 from netgeom_widgets.kernels.order_retraction.grid import CubicalGrid
 from netgeom_widgets.kernels.order_retraction.posterior_draws import DrawnMap
 
+FEWEST_RUNS = 5  # of three, the three different runs that a map needs would be the same ones in every sample
+
 _HYPERPARAMETERS = ("amplitude", "length_scale", "noise", "length_scale_bounds", "noise_bounds")
 
 
@@ -62,11 +64,14 @@ def resampled_map(
 
 
 def _runs_again(groups: Int64[ndarray, " n"], rng: np.random.Generator) -> Int64[ndarray, " m"]:
-    """Rows of as many runs as there are, drawn with replacement; at least 3 different ones."""
+    """Rows of as many runs as there are, drawn with replacement; at least 3 different ones, or nothing is fitted."""
     n_runs = int(groups.max()) + 1
-    if n_runs < 3:
+    if n_runs < FEWEST_RUNS:
         raise NetgeomError(
-            "There are too few runs to draw from", expected="at least 3", got=f"{n_runs}", try_this="kind='posterior'"
+            "There are too few runs to draw from",
+            expected=f"at least {FEWEST_RUNS}",
+            got=f"{n_runs}",
+            try_this="kind='posterior'",
         )
     drawn = rng.integers(n_runs, size=n_runs)
     while len(np.unique(drawn)) < 3:
