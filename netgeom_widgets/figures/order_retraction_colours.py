@@ -22,7 +22,7 @@ ENDS = "#D4D4D4"
 #: Okabe and Ito's hues without the grey, which is left to `ENDS`; then the same darker, and lighter.
 _HUES, _ROUNDS = palettes.OKABE_ITO[:7], (0.0, -0.26, 0.13)
 #: Lightness of the strong colours of minimal nodes, and how much darker the highest node is.
-_LIGHTNESS, _FALL = (0.52, 0.72), 0.32
+_LIGHTNESS, _FALL = (0.52, 0.72), 0.24
 #: Least chroma of a mixture: opposite hues would mix to the grey of `ENDS`.
 _CHROMA = 0.055
 #: A tile's colour goes so far from its Morse set's colour to near white, and keeps so much of its chroma.

@@ -192,7 +192,7 @@ class KeyLegend:
             if at < len(entries):
                 name, colour, marker = entries[at]
                 item.label = {"value": name}
-                edge = colour if marker in _STROKES else None
+                edge = colour if marker in _STROKES else GRID  # a dark sign is seen on a dark page by its edge
                 sign.glyph.update(marker=marker, fill_color=colour, line_color=edge)
         if self._width is not None:
             longest = max((len(name) for name, _, _ in entries), default=0)
