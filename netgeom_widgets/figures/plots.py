@@ -193,7 +193,9 @@ class KeyLegend:
                 name, colour, marker = entries[at]
                 item.label = {"value": name}
                 edge = colour if marker in _STROKES else GRID  # a dark sign is seen on a dark page by its edge
-                sign.glyph.update(marker=marker, fill_color=colour, line_color=edge)
+                sign.glyph.update(
+                    marker=marker, fill_color=colour, line_color=edge, line_width=2 if edge == colour else 1
+                )
         if self._width is not None:
             longest = max((len(name) for name, _, _ in entries), default=0)
             self._legend.ncols = max(1, int(self._width // (_SIGN + _LETTER * longest)))
