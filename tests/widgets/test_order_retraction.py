@@ -18,27 +18,13 @@ import netgeom_widgets as ng
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels import order_retraction as kernels
 from tests.widgets import waiting
+from tests.widgets.bistable import SQUARE, bistable
+from tests.widgets.conftest import maker
 
 wait_for = partial(waiting.wait_for, seconds=20)
-SQUARE = ([-2.0, -2.0], [2.0, 2.0])
 
 
-def bistable(x: np.ndarray) -> np.ndarray:
-    """Attracting points at x = -1 and 1, a saddle between them."""
-    return np.stack([1.6 * x[:, 0] - 0.6 * x[:, 0] ** 3, 0.4 * x[:, 1]], axis=1)
-
-
-@pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(ng.OrderRetractionPlot(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for plot in made:
-        plot.close()
+make = maker(ng.OrderRetractionPlot)
 
 
 @pytest.fixture

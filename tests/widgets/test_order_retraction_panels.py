@@ -13,13 +13,8 @@ import netgeom_widgets as ng
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels.order_retraction import CubicalGrid, morse_frequencies, persistence, tile_statistics
 from netgeom_widgets.recording import Trajectories
-
-SQUARE = ([-2.0, -2.0], [2.0, 2.0])
-
-
-def bistable(x: np.ndarray) -> np.ndarray:
-    """Attracting points at x = -1 and 1, a saddle between them."""
-    return np.stack([1.6 * x[:, 0] - 0.6 * x[:, 0] ** 3, 0.4 * x[:, 1]], axis=1)
+from tests.widgets.bistable import SQUARE, bistable
+from tests.widgets.conftest import maker
 
 
 def bistable_runs(n: int = 40, times: int = 6) -> Trajectories:
@@ -36,17 +31,7 @@ def runs():
     return bistable_runs()
 
 
-@pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(ng.OrderRetractionPlot(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for plot in made:
-        plot.close()
+make = maker(ng.OrderRetractionPlot)
 
 
 def fold(plot, key):

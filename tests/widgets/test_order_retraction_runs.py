@@ -9,7 +9,9 @@ import torch
 import netgeom_widgets as ng
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels import order_retraction as kernels
-from tests.widgets.test_order_retraction import SQUARE, bistable, table
+from tests.widgets.bistable import SQUARE, bistable
+from tests.widgets.conftest import maker
+from tests.widgets.test_order_retraction import table
 
 RUNS, TIMES, WEIGHTS = 24, 4, 5
 
@@ -24,17 +26,7 @@ def trajectories(runs: int = RUNS, weights: int = WEIGHTS) -> kernels.Trajectori
     return kernels.Trajectories(np.stack(values, 1), [f"run {i}" for i in range(runs)], np.arange(TIMES) * 10, names)
 
 
-@pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(ng.OrderRetractionPlot(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for plot in made:
-        plot.close()
+make = maker(ng.OrderRetractionPlot)
 
 
 @pytest.fixture
