@@ -99,6 +99,11 @@ class Notebook:
         )
         assert not raised, raised
 
+    def settle(self, widget: str) -> None:
+        """Until a widget, by its name in the kernel, neither computes nor sends, and the page has drawn."""
+        self.kernel.wait_for(f"not {widget}._is_busy() and not {widget}.pane.busy")
+        self.page.wait_for_timeout(500)
+
     def wait_idle(self, timeout: float = 60) -> None:
         """Wait until the kernel has started and has nothing to do."""
         self.page.wait_for_function(

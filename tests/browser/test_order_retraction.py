@@ -29,11 +29,6 @@ def place(notebook: Notebook, x: float, y: float) -> tuple[float, float]:
     return notebook.place_in("plot._figure.plane.root", x, y)
 
 
-def settle(notebook: Notebook) -> None:
-    notebook.kernel.wait_for("not plot._is_busy() and not plot.pane.busy")
-    notebook.page.wait_for_timeout(400)
-
-
 def test_a_user_looks_around_in_the_plane_and_the_graph(lab: Lab) -> None:
     notebook = lab.open(RUNS)
     notebook.run_all()
@@ -41,14 +36,14 @@ def test_a_user_looks_around_in_the_plane_and_the_graph(lab: Lab) -> None:
     notebook.hide_sidebar()
     notebook.window(1300, 1700)
     notebook.figure()
-    settle(notebook)
+    notebook.settle("plot")
     notebook.screenshot("order-retraction-first")
     page = notebook.page
     page.mouse.move(*place(notebook, 0.6, 0.4), steps=4)
     notebook.kernel.wait_for("'Cell' in plot._panel._pointer.value")
     page.mouse.click(*place(notebook, 0.6, 0.4))
     notebook.kernel.wait_for("plot.grid_cell == int(plot.decomposition.grid.locate([[0.6, 0.4]])[0])")
-    settle(notebook)
+    notebook.settle("plot")
     notebook.screenshot("order-retraction-light")
     page.locator("button[title^='Next Morse node']").press("Enter")
     notebook.kernel.wait_for("plot.node == 0 and plot.grid_cell is None")
@@ -59,12 +54,12 @@ def test_a_user_looks_around_in_the_plane_and_the_graph(lab: Lab) -> None:
     notebook.kernel.wait_for("plot.subdivisions == 13 and plot.decomposition.n_cells == 1 << 13")
     notebook.tick("Trajectories")
     notebook.kernel.run("plot._take_runs()")
-    settle(notebook)
+    notebook.settle("plot")
     notebook.theme("Dark")
-    settle(notebook)
+    notebook.settle("plot")
     notebook.screenshot("order-retraction-dark")
     notebook.window(560, 2800)
-    settle(notebook)
+    notebook.settle("plot")
     notebook.screenshot("order-retraction-narrow")
     notebook.theme("Light")
     assert notebook.python("(plot.status, plot.paths, len(plot.selection) > 0)") == ("done", True, True)

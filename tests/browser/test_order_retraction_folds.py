@@ -5,15 +5,9 @@ from __future__ import annotations
 import re
 
 from tests.browser.conftest import Lab
-from tests.browser.notebook import Notebook
 from tests.browser.test_order_retraction import RUNS
 
 FOLDS = ("Persistence", "Runs", "Runs by tile", "Fit of the map", "Coordinates")
-
-
-def settle(notebook: Notebook) -> None:
-    notebook.kernel.wait_for("not plot._is_busy() and not plot.pane.busy")
-    notebook.page.wait_for_timeout(500)
 
 
 def test_a_user_opens_the_folds_and_clicks_into_them(lab: Lab) -> None:
@@ -27,7 +21,7 @@ def test_a_user_opens_the_folds_and_clicks_into_them(lab: Lab) -> None:
     for name in FOLDS:
         page.locator("button.widget-toggle-button", has_text=re.compile(f"^{name}$")).first.click()
     kernel.wait_for("plot.spread and plot._shown_parts['spread'].found is not None")
-    settle(notebook)
+    notebook.settle("plot")
     notebook.screenshot("order-retraction-folds-light")
     row, node = notebook.python(
         "next((row, lives.node(int(track))) for lives in [plot._shown_parts['persistence'].found]"
@@ -43,7 +37,7 @@ def test_a_user_opens_the_folds_and_clicks_into_them(lab: Lab) -> None:
     kernel.wait_for("plot.step == plot.steps[-2]")
     notebook.theme("Dark")
     notebook.window(500, 7400)
-    settle(notebook)
+    notebook.settle("plot")
     notebook.screenshot("order-retraction-folds-narrow")
     notebook.theme("Light")
     assert notebook.python("plot.status") == "done"

@@ -34,11 +34,7 @@ def test_a_user_compares_steps_and_opens_what_diagnoses(lab: Lab) -> None:
     notebook.figure()
     page, kernel = notebook.page, notebook.kernel
 
-    def settle() -> None:
-        kernel.wait_for("not matrix._is_busy() and not matrix.pane.busy")
-        page.wait_for_timeout(500)
-
-    settle()
+    notebook.settle("matrix")
     page.get_by_text("Fit error 0").first.wait_for()
     page.locator("button[title='Previous step']").first.click()
     kernel.wait_for("matrix.status == 'done' and matrix._picture.settings['step'] == 20")
@@ -49,13 +45,13 @@ def test_a_user_compares_steps_and_opens_what_diagnoses(lab: Lab) -> None:
     kernel.wait_for("matrix.invariance and matrix.by_layer")
     page.locator("select").filter(has_text="shift right").first.select_option(label="shift right")
     kernel.wait_for("matrix._shown_parts['invariance'].found is not None")
-    settle()
+    notebook.settle("matrix")
     notebook.screenshot("similarity-compare-light")
     page.locator("select[title^='The most suspicious']").select_option(index=1)
     kernel.wait_for("bool(matrix.row == matrix._shown_parts['label_noise'].found.order[1])")
-    settle()
+    notebook.settle("matrix")
     notebook.theme("Dark")
-    settle()
+    notebook.settle("matrix")
     notebook.screenshot("similarity-compare-dark")
     notebook.window(500, 5200)
     page.wait_for_timeout(800)

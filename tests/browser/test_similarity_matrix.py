@@ -27,11 +27,6 @@ def place(notebook: Notebook, x: float, y: float) -> tuple[float, float]:
     return notebook.place_in("matrix._figure.matrix.root", x, y)
 
 
-def settle(notebook: Notebook) -> None:
-    notebook.kernel.wait_for("not matrix._is_busy() and not matrix.pane.busy")
-    notebook.page.wait_for_timeout(400)
-
-
 def test_a_user_looks_around_in_the_matrix(lab: Lab) -> None:
     notebook = lab.open(DIGITS)
     notebook.run_all()
@@ -39,13 +34,13 @@ def test_a_user_looks_around_in_the_matrix(lab: Lab) -> None:
     notebook.hide_sidebar()
     notebook.window(1300, 1500)
     notebook.figure()
-    settle(notebook)
+    notebook.settle("matrix")
     page = notebook.page
     page.mouse.move(*place(notebook, 100.5, 40.5), steps=4)
     page.get_by_text("k = ").first.wait_for()
     page.mouse.click(*place(notebook, 100.5, 40.5))
     notebook.kernel.wait_for("matrix.pair == (matrix.shown_order[40], matrix.shown_order[100])")
-    settle(notebook)
+    notebook.settle("matrix")
     notebook.screenshot("similarity-light")
     page.locator("button[title^='Next input']").press("Enter")
     notebook.kernel.wait_for("bool(matrix.row == matrix.shown_order[41])")
@@ -60,13 +55,13 @@ def test_a_user_looks_around_in_the_matrix(lab: Lab) -> None:
     notebook.slide("Threshold", -30)
     notebook.kernel.wait_for("matrix.neighbour_counts.threshold == matrix.threshold < 0.7")
     notebook.kernel.run("matrix.counts = matrix.table = True; matrix._take_neighbours(); matrix.order = 'seriated'")
-    settle(notebook)
+    notebook.settle("matrix")
     page.locator(".slick-row").first.wait_for()
     notebook.theme("Dark")
-    settle(notebook)
+    notebook.settle("matrix")
     notebook.screenshot("similarity-dark")
     notebook.window(560, 2600)
-    settle(notebook)
+    notebook.settle("matrix")
     notebook.screenshot("similarity-narrow")
     notebook.theme("Light")
     assert notebook.python("(matrix.status, matrix.row in matrix.selection)") == ("done", True)

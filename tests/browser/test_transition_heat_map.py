@@ -78,13 +78,8 @@ def click(notebook: Notebook, part: str, x: float, y: float) -> None:
     notebook.page.mouse.click(*at)
 
 
-def settle(notebook: Notebook) -> None:
-    notebook.kernel.wait_for("not heat._is_busy() and not heat.pane.busy")
-    notebook.page.wait_for_timeout(400)
-
-
 def test_hover_click_and_the_keyboard_pin_a_cell(notebook: Notebook) -> None:
-    settle(notebook)
+    notebook.settle("heat")
     notebook.screenshot("transitions-light")
     notebook.page.mouse.move(*place(notebook, "matrix", 6.5, 1.5), steps=4)
     for text in ("1→2 and 6→7", "per-sample transition distance"):
@@ -93,7 +88,7 @@ def test_hover_click_and_the_keyboard_pin_a_cell(notebook: Notebook) -> None:
     click(notebook, "matrix", 6.5, 1.5)
     notebook.kernel.wait_for("heat.cell == (1, 6)")
     notebook.kernel.wait_for("heat._figure.samples.root.title.text == 'Samples: entropy at step 1 and at step 7'")
-    settle(notebook)
+    notebook.settle("heat")
     notebook.screenshot("transitions-pinned")
     menu = notebook.control("Compare").locator("select")
     assert menu.input_value() == "1→2"
@@ -120,7 +115,7 @@ def test_a_lasso_recomputes_the_matrix_of_the_samples(notebook: Notebook) -> Non
     notebook.page.mouse.up()
     notebook.kernel.wait_for("0 < len(heat.selection) < 300 and bool(heat.matrix.max() < before[1].max())")
     assert notebook.python("heat.result is before[0]")
-    settle(notebook)
+    notebook.settle("heat")
     notebook.screenshot("transitions-lasso")
     notebook.page.locator("button[title^='Select no samples']").click()
     notebook.kernel.wait_for("heat.selection == () and bool((heat.matrix == before[1]).all())")
@@ -128,14 +123,14 @@ def test_a_lasso_recomputes_the_matrix_of_the_samples(notebook: Notebook) -> Non
 
 def test_a_sample_is_tapped_and_its_neighbours_are_walked(notebook: Notebook) -> None:
     notebook.kernel.run("heat.cell = (0, 8)")
-    settle(notebook)
+    notebook.settle("heat")
     at = notebook.python(
         "[float(heat._figure.samples._marks.source.data[c][-1]) for c in 'xy']"
         " + [int(heat._figure.samples._marks.source.data['id'][-1])]"
     )
     click(notebook, "samples", *at[:2])
     notebook.kernel.wait_for(f"heat.sample == {at[2]}")
-    settle(notebook)
+    notebook.settle("heat")
     notebook.screenshot("transitions-sample")
     notebook.page.get_by_text("predicted").first.wait_for()
     near = notebook.python(
@@ -156,12 +151,12 @@ def test_settings_slide_and_choose(notebook: Notebook) -> None:
     for kind in ("neighbour preservation", "CKA", "class-transition distance"):
         notebook.choose("Matrix", kind)
         notebook.kernel.wait_for(f"heat.matrix_kind == {kind!r} and not heat._is_busy()")
-        settle(notebook)
+        notebook.settle("heat")
         notebook.screenshot(f"transitions-{kind.replace(' ', '-')}")
     for panel, text in {"class transitions": "classes", "projection": "projection", "recurrence": "recurrence"}.items():
         notebook.choose("Panel", panel)
         notebook.kernel.wait_for(f"heat.panel == {text!r} and not heat._is_busy()")
-        settle(notebook)
+        notebook.settle("heat")
         notebook.screenshot(f"transitions-panel-{text}")
     assert notebook.python("heat.status") == "done"
 
@@ -177,15 +172,15 @@ def test_play_runs_through_the_projection(notebook: Notebook) -> None:
 
 def test_dark_and_narrow(notebook: Notebook) -> None:
     notebook.kernel.run("heat.cell = (1, 7); heat.sample = 17")
-    settle(notebook)
+    notebook.settle("heat")
     notebook.theme("Dark")
-    settle(notebook)
+    notebook.settle("heat")
     notebook.screenshot("transitions-dark")
     notebook.window(560, 2500)
-    settle(notebook)
+    notebook.settle("heat")
     notebook.screenshot("transitions-narrow-dark")
     notebook.theme("Light")
-    settle(notebook)
+    notebook.settle("heat")
     notebook.screenshot("transitions-narrow")
     boxes = {
         part: notebook.page.evaluate(
