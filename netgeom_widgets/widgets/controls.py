@@ -181,6 +181,13 @@ class Control:
             self.widget.observe(self._changed, "value")
 
 
+def icon_button(icon: str, tooltip: str, act: Callable[[], Any]) -> ipywidgets.Button:
+    """A button with a sign of Font Awesome instead of words; the tooltip says what it does."""
+    button = ipywidgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px"})
+    button.on_click(lambda _: act())
+    return button
+
+
 class OptionalNumber(ipywidgets.Box):
     """A number that may be missing: an empty field is None; text that is no number is the value, to be refused."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import ipywidgets
 
@@ -98,3 +98,8 @@ def error_html(error: BaseException) -> str:
     title = html.escape(f"{type(error).__name__}: {error}")
     trace = html.escape("".join(traceback.format_exception(error)))
     return f"<details><summary>{title}</summary><pre>{trace}</pre></details>"
+
+
+def remarks_html(remarks: Iterable[str]) -> str:
+    """Remarks as text, each in a line of its own."""
+    return "".join(f"<div class='netgeom-status'>{html.escape(remark)}</div>" for remark in remarks)

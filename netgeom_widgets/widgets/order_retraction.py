@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import ipywidgets
@@ -12,6 +11,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.order_retraction_scene import RetractionScene
 from netgeom_widgets.widgets.base import AnalysisWidget
+from netgeom_widgets.widgets.frame import remarks_html
 from netgeom_widgets.widgets.order_retraction_details import Details
 from netgeom_widgets.widgets.order_retraction_exports import Exports
 from netgeom_widgets.widgets.order_retraction_folds import Folds
@@ -158,9 +158,7 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
         before, self._picture = self._picture, picture
         if before is not None:
             self._carry_picks(before, picture)
-        self._panel.show_badges(
-            "".join(f"<div class='netgeom-status'>{escape(words)}</div>" for words in remarks(picture))
-        )
+        self._panel.show_badges(remarks_html(remarks(picture)))
         self._panel.show_nodes(node_lines(picture))
         self._panel.show_collapsed(bool(picture.settings["collapsed"]))
         listed = obstruction_lines(picture)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -17,6 +16,7 @@ from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.order_retraction_cell_map import CellMap
 from netgeom_widgets.figures.order_retraction_coordinates import CoordinatesFigure
 from netgeom_widgets.figures.order_retraction_fit import MapFitFigure, fit_sentences, held_out
+from netgeom_widgets.widgets.frame import remarks_html
 from netgeom_widgets.widgets.order_retraction_space import AXES, BY_NAME
 from netgeom_widgets.widgets.part import Part, Publish
 from netgeom_widgets.widgets.parts import Parts
@@ -94,8 +94,7 @@ class FitPart(Part):
         shown = [self._figure.root, *([] if found.deviation is None else [self._cells.root])]
         if list(self._root.children) != shown:
             self._root.children = shown
-        doubts = (f"<div class='netgeom-status'>{escape(doubt)}</div>" for doubt in fitted.warnings)
-        self._doubts.value = "".join(doubts)
+        self._doubts.value = remarks_html(fitted.warnings)
 
     def mark(self, marks: dict[str, Any]) -> None:
         """Draw the pairs, those of the selected runs outlined."""

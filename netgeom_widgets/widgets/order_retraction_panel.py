@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from netgeom_widgets.widgets.controls import ROW, OptionalNumber
+from netgeom_widgets.widgets.controls import ROW, OptionalNumber, icon_button
 from netgeom_widgets.widgets.sample_list import SampleList
 
 
@@ -48,15 +48,17 @@ class OrderRetractionPanel(ipywidgets.Box):
         self._showing = False
         self._node = _number("Node", "Number of the Morse node that is shown with its tile and its basin")
         self._cell = _number("Cell", "Number of the cell that is shown with its image, what it reaches and its orbit")
-        previous = _button("chevron-left", "Previous Morse node", lambda: step(-1))
-        following = _button("chevron-right", "Next Morse node", lambda: step(1))
-        self._none = _button("times", "Pick no node and no cell", lambda: (go(None), cell(None)))
-        self._take = _button("check-square-o", "Select the runs that start in the picked cell, or in the tile", take)
-        self._collapse = _button("compress", "Collapse the picked node: it is no Morse set any more", collapse)
-        self._restore = _button("expand", "Have the collapsed nodes back", restore)
-        self._write = _button("share-alt", "Write the Morse graph next to the notebook (GraphML)", write)
+        previous = icon_button("chevron-left", "Previous Morse node", lambda: step(-1))
+        following = icon_button("chevron-right", "Next Morse node", lambda: step(1))
+        self._none = icon_button("times", "Pick no node and no cell", lambda: (go(None), cell(None)))
+        self._take = icon_button(
+            "check-square-o", "Select the runs that start in the picked cell, or in the tile", take
+        )
+        self._collapse = icon_button("compress", "Collapse the picked node: it is no Morse set any more", collapse)
+        self._restore = icon_button("expand", "Have the collapsed nodes back", restore)
+        self._write = icon_button("share-alt", "Write the Morse graph next to the notebook (GraphML)", write)
         self._selected = ipywidgets.Label(tooltip="How many runs are selected", layout={"margin": "2px 4px 2px 2px"})
-        self._unselect = _button("times", "Select no runs", clear)
+        self._unselect = icon_button("times", "Select no runs", clear)
         self._selection = ipywidgets.Box([self._selected, self._unselect], layout={**ROW, "display": "none"})
         self._pointer = _line("What the pointer is over")
         self._facts = _line("What is known of the node")
@@ -146,9 +148,3 @@ def _put(line: ipywidgets.HTML, html: str) -> None:
     # in a block of its own: an HTML widget alone gives each line the height of a control
     line.value = f"<div class='netgeom-status'>{html}</div>"
     line.layout.display = None if html else "none"
-
-
-def _button(icon: str, tooltip: str, act: Callable[[], Any]) -> ipywidgets.Button:
-    button = ipywidgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px"})
-    button.on_click(lambda _: act())
-    return button

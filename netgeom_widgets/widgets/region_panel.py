@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ipywidgets
 
 from netgeom_widgets.figures.region_text import DETAIL_STYLE, hint_html
-from netgeom_widgets.widgets.controls import OptionalNumber
+from netgeom_widgets.widgets.controls import OptionalNumber, icon_button
 
 
 class RegionPanel(ipywidgets.VBox):
@@ -26,15 +26,10 @@ class RegionPanel(ipywidgets.VBox):
     def __init__(
         self, *, step: Callable[[int], None], go: Callable[[int | None], None], zoom: Callable[[], None]
     ) -> None:
-        def button(icon: str, tooltip: str, act: Callable[[], None]) -> ipywidgets.Button:
-            made = ipywidgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px"})
-            made.on_click(lambda _: act())
-            return made
-
-        self._previous = button("chevron-left", "Previous region", lambda: step(-1))
-        self._next = button("chevron-right", "Next region", lambda: step(1))
-        self._zoom = button("search-plus", "Bring the region into view", zoom)
-        self._clear = button("times", "Pick no region and no samples", lambda: go(None))
+        self._previous = icon_button("chevron-left", "Previous region", lambda: step(-1))
+        self._next = icon_button("chevron-right", "Next region", lambda: step(1))
+        self._zoom = icon_button("search-plus", "Bring the region into view", zoom)
+        self._clear = icon_button("times", "Pick no region and no samples", lambda: go(None))
         self._index = OptionalNumber(
             description="Region", tooltip="Id of the region to pick", parse=int, placeholder="none", width="76px"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -15,6 +14,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.similarity_scene import SimilarityScene
 from netgeom_widgets.widgets.base import AnalysisWidget
+from netgeom_widgets.widgets.frame import remarks_html
 from netgeom_widgets.widgets.similarity_against import Comparing, compared_words
 from netgeom_widgets.widgets.similarity_checkpoints import Training
 from netgeom_widgets.widgets.similarity_counting import Counting
@@ -239,7 +239,7 @@ class SimilarityMatrix(
         return output in ("all outputs", "probabilities") and 0 < rank < self._source.n_outputs
 
     def _badges_html(self, picture: Picture) -> str:
-        return "".join(f"<div class='netgeom-status'>{escape(words)}</div>" for words in self._badges(picture))
+        return remarks_html(self._badges(picture))
 
     def _summary(self) -> str:
         if self.result is None or self._picture is None:

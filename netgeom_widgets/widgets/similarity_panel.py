@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from netgeom_widgets.widgets.controls import ROW, OptionalNumber
+from netgeom_widgets.widgets.controls import ROW, OptionalNumber, icon_button
 
 
 class SimilarityPanel(ipywidgets.Box):
@@ -40,12 +40,12 @@ class SimilarityPanel(ipywidgets.Box):
         self._showing = False
         self._row = _number("Row", "Id of the input whose neighbours are shown")
         self._other = _number("with", "Id of the other input of the pair")
-        previous = _button("chevron-left", "Previous input in the order shown", lambda: step(-1))
-        following = _button("chevron-right", "Next input in the order shown", lambda: step(1))
-        self._none = _button("times", "Show no row and no pair", lambda: go(None))
-        self._take = _button("check-square-o", "Select the neighbours beyond the threshold, and the row", take)
+        previous = icon_button("chevron-left", "Previous input in the order shown", lambda: step(-1))
+        following = icon_button("chevron-right", "Next input in the order shown", lambda: step(1))
+        self._none = icon_button("times", "Show no row and no pair", lambda: go(None))
+        self._take = icon_button("check-square-o", "Select the neighbours beyond the threshold, and the row", take)
         self._selected = ipywidgets.Label(tooltip="How many inputs are selected", layout={"margin": "2px 4px 2px 2px"})
-        self._unselect = _button("times", "Select no inputs", clear)
+        self._unselect = icon_button("times", "Select no inputs", clear)
         self._selection = ipywidgets.Box([self._selected, self._unselect], layout={**ROW, "display": "none"})
         self.pointer = _line("What the pointer is over")
         self._facts = _line("What is known of the row")
@@ -133,9 +133,3 @@ def _line(tooltip: str) -> ipywidgets.Label:
     line = ipywidgets.Label(tooltip=tooltip, layout={"max_width": "100%"})
     line.add_class("netgeom-status")
     return line
-
-
-def _button(icon: str, tooltip: str, act: Callable[[], None]) -> ipywidgets.Button:
-    button = ipywidgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px"})
-    button.on_click(lambda _: act())
-    return button

@@ -12,6 +12,7 @@ import ipywidgets
 import traitlets
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.widgets.controls import icon_button
 from netgeom_widgets.widgets.settings import shortened
 from netgeom_widgets.widgets.ticking import Ticker
 
@@ -52,8 +53,8 @@ class StepControl(ipywidgets.Box):
     def __init__(self, *, go: Callable[[int], None], play: Callable[[bool], None]) -> None:
         self._go, self._play = go, play
         self._shown = (0, False)  # what it was told to show: anything else comes from the user
-        self._previous = self._button("step-backward", "Previous step", -1)
-        self._next = self._button("step-forward", "Next step", 1)
+        self._previous = icon_button("step-backward", "Previous step", lambda: self._go(self.slider.value - 1))
+        self._next = icon_button("step-forward", "Next step", lambda: self._go(self.slider.value + 1))
         self.slider = ipywidgets.IntSlider(
             description="Step",
             tooltip="Which recorded step is shown",
@@ -70,11 +71,6 @@ class StepControl(ipywidgets.Box):
         super().__init__([buttons, self.slider, self._words], layout=layout)
         self.slider.observe(self._moved, "value")
         self.play.observe(self._pressed, "value")
-
-    def _button(self, icon: str, tooltip: str, by: int) -> ipywidgets.Button:
-        button = ipywidgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px"})
-        button.on_click(lambda _: self._go(self.slider.value + by))
-        return button
 
     def show(self, steps: Sequence[int], position: int, playing: bool) -> None:
         """Show one of the recorded steps by its position, and whether they are played; hidden without steps."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from netgeom_widgets.widgets.controls import ROW, OptionalNumber
+from netgeom_widgets.widgets.controls import ROW, OptionalNumber, icon_button
 from netgeom_widgets.widgets.menus import Menu
 from netgeom_widgets.widgets.transition_details import Events
 from netgeom_widgets.widgets.transition_kinds import Cell
@@ -46,7 +46,7 @@ class TransitionPanel(ipywidgets.Box):
             Menu(description=text, tooltip=f"{what} of the pinned cell")
             for text, what in (("Compare", "Row"), ("with", "Column"))
         ]
-        self._unpin = _button("times", "Pin no cell", lambda: pin(None))
+        self._unpin = icon_button("times", "Pin no cell", lambda: pin(None))
         self._index = OptionalNumber(
             description="Sample",
             tooltip="Id of the sample whose neighbours are shown",
@@ -54,11 +54,11 @@ class TransitionPanel(ipywidgets.Box):
             placeholder="none",
             width="76px",
         )
-        previous = _button("chevron-left", "Previous sample", lambda: step(-1))
-        following = _button("chevron-right", "Next sample", lambda: step(1))
-        self._clear = _button("times", "Show no sample", lambda: go(None))
+        previous = icon_button("chevron-left", "Previous sample", lambda: step(-1))
+        following = icon_button("chevron-right", "Next sample", lambda: step(1))
+        self._clear = icon_button("times", "Show no sample", lambda: go(None))
         self._selected = ipywidgets.Label(tooltip="How many samples are selected", layout={"margin": "2px 4px 2px 2px"})
-        self._unselect = _button("times", "Select no samples: the matrix is of all again", clear)
+        self._unselect = icon_button("times", "Select no samples: the matrix is of all again", clear)
         self._selection = ipywidgets.Box([self._selected, self._unselect], layout={**ROW, "display": "none"})
         self._facts = ipywidgets.Label(tooltip="What is recorded of the sample")
         self._facts.add_class("netgeom-status")
@@ -157,9 +157,3 @@ def _row(events: Events, at: int) -> tuple[str, int]:
     forgotten, learned = int(events.forgotten[at]), int(events.learned[at])
     text = f"sample {events.ids[at]}, label {events.labels[at]}: forgotten {forgotten}, learned {learned}"
     return text, int(events.ids[at])
-
-
-def _button(icon: str, tooltip: str, act: Callable[[], None]) -> ipywidgets.Button:
-    button = ipywidgets.Button(icon=icon, tooltip=tooltip, layout={"width": "36px"})
-    button.on_click(lambda _: act())
-    return button
