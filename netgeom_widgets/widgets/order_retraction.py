@@ -162,7 +162,7 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
         self._panel.show_nodes(node_lines(picture))
         self._panel.show_collapsed(bool(picture.settings["collapsed"]))
         listed = obstruction_lines(picture)
-        self._panel.show_obstructions("Cells without a value:" if listed else "", listed)
+        self._panel.show_obstructions("Cells in the way of an order retraction:" if listed else "", listed)
         self._show_layers()
         self._cell_soon()
 

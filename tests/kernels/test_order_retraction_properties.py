@@ -37,7 +37,7 @@ def assert_same(found, successors, sticking_out=None, morse=None):
     assert (result.node.tolist(), result.status.tolist()) == (node, status)
     assert result.may_leave.tolist() == leaves and result.rule == "join"
     failed = [v for v in range(n) if status[v] in (1, 2)]
-    assert result.exists is (None if failed else True)
+    assert result.exists is (False if 2 in status else None if failed else True)
     assert sorted(v for o in result.obstructions for v in o.cells.tolist()) == failed
     for obstruction in result.obstructions:
         below = frozenset(obstruction.below.tolist())

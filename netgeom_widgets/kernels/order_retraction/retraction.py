@@ -54,8 +54,8 @@ class OrderRetraction:
     may_leave : (cells,) bool
         Some way from the cell leads out of the domain.
     exists : bool or None
-        Whether there is an order retraction of the cells that reach a recurrent cell. None: not known; the join rule
-        does not say, or the search ran out of steps.
+        Whether there is an order retraction of the cells that reach a recurrent cell: none where a cell has no node
+        above all that it reaches. None: not known; the join rule does not say, or the search ran out of steps.
     obstructions : tuple of Obstruction
         Cells without a node, one for each set of nodes that they reach. Where the search has shown that there is no
         retraction: the cells for which it ran out of nodes, with a node or without.
@@ -156,7 +156,7 @@ def order_retraction(
     status_of[nothing] = REACHES_NOTHING
     node, status, settings = join[reach], status_of[reach], {**decomposition.settings, "rule": rule}
     unplaced = np.flatnonzero((status == SEVERAL) | (status == NONE_ABOVE))
-    exists = None if unplaced.size else True
+    exists = False if (status == NONE_ABOVE).any() else None if unplaced.size else True
     if rule == "exact" and unplaced.size:
         found = search(decomposition, node, status, report, stop, steps)
         node, exists = found.node, found.exists
