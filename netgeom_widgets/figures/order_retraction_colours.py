@@ -30,11 +30,9 @@ _WHITE, _TOWARDS, _PALE = 0.97, 0.66, 0.55
 #: The stripes of undecided cells go so far.
 _HALFWAY = 0.36
 #: Tiles whose colours are nearer than this in Oklab are hard to tell apart; a node's colour then gives way by turns of
-#: its hue, then steps of lightness, and gets chroma enough for a turn to be seen.
-_APART, _MOST_APART, _TURNED_CHROMA = 0.075, 300, 0.1
-_GIVE_WAY = [
-    (sign * turn, step) for step in (0.0, -0.1, 0.1) for turn in range(0, 151, 30) for sign in (1, -1)[: 1 + (turn > 0)]
-]
+#: its hue, and gets chroma enough for a turn to be seen. Lightness stays: it says how high a node is.
+_APART, _MOST_APART, _TURNED_CHROMA = 0.09, 300, 0.1
+_TURNS = (0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +145,7 @@ def _set_apart(colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
     colours = colours.copy()
     done = np.flatnonzero(fixed).tolist()
     for node in np.flatnonzero(~fixed).tolist() if len(colours) <= _MOST_APART else ():
-        tries = np.array([_turned(colours[node], turn, step) for turn, step in _GIVE_WAY])
+        tries = np.array([_turned(colours[node], turn) for turn in _TURNS])
         between = _lightened(tries)[:, None] - _lightened(colours[done])[None]
         far = np.linalg.norm(between, axis=2).min(axis=1, initial=1.0)
         enough = np.flatnonzero(far >= _APART)
@@ -156,11 +154,11 @@ def _set_apart(colours: np.ndarray, fixed: np.ndarray) -> np.ndarray:
     return colours
 
 
-def _turned(colour: np.ndarray, degrees: float, step: float) -> np.ndarray:
+def _turned(colour: np.ndarray, degrees: float) -> np.ndarray:
     angle = np.deg2rad(degrees)
     cos, sin = np.cos(angle), np.sin(angle)
     a, b = colour[1:] * (max(1.0, _TURNED_CHROMA / np.hypot(*colour[1:])) if degrees else 1.0)
-    return np.array([np.clip(colour[0] + step, 0.2, 0.85), cos * a - sin * b, sin * a + cos * b])
+    return np.array([colour[0], cos * a - sin * b, sin * a + cos * b])
 
 
 def _kept(now: MorseDecomposition, before: MorseDecomposition, colours: NodeColours) -> Int[np.ndarray, " k"]:
