@@ -47,6 +47,7 @@ def test_a_user_looks_around_in_the_plane_and_the_graph(lab: Lab) -> None:
     notebook.screenshot("order-retraction-light")
     page.locator("button[title^='Next Morse node']").press("Enter")
     notebook.kernel.wait_for("plot.node == 0 and plot.grid_cell is None")
+    notebook.settle("plot")  # the words below the graph take a line more, and the nodes move
     x, y = notebook.python("[float(plot._figure.graph._nodes.data[name][1]) for name in 'xy']")
     page.mouse.click(*notebook.place_in("plot._figure.graph.root", x, y))
     notebook.kernel.wait_for("plot.node == int(plot._figure.graph._nodes.data['id'][1])")
