@@ -138,9 +138,9 @@ def reach_of_components(
         cancel.checkpoint()
         thin = thin + 1 if layer.size < _THIN else 0
         if thin > _PATIENCE:
-            done = np.ones(n, bool)
-            done[layer], done[waiting > 0] = False, False
-            _one_by_one(sets, reach, np.flatnonzero(~done), indptr, targets, cancel)
+            left = waiting > 0
+            left[layer] = True
+            _one_by_one(sets, reach, np.flatnonzero(left), indptr, targets, cancel)
             break
         counts, places = positions(indptr, layer)
         inner = layer[counts > 0]
