@@ -1,12 +1,16 @@
-"""A private copy of the user's model: kernels never touch the one they were given."""
+"""A private copy of the user's model, which kernels never touch, and of the inputs they call it on."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
 
@@ -123,3 +127,41 @@ def _check(name: str, tensor: torch.Tensor, *, finite: bool) -> None:
         raise NetgeomError(f"{name} is complex", expected="real parameters", got=str(tensor.dtype))
     if finite and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         raise NetgeomError(f"{name} has entries that are not finite", expected="finite weights", got="NaN or infinity")
+
+
+def weights_digest(model: nn.Module, chosen: Iterable[str] = ()) -> str:
+    """Of all weights and buffers, and of the names of those that count."""
+    found = hashlib.blake2b(repr(list(chosen)).encode(), digest_size=16)
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+    return found.hexdigest()
+
+
+def as_inputs(inputs: Any, dtype: torch.dtype, what: str = "inputs") -> Tensor:
+    """Inputs as a tensor on the CPU: whole numbers as int64 (tokens), all others in the given dtype.
+
+    Raises
+    ------
+    NetgeomError
+        No array, no inputs, complex numbers or values that are not finite.
+    """
+    try:
+        given = inputs.detach() if isinstance(inputs, Tensor) else torch.from_numpy(np.array(inputs))
+    except (TypeError, ValueError) as error:
+        raise NetgeomError(f"The {what} are no array", expected="an array (n, ...)", got=f"{error}") from error
+    given = given.cpu()
+    if given.ndim < 1 or not given.numel() or given.is_complex():
+        raise NetgeomError(
+            f"The {what} are not understood",
+            expected="real numbers of shape (n, *input shape), n >= 1",
+            got=f"shape {(*given.shape,)}, {given.dtype}",
+        )
+    if not given.is_floating_point():
+        return given.long()
+    if not bool(torch.isfinite(given).all()):
+        bad = int((~torch.isfinite(given)).flatten(1).any(1).sum()) if given.ndim > 1 else 1
+        raise NetgeomError(
+            f"Some {what} are not finite", expected="finite numbers", got=f"NaN or infinity in {bad} of {len(given)}"
+        )
+    return given.to(dtype).contiguous()

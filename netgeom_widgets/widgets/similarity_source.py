@@ -217,7 +217,7 @@ def _count_outputs(model: nn.Module, inputs: Any) -> int:
     """How many outputs the network has, asked with the first input; what it refuses is refused here."""
     import torch
 
-    from netgeom_widgets.kernels.similarity.inputs import as_inputs
+    from netgeom_widgets.kernels._model import as_inputs
 
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     first = as_inputs(inputs, dtype)[:1]  # refuses whatever is not finite

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
+from netgeom_widgets.kernels._tracing import untraceable
 from netgeom_widgets.kernels.regions.row_values import map_tensors
-from netgeom_widgets.kernels.regions.tracing import Activation, Traced, untraceable
+from netgeom_widgets.kernels.regions.tracing import Activation, Traced
 from netgeom_widgets.kernels.regions.windows import Maximum
 
 # Rows of the batch may be computed in another order than a single row: differences of this relative size are rounding.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netgeom_widgets.errors import UnsupportedModuleError
+from netgeom_widgets.kernels._tracing import traced_graph
 from netgeom_widgets.kernels.regions import elementwise, registry, windows
 from netgeom_widgets.kernels.regions import operations as ops
 from netgeom_widgets.kernels.regions.elementwise import PiecewiseLinear
@@ -29,57 +28,6 @@ class Activation:
     def apply(self, z: Tensor, *, in_place: bool = False) -> Tensor:
         """The activation itself; z (rows, *shape)."""
         return self.function(z, in_place=in_place)
-
-
-# While it traces, torch.fx replaces nn.Module.__call__ for all threads: two traces at once would leave it replaced.
-_TRACING = threading.Lock()
-
-
-class _Tracer(fx.Tracer):
-    """Keeps the dotted path of the module being traced, to name what fails; calls in other threads are not traced."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.path = ""
-        self.thread = threading.get_ident()
-
-    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
-        if threading.get_ident() != self.thread:
-            return attr_val
-        return super().getattr(attr, attr_val, parameter_proxy_cache)
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return registry.is_registered(m) or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        if threading.get_ident() != self.thread:
-            return forward(*args, **kwargs)
-        outer, self.path = self.path, self.path_of_module(m)
-        try:
-            result = super().call_module(m, forward, args, kwargs)
-        except UnsupportedModuleError:
-            raise
-        except Exception as error:
-            raise untraceable(self.path, m, error) from error
-        self.path = outer
-        return result
-
-    def create_node(
-        self, kind: str, target: Any, args: Any, kwargs: Any, name: Any = None, type_expr: Any = None
-    ) -> fx.Node:
-        node = super().create_node(kind, target, args, kwargs, name, type_expr)
-        node.meta["path"] = self.path
-        return node
-
-
-def untraceable(path: str, module: nn.Module, error: Exception) -> UnsupportedModuleError:
-    """The error for a forward that is no fixed graph."""
-    return UnsupportedModuleError(
-        f"{path or 'the model'} ({type(module).__name__}) cannot be read as a fixed graph "
-        f"({type(error).__name__}: {error})",
-        expected="a forward without Python control flow on tensor values",
-        try_this="modules and tensor operations only; shapes such as x.size(0) are fine",
-    )
 
 
 class Traced:
@@ -101,14 +49,7 @@ class Traced:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        tracer = _Tracer()
-        try:
-            with _TRACING:
-                self.graph = tracer.trace(model)
-        except UnsupportedModuleError:
-            raise
-        except Exception as error:  # whatever the user's forward raises on a proxy, the answer is the same
-            raise untraceable(tracer.path, model, error) from error
+        self.graph = traced_graph(model, registry.is_registered)
         self.modules = dict(model.named_modules(remove_duplicate=False))
         self.constants: dict[fx.Node, Any] = {}
         self.magnitude: dict[fx.Node, Any] = {}

@@ -1,18 +1,15 @@
-"""What every function here takes: a model and inputs, checked and copied before any work."""
+"""What every function here takes: a model, checked and copied before any work, and the parameters that count."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netgeom_widgets.errors import NetgeomError
-from netgeom_widgets.kernels._model import private_copy, unwrapped
+from netgeom_widgets.kernels._model import private_copy, unwrapped, weights_digest
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -61,7 +58,7 @@ def as_network(model: nn.Module, parameters: Sequence[str] | None = None, dtype:
     chosen = _chosen(duplicate, trainable if parameters is None else parameters)
     for parameter in chosen.values():
         parameter.requires_grad_(True)
-    return Network(duplicate, chosen, dtype or (own.pop() if own else torch.float32), _digest(duplicate, chosen))
+    return Network(duplicate, chosen, dtype or (own.pop() if own else torch.float32), weights_digest(duplicate, chosen))
 
 
 def _chosen(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Parameter]:
@@ -81,40 +78,3 @@ def _chosen(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Parameter]:
             try_this=f"parameters=[{next(iter(known))!r}, ...]" if known else "",
         )
     return found
-
-
-def _digest(model: nn.Module, chosen: dict[str, nn.Parameter]) -> str:
-    found = hashlib.blake2b(repr(list(chosen)).encode(), digest_size=16)
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
-    return found.hexdigest()
-
-
-def as_inputs(inputs: Any, dtype: torch.dtype, what: str = "inputs") -> Tensor:
-    """Inputs as a tensor on the CPU: whole numbers as int64 (tokens), all others in the given dtype.
-
-    Raises
-    ------
-    NetgeomError
-        No array, no inputs, complex numbers or values that are not finite.
-    """
-    try:
-        given = inputs.detach() if isinstance(inputs, Tensor) else torch.from_numpy(np.array(inputs))
-    except (TypeError, ValueError) as error:
-        raise NetgeomError(f"The {what} are no array", expected="an array (n, ...)", got=f"{error}") from error
-    given = given.cpu()
-    if given.ndim < 1 or not given.numel() or given.is_complex():
-        raise NetgeomError(
-            f"The {what} are not understood",
-            expected="real numbers of shape (n, *input shape), n >= 1",
-            got=f"shape {(*given.shape,)}, {given.dtype}",
-        )
-    if not given.is_floating_point():
-        return given.long()
-    if not bool(torch.isfinite(given).all()):
-        bad = int((~torch.isfinite(given)).flatten(1).any(1).sum()) if given.ndim > 1 else 1
-        raise NetgeomError(
-            f"Some {what} are not finite", expected="finite numbers", got=f"NaN or infinity in {bad} of {len(given)}"
-        )
-    return given.to(dtype).contiguous()

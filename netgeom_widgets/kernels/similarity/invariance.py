@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._inputs import as_choice
+from netgeom_widgets.kernels._model import as_inputs
 from netgeom_widgets.kernels.similarity.gradients import Block, Gradients
-from netgeom_widgets.kernels.similarity.inputs import as_inputs, as_network
+from netgeom_widgets.kernels.similarity.inputs import as_network
 from netgeom_widgets.kernels.similarity.matrix import check_kernel
 from netgeom_widgets.kernels.similarity.normalisation import ADDITIVE, KERNELS, SCALING, of_blocks
 from netgeom_widgets.kernels.similarity.outputs import as_output, rows_of

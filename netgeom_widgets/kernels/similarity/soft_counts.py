@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels._model import as_inputs
 from netgeom_widgets.kernels.similarity.gradients import Gradients
-from netgeom_widgets.kernels.similarity.inputs import Network, as_inputs, as_network
+from netgeom_widgets.kernels.similarity.inputs import Network, as_network
 from netgeom_widgets.kernels.similarity.layer_path import evaluated
 from netgeom_widgets.kernels.similarity.outputs import Output, as_output, rows_of
 
