@@ -1,0 +1,30 @@
+"""Equivalence classes of parameters: vectors that give one function, and slices through their neighbourhood (GENNI)."""
+
+from __future__ import annotations
+
+from netgeom_widgets.kernels.equivalence.bases import as_basis, coordinates, difference_basis, pca_basis, random_basis
+from netgeom_widgets.kernels.equivalence.epsilon import epsilon_set
+from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
+from netgeom_widgets.kernels.equivalence.slices import (
+    LossSlice,
+    SlicePart,
+    loss_slice,
+    relative_loss_slice,
+    slice_parts,
+)
+
+__all__ = [
+    "LossSlice",
+    "Losses",
+    "SlicePart",
+    "as_basis",
+    "coordinates",
+    "difference_basis",
+    "epsilon_set",
+    "loss_slice",
+    "pca_basis",
+    "random_basis",
+    "relative_loss",
+    "relative_loss_slice",
+    "slice_parts",
+]
