@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netgeom_widgets.kernels.equivalence.bases import as_basis, coordinates, difference_basis, pca_basis, random_basis
+from netgeom_widgets.kernels.equivalence.bases import difference_basis, pca_basis, random_basis
 from netgeom_widgets.kernels.equivalence.epsilon import epsilon_set
+from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
 from netgeom_widgets.kernels.equivalence.slices import (
     LossSlice,

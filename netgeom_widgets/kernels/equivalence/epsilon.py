@@ -11,7 +11,7 @@ from numpy import ndarray
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._inputs import as_array
 from netgeom_widgets.kernels._memory import require_memory
-from netgeom_widgets.kernels.equivalence.bases import as_axes
+from netgeom_widgets.kernels.equivalence.planes import as_axes
 
 
 def epsilon_set(loss: Any, axes: Any, epsilon: float) -> Float64[ndarray, "M k"]:

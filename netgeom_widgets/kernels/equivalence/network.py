@@ -153,7 +153,7 @@ class FlatNetwork:
             return vmap(lambda row: self.one(row, inputs))(theta)
 
     def _first_outputs(self) -> Tensor:
-        """The module's outputs (C, N), checked; inputs that are whole numbers become floats where it takes no others."""
+        """Outputs (C, N), checked; inputs that are whole numbers become floats where the module takes no others."""
         try:
             with torch.no_grad():
                 try:
