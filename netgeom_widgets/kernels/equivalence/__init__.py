@@ -6,13 +6,8 @@ from netgeom_widgets.kernels.equivalence.bases import difference_basis, pca_basi
 from netgeom_widgets.kernels.equivalence.epsilon import epsilon_set
 from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
-from netgeom_widgets.kernels.equivalence.slices import (
-    LossSlice,
-    SlicePart,
-    loss_slice,
-    relative_loss_slice,
-    slice_parts,
-)
+from netgeom_widgets.kernels.equivalence.slice_evaluation import LossSlice, SlicePart
+from netgeom_widgets.kernels.equivalence.slices import loss_slice, relative_loss_slice, slice_parts
 
 __all__ = [
     "LossSlice",
