@@ -31,7 +31,7 @@ from netgeom_widgets.figures.theme import GRID, make_groundless
 
 SMALL = "11px"
 #: Markers that have no inside.
-_STROKES = ("x", "cross")
+_STROKES = ("x", "cross", "dash")
 #: More entries than this make a legend longer than its plot.
 LEGEND_ENTRIES = 12
 #: Pixels of a sign in a legend with what is around it, and of a letter.

@@ -37,7 +37,9 @@ def validated(root: LayoutDOM) -> str:
     document = Document()
     document.add_root(root)
     assert not any(check_integrity(document.models).__dict__.values())
-    return json.dumps(document.to_json(deferred=False))
+    text = json.dumps(document.to_json(deferred=False))
+    document.clear()  # a root may be looked at again
+    return text
 
 
 def whole(root: LayoutDOM) -> str:
