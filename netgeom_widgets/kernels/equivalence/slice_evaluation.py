@@ -119,7 +119,11 @@ class SliceEvaluator:
             )
         self.shape = tuple(axis.size for axis in self.axes)
         self.n_points = int(np.prod(self.shape, dtype=object))
-        require_memory(40 * self.n_points, f"A grid of {self.n_points} points", "fewer points or directions")
+        require_memory(
+            (24 + 16 * len(self.axes)) * self.n_points,
+            f"A grid of {self.n_points} points",
+            "fewer points or directions",
+        )
         chosen = as_choice(method, METHODS, "method")
         self._linear = None if problem.network.mlp is None else LinearSlice(problem, self.center[0], self._rows())
         self.method = chosen if chosen != "auto" else "batch" if self._linear is not None else self._faster()
