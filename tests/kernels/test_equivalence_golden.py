@@ -1,0 +1,158 @@
+"""The equivalence kernel and its slow twin against cases with known answers, and against what GENNI stored."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from netgeom_widgets.kernels import equivalence as eq
+from tests.kernels.equivalence_models import FOLDER, NAMES, LeNet, golden, lenet_inputs, mlp
+from tests.reference import equivalence as twin
+
+SLICES = ("slice_relu_0", "slice_tanh_1")
+ORBITS = ("orbit_relu_1", "orbit_tanh_0")
+NULL = {"nulldim_0": "relu", "nulldim_1": "relu", "nulldim_2": "tanh", "nulldim_3": "id", "nulldim_4": "tanh"}
+FCN = "genni_fcn_elements"
+FCN_GRID = "genni_fcn_2d_loss_Nov09_16_57_20"
+LENET = "genni_lenet_2d_Dec10_16_11_33"
+
+
+def close(found, expected, *, rtol=0.0, atol=0.0):
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+
+
+def net_of(name: str, case: dict) -> nn.Module:
+    return mlp(case["sizes"], name.split("_")[1], case.get("bias", True))
+
+
+def test_all_cases_are_there():
+    assert len(NAMES) == 17 and (FOLDER / "index.json").exists()
+
+
+# ------------------------------------------------------------------------------------------------------------- slices
+
+
+@pytest.mark.parametrize("name", SLICES)
+def test_slices(name):
+    case = golden(name)
+    model, problem = net_of(name, case), (case["x"], case["y"])
+    found = eq.loss_slice(model, *problem, case["center"], case["basis"][:2], (case["u"], case["v"]))
+    close(found, case["loss2d"], rtol=1e-10)
+    close(eq.loss_slice(model, *problem, case["center"], case["basis"], [case["w"]] * 3), case["loss3d"], rtol=1e-10)
+    ticks = (case["u"][::11], case["v"][::9])
+    close(twin.loss_slice(model, *problem, case["center"], case["basis"][:2], ticks), found[::11, ::9], rtol=1e-12)
+    close(case["y"].var(), case["var_y"], rtol=1e-12)  # of all outputs together: not what R divides by
+    losses = eq.relative_loss(model, *problem, case["teacher"])
+    close(losses.variance, twin.variance(case["y"]), rtol=1e-12)
+    close(losses.loss, 0, atol=1e-29)
+    close(losses.zero_loss, (case["y"] ** 2).mean(), rtol=1e-12)
+    full = eq.relative_loss_slice(model, *problem, case["center"], case["basis"][:2], (case["u"], case["v"]))
+    close(full.relative_loss, case["loss2d"] / twin.variance(case["y"]), rtol=1e-10)
+
+
+def test_the_hyperbola():
+    case = golden("hyperbola_0")
+    model, x = mlp(case["sizes"], "relu", False), case["x"][:, None]
+    y = case["c"] * np.maximum(x, 0)
+    grid = (case["u"], case["u"])
+    found = eq.loss_slice(model, x, y, np.zeros(2), np.eye(2), grid)
+    close(found, case["loss"], rtol=1e-12, atol=1e-13)
+    close(eq.relative_loss(model, x, y, case["curve"]).relative_loss, 0, atol=1e-28)
+    assert (case["curve"][:, 0] > 0).all()
+    close(case["curve"].prod(1), case["c"], rtol=1e-14)
+    inside = eq.epsilon_set(found, grid, 0.05)
+    assert len(inside) == (case["loss"] <= 0.05).sum() and (inside[:, 0] * inside[:, 1] > 0).all()
+
+
+@pytest.mark.parametrize("name", ["gramschmidt_0", "gramschmidt_1"])
+def test_bases(name):
+    case = golden(name)
+    basis = eq.difference_basis(case["center"], case["elements"])
+    assert len(basis) == case["rank"]
+    close(basis, case["basis"], atol=1e-10)
+    close(twin.gram_schmidt(case["center"], case["elements"]), case["basis"], atol=1e-10)
+    coordinates, distance = eq.coordinates(case["elements"], case["center"], basis)
+    close(coordinates, case["coords"], atol=1e-10)
+    close(distance, 0, atol=1e-10)
+
+
+# -------------------------------------------------------------------------------------------------------------- GENNI
+
+
+def fcn_closed_form(theta, x, y) -> np.ndarray:
+    """J of a1 relu(w1 x) + a2 relu(w2 x) from the two slopes of every theta (..., 4) in order w1, w2, a1, a2."""
+    w, a = theta[..., :2], theta[..., 2:]
+    total = 0.0
+    for sign in (1, -1):
+        slope, side = (a * w * (sign * w > 0)).sum(-1), sign * x > 0
+        total = total + ((slope[..., None] * x[side] - y[side]) ** 2).sum(-1)
+    return total / len(x)
+
+
+def test_genni_s_elements_are_not_in_the_class():
+    case = golden(FCN)
+    model = mlp((1, 2, 1), "relu", False, case["teacher"])
+    losses = eq.relative_loss(model, case["x"], case["y"], case["elements"])
+    close(losses.loss, case["loss"], rtol=1e-5)
+    close(losses.relative_loss, case["rel_loss"], rtol=1e-5)
+    close(losses.zero_loss, case["zero_loss"], rtol=1e-5)
+    assert (losses.relative_loss < 1e-3).sum() == 2 and (losses.relative_loss > 1).sum() == 4
+    x, y = case["x"].astype(float).ravel(), case["y"].astype(float).ravel()
+    close(losses.loss, fcn_closed_form(case["elements"].astype(float), x, y), rtol=1e-9)
+    w, a = case["elements"][:, :2].astype(float), case["elements"][:, 2:]
+    close(np.stack([(a * w * (w > 0)).sum(1), (a * w * (w < 0)).sum(1)], 1), case["slopes"], rtol=1e-5, atol=1e-9)
+    own = eq.relative_loss(model, case["x"], None, case["teacher"])
+    close(own.loss, 0, atol=1e-30)
+
+
+def test_genni_s_first_grid():
+    """To 1e-9 of the mean over all samples; what GENNI stored is the mean of two batch means in float32."""
+    case, data = golden(FCN_GRID), golden(FCN)
+    model = mlp((1, 2, 1), "relu", False)
+    grid = (case["axis"], case["axis"])
+    # its basis is orthonormal to float32; its last array axis is the first row
+    found = eq.loss_slice(model, data["x"], data["y"], case["center"], case["basis"], grid).T
+    close(found, case["full_mean_f64"], rtol=1e-9)
+    assert (np.abs(case["batch_mean_f64"] - case["stored"]) <= 1e-4 * case["stored"] + 1e-9).all()
+    batches = [
+        eq.loss_slice(model, data["x"][part], data["y"][part], case["center"], case["basis"], grid).T
+        for part in (slice(0, 256), slice(256, 500))
+    ]
+    close(sum(batches) / 2, case["batch_mean_f64"], rtol=1e-9)
+    basis = eq.difference_basis(data["elements"][0], data["elements"][[1, 2]])
+    signs = np.sign((basis * case["basis"]).sum(1))
+    close(basis * signs[:, None], case["basis"], atol=1e-6)
+    closed = np.empty_like(found)
+    for (i, c2), (j, c1) in itertools.product(enumerate(case["axis"]), repeat=2):
+        theta = case["center"].astype(float) + c1 * case["basis"][0] + c2 * case["basis"][1].astype(float)
+        closed[i, j] = fcn_closed_form(theta, data["x"].astype(float).ravel(), data["y"].astype(float).ravel())
+    close(found, closed, rtol=1e-9)
+
+
+def test_genni_s_second_grid_is_centred_on_a_dead_net():
+    """A few of the 400 points: LeNet takes long. The center gives 0 everywhere, as no other element does better."""
+    case, x = golden(LENET), lenet_inputs()
+    assert hashlib.sha256(x.numpy().tobytes()).digest() == bytes(case["x_sha256"])
+    close(x.reshape(-1)[:8], case["x_first8"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = LeNet()
+    losses = eq.relative_loss(model, x, case["y"], case["theta"])
+    close(losses.zero_loss, case["zero_loss"], rtol=1e-4)
+    expected = ((case["outputs"][:3].astype(float) - case["y"].T) ** 2).mean(1)
+    close(losses.loss, expected, rtol=1e-4)
+    assert losses.loss[0] == losses.zero_loss and (case["outputs"][0] == 0).all()
+    assert (losses.loss >= 0.999 * losses.zero_loss).all()
+    basis = eq.difference_basis(case["theta"][0], case["theta"][1:])
+    coordinates, distance = eq.coordinates(case["theta"][1:], case["theta"][0], basis)
+    close(np.abs(coordinates), np.abs(case["coords"]), atol=1e-4)  # GENNI's signs are those of its QR
+    close(distance, 0, atol=1e-4)
+    rows = basis * np.sign(np.diag(coordinates) * np.diag(case["coords"]))[:, None]
+    some = [0, 9, 13]
+    found = eq.loss_slice(model, x, case["y"], case["theta"][0], rows, [case["axis"][some]] * 2)
+    close(found.T, case["stored"][np.ix_(some, some)], rtol=1e-4)
