@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -72,7 +73,9 @@ def test_the_hyperbola():
 @pytest.mark.parametrize("name", ["gramschmidt_0", "gramschmidt_1"])
 def test_bases(name):
     case = golden(name)
-    basis = eq.difference_basis(case["center"], case["elements"])
+    dependent = case["rank"] < len(case["elements"])
+    with pytest.warns(UserWarning, match="Elements 3 lie in the span") if dependent else nullcontext():
+        basis = eq.difference_basis(case["center"], case["elements"])
     assert len(basis) == case["rank"]
     close(basis, case["basis"], atol=1e-10)
     close(twin.gram_schmidt(case["center"], case["elements"]), case["basis"], atol=1e-10)
@@ -92,6 +95,11 @@ def fcn_closed_form(theta, x, y) -> np.ndarray:
         slope, side = (a * w * (sign * w > 0)).sum(-1), sign * x > 0
         total = total + ((slope[..., None] * x[side] - y[side]) ** 2).sum(-1)
     return total / len(x)
+
+
+def mean_of_batches(model, x, y, *plane) -> np.ndarray:
+    """J as GENNI takes it: the mean of the means of batches of 256 and 244 samples."""
+    return sum(eq.loss_slice(model, x[part], y[part], *plane) for part in (slice(0, 256), slice(256, 500))) / 2
 
 
 def test_genni_s_elements_are_not_in_the_class():
@@ -119,11 +127,8 @@ def test_genni_s_first_grid():
     found = eq.loss_slice(model, data["x"], data["y"], case["center"], case["basis"], grid).T
     close(found, case["full_mean_f64"], rtol=1e-9)
     assert (np.abs(case["batch_mean_f64"] - case["stored"]) <= 1e-4 * case["stored"] + 1e-9).all()
-    batches = [
-        eq.loss_slice(model, data["x"][part], data["y"][part], case["center"], case["basis"], grid).T
-        for part in (slice(0, 256), slice(256, 500))
-    ]
-    close(sum(batches) / 2, case["batch_mean_f64"], rtol=1e-9)
+    batched = mean_of_batches(model, data["x"], data["y"], case["center"], case["basis"], grid)
+    close(batched.T, case["batch_mean_f64"], rtol=1e-9)
     basis = eq.difference_basis(data["elements"][0], data["elements"][[1, 2]])
     signs = np.sign((basis * case["basis"]).sum(1))
     close(basis * signs[:, None], case["basis"], atol=1e-6)
@@ -154,5 +159,5 @@ def test_genni_s_second_grid_is_centred_on_a_dead_net():
     close(distance, 0, atol=1e-4)
     rows = basis * np.sign(np.diag(coordinates) * np.diag(case["coords"]))[:, None]
     some = [0, 9, 13]
-    found = eq.loss_slice(model, x, case["y"], case["theta"][0], rows, [case["axis"][some]] * 2)
+    found = mean_of_batches(model, x, case["y"], case["theta"][0], rows, [case["axis"][some]] * 2)
     close(found.T, case["stored"][np.ix_(some, some)], rtol=1e-4)
