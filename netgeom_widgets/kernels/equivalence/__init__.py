@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from netgeom_widgets.kernels.equivalence.bases import difference_basis, pca_basis, random_basis
 from netgeom_widgets.kernels.equivalence.epsilon import epsilon_set
+from netgeom_widgets.kernels.equivalence.genni import GenniExperiment, GenniGrid, read_genni
 from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
 from netgeom_widgets.kernels.equivalence.slice_evaluation import LossSlice, SlicePart
 from netgeom_widgets.kernels.equivalence.slices import loss_slice, relative_loss_slice, slice_parts
 
 __all__ = [
+    "GenniExperiment",
+    "GenniGrid",
     "LossSlice",
     "Losses",
     "SlicePart",
@@ -20,6 +23,7 @@ __all__ = [
     "loss_slice",
     "pca_basis",
     "random_basis",
+    "read_genni",
     "relative_loss",
     "relative_loss_slice",
     "slice_parts",

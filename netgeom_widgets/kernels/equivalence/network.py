@@ -183,26 +183,34 @@ class FlatNetwork:
 
     def _settle(self) -> None:
         """Which way holds: the closed form, vmap, or one parameter vector after the other."""
-        few = self.inputs[:_TRIED_SAMPLES]
-        noise = torch.randn((3, self.n_parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-        tried = torch.cat([self.parameters[None], self.parameters + noise])
+        few, tried = self._trial()
         with torch.no_grad():
             expected = torch.stack([self.one(row, few) for row in tried])
             mlp = read_mlp(self.model, {entry.name: entry.part for entry in self.layout})
             if mlp is not None and same_function(mlp, tried, few.reshape(len(few), -1).T, expected):
                 self.mlp, self.method = mlp, "batch"
-                return
-            if self.n_parameters > _BATCHED_PARAMETERS:
-                return
+            elif self.n_parameters <= _BATCHED_PARAMETERS and self.can_batch():
+                self.method = "batch"
+
+    def can_batch(self) -> bool:
+        """Whether vmap gives the module's own values at a few parameter vectors; `notes` say why not."""
+        few, tried = self._trial()
+        with torch.no_grad():
+            expected = torch.stack([self.one(row, few) for row in tried])
             try:
                 found = self._batched(tried, few)
             except Exception as error:  # noqa: BLE001 - vmap raises many kinds; the module itself has been called
                 self.notes.append(f"vmap cannot batch this model ({type(error).__name__}); one by one instead")
-                return
-        if torch.allclose(found, expected, rtol=1e-9, atol=1e-12, equal_nan=True):
-            self.method = "batch"
-        else:
+                return False
+        if not torch.allclose(found, expected, rtol=1e-9, atol=1e-12, equal_nan=True):
             self.notes.append("vmap gives other values for this model; one by one instead")
+            return False
+        return True
+
+    def _trial(self) -> tuple[Tensor, Tensor]:
+        """A few samples, and a few parameter vectors (B, P) about the model's own."""
+        noise = torch.randn((3, self.n_parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        return self.inputs[:_TRIED_SAMPLES], torch.cat([self.parameters[None], self.parameters + noise])
 
 
 def _layout(named: dict[str, nn.Parameter]) -> tuple[Entry, ...]:

@@ -127,6 +127,13 @@ class SliceEvaluator:
         chosen = as_choice(method, METHODS, "method")
         self._linear = None if problem.network.mlp is None else LinearSlice(problem, self.center[0], self._rows())
         self.method = chosen if chosen != "auto" else "batch" if self._linear is not None else self._faster()
+        if chosen == "batch" and problem.network.method != "batch" and not problem.network.can_batch():
+            raise NetgeomError(
+                "This model cannot be called with several parameter vectors at once",
+                expected="a forward that torch.func.vmap takes, without control flow on values",
+                got=problem.network.notes[-1],
+                try_this='method="loop", or "auto"',
+            )
 
     def _rows(self) -> Tensor:
         return torch.from_numpy(self.basis)
