@@ -27,6 +27,8 @@ class Activation:
         f(s z) = s f(z) for every s > 0: units can be rescaled.
     point_symmetry : float or None
         c with f(-z) = c - f(z): units can change sign where the next layer has biases; 0 where f is odd.
+    overwriting : callable or None
+        The function in the memory of its argument.
     """
 
     name: str
@@ -34,6 +36,11 @@ class Activation:
     derivative: Elementwise
     homogeneous: bool = False
     point_symmetry: float | None = None
+    overwriting: Elementwise | None = None
+
+    def consume(self, z: Tensor) -> Tensor:
+        """The function of z, which may be overwritten: in a core's cache this saves a third of the time."""
+        return (self.overwriting or self.function)(z)
 
     @property
     def odd(self) -> bool:
@@ -113,9 +120,9 @@ def gelu(approximate: str = "none") -> Activation:
 
 
 IDENTITY = Activation("identity", lambda z: z, torch.ones_like, homogeneous=True, point_symmetry=0.0)
-RELU = Activation("relu", torch.relu, lambda z: (z > 0).to(z.dtype), homogeneous=True)
-TANH = Activation("tanh", torch.tanh, _tanh_derivative, point_symmetry=0.0)
-SIGMOID = Activation("sigmoid", torch.sigmoid, _sigmoid_derivative, point_symmetry=1.0)
+RELU = Activation("relu", torch.relu, lambda z: (z > 0).to(z.dtype), homogeneous=True, overwriting=torch.relu_)
+TANH = Activation("tanh", torch.tanh, _tanh_derivative, point_symmetry=0.0, overwriting=torch.tanh_)
+SIGMOID = Activation("sigmoid", torch.sigmoid, _sigmoid_derivative, point_symmetry=1.0, overwriting=torch.sigmoid_)
 SILU = Activation("silu", F.silu, _silu_derivative)
 SINE = Activation("sin", torch.sin, torch.cos, point_symmetry=0.0)
 SOFTSIGN = Activation("softsign", F.softsign, lambda z: (1 + z.abs()).square().reciprocal(), point_symmetry=0.0)

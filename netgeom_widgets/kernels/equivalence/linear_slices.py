@@ -32,20 +32,27 @@ class LinearSlice:
         network = problem.network
         assert network.mlp is not None  # noqa: S101  # by the caller
         self._problem, self._mlp = problem, network.mlp
-        self._theta = torch.cat([center[None], basis])
-        first = self._mlp.layers[0]
-        self._first = self._mlp.first_layer(self._theta, network.features).reshape(len(self._theta), -1)
+        theta = torch.cat([center[None], basis])
+        # of the centre and every row of the basis, flat, so that one product gives those of many points
+        self._first = self._mlp.first_layer(theta, network.features).reshape(len(theta), -1)
+        self._above = [
+            (weight.reshape(len(theta), -1).contiguous(), None if bias is None else bias.contiguous())
+            for weight, bias in self._mlp.weights(theta)[1:]
+        ]
         widest = max(self._mlp.widths[1:])
-        self._sizes = first.n_out, network.n_samples
         self.rows_at_once = max(1, min(4096, _CACHE_NUMBERS // (widest * network.n_samples)))
 
     def loss(self, coordinates: Tensor) -> Tensor:
         """J (m,) at coordinates (m, k)."""
         with torch.no_grad():
-            return torch.cat([self._chunk(c) for c in coordinates.split(self.rows_at_once)])
+            combined = torch.cat([coordinates.new_ones((len(coordinates), 1)), coordinates], dim=1)
+            return torch.cat([self._chunk(c) for c in combined.split(self.rows_at_once)])
 
-    def _chunk(self, coordinates: Tensor) -> Tensor:
-        weights = torch.cat([coordinates.new_ones((len(coordinates), 1)), coordinates], dim=1)
-        z = (weights @ self._first).view(len(weights), *self._sizes)
-        theta = weights @ self._theta
-        return self._problem.mean_square(self._mlp.above_first(theta, z))
+    def _chunk(self, combined: Tensor) -> Tensor:
+        first, *others = self._mlp.layers
+        z = (combined @ self._first).view(len(combined), first.n_out, -1)
+        weights = [
+            ((combined @ weight).view(-1, layer.n_out, layer.n_in), None if bias is None else combined @ bias)
+            for layer, (weight, bias) in zip(others, self._above, strict=True)
+        ]
+        return self._problem.mean_square(self._mlp.above_first(weights, z))

@@ -76,7 +76,8 @@ class MLP:
 
     def outputs(self, theta: Tensor, x: Tensor) -> Tensor:
         """(B, C, N) of theta (B, P) and inputs x (n_in, N)."""
-        return self.pre_activations(theta, x)[-1][1]
+        (weight, bias), *above = self.weights(theta)
+        return self.above_first(above, _affine(weight, bias, x))
 
     def pre_activations(self, theta: Tensor, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Of every layer what goes into its activation and what comes out, each (B, n_out, N)."""
@@ -93,11 +94,11 @@ class MLP:
         weight, bias = self.weights(theta)[0]
         return _affine(weight, bias, x)
 
-    def above_first(self, theta: Tensor, z: Tensor) -> Tensor:
-        """Outputs (B, C, N) of what goes into the first activation."""
-        below = self.layers[0].activation.function(z)
-        for layer, (weight, bias) in zip(self.layers[1:], self.weights(theta)[1:], strict=True):
-            below = layer.activation.function(_affine(weight, bias, below))
+    def above_first(self, weights: Sequence[tuple[Tensor, Tensor | None]], z: Tensor) -> Tensor:
+        """Outputs (B, C, N) of the other layers' weights and of z, what goes into the first activation: overwritten."""
+        below = self.layers[0].activation.consume(z)
+        for layer, (weight, bias) in zip(self.layers[1:], weights, strict=True):
+            below = layer.activation.consume(_affine(weight, bias, below))
         return below
 
     def jacobian(self, theta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
