@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from netgeom_widgets.kernels.equivalence.bases import difference_basis, pca_basis, random_basis
+from netgeom_widgets.kernels.equivalence.elements import Element, Elements
 from netgeom_widgets.kernels.equivalence.epsilon import epsilon_set
 from netgeom_widgets.kernels.equivalence.genni import GenniExperiment, GenniGrid, read_genni
 from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
+from netgeom_widgets.kernels.equivalence.search import find_elements
 from netgeom_widgets.kernels.equivalence.slice_evaluation import LossSlice, SlicePart
 from netgeom_widgets.kernels.equivalence.slices import loss_slice, relative_loss_slice, slice_parts
 
 __all__ = [
+    "Element",
+    "Elements",
     "GenniExperiment",
     "GenniGrid",
     "LossSlice",
@@ -20,6 +24,7 @@ __all__ = [
     "coordinates",
     "difference_basis",
     "epsilon_set",
+    "find_elements",
     "loss_slice",
     "pca_basis",
     "random_basis",

@@ -1,0 +1,234 @@
+"""Search for elements of an equivalence class from many starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from numpy import ndarray
+from torch import Tensor, nn
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
+from netgeom_widgets.kernels._inputs import as_choice, as_count
+from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.equivalence.elements import Element, Elements
+from netgeom_widgets.kernels.equivalence.levenberg_marquardt import LevenbergMarquardt, batch_width
+from netgeom_widgets.kernels.equivalence.optimisation import Ended, Report
+from netgeom_widgets.kernels.equivalence.problem import as_parameters, as_problem
+from netgeom_widgets.kernels.equivalence.starts import initial_parameters
+from netgeom_widgets.kernels.equivalence.status import verdict
+
+METHODS = ("levenberg-marquardt",)
+_MOST_STARTS = 1_000_000
+_MOST_SEED = (1 << 63) - 1
+_CHECKPOINTS = 257
+_ITERATIONS = {"levenberg-marquardt": 500}
+_LEAST_TOLERANCE = 1e-28  # below, R is rounding of float64 outputs
+_AIM = 0.99  # of the tolerance: rounding differs between the batch and the single pass that decides
+
+
+def find_elements(
+    model: nn.Module,
+    inputs: Any,
+    targets: Any,
+    n: int,
+    *,
+    method: str = "levenberg-marquardt",
+    tolerance: float = 1e-20,
+    max_iterations: int | None = None,
+    start: Any = None,
+    on_element: Callable[[Element], Any] | None = None,
+    progress: bool | Progress | None = None,
+    cancel: Cancel | None = None,
+    executor: Any = None,
+    seed: int | np.random.Generator = 0,
+) -> Elements:
+    """Search from n starts for parameters that give the targets on these samples: R <= tolerance.
+
+    Every start stands for itself and ends in an honest status; those that are not in the class stay among the results
+    and are never called members.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The architecture; takes one tensor, batch first, returns one. Its own values matter only for ``targets=None``.
+    inputs : array (N, ...)
+    targets : array (N, C) or None
+        None: the model's own outputs (it is the teacher). Targets computed in float32 put R below about 1e-14 out of
+        reach.
+    n : int
+        Starts.
+    method : str
+        "levenberg-marquardt": see `LevenbergMarquardt`.
+    tolerance : float
+        1e-28 to below 1 (R of the best constant function; that of the zero function is never less).
+    max_iterations : int, optional
+        Of each start; by default 500.
+    start : array (n, P), optional
+        By default the modules' own initialisation (``reset_parameters``), in float64, each start from its own seed:
+        start i is the same whatever n. Parameters that no module initialises are uniform within 1/sqrt(fan-in).
+    on_element : callable, optional
+        Called with every `Element` as soon as it is settled, on this thread; what came before a Cancel stays found.
+    progress, cancel
+        See `netgeom_widgets.execution`; looked at after every iteration.
+    executor
+        Accepted as by every long function and not used: the starts are one batched computation.
+    seed : int or numpy Generator
+
+    Returns
+    -------
+    Elements
+        In the order of the starts.
+
+    Raises
+    ------
+    NetgeomError
+        Constant targets, starts that do not fit or are not finite, unknown or unfitting options.
+    TooLargeError
+        The Jacobian of one start does not fit into memory.
+    Cancelled
+
+    Notes
+    -----
+    Memory for Levenberg-Marquardt: 16 N C P bytes for each start in the batch, whose width is chosen by it. A step
+    costs O(N C P min(P, N C)).
+    """
+    search = Search(model, inputs, targets, n, method, tolerance, max_iterations, start, seed)
+    return search.run(on_element, as_progress(progress), as_cancel(cancel))
+
+
+class Search:
+    """One search, its arguments checked."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Any,
+        targets: Any,
+        n: int,
+        method: str,
+        tolerance: float,
+        max_iterations: int | None,
+        start: Any,
+        seed: int | np.random.Generator,
+    ) -> None:
+        self.problem = as_problem(model, inputs, targets)
+        self.n = as_count(n, 1, _MOST_STARTS, "n")
+        self.method = as_choice(method, METHODS, "method")
+        self.tolerance = _as_tolerance(tolerance)
+        chosen = _ITERATIONS[self.method] if max_iterations is None else max_iterations
+        self.max_iterations = as_count(chosen, 1, 10**9, "max_iterations")
+        self.checkpoints = _checkpoints(self.max_iterations)
+        n_parameters = self.problem.network.n_parameters
+        require_memory(8 * self.n * (2 * n_parameters + len(self.checkpoints)), f"{self.n} elements", "a smaller n")
+        self.seed = as_count(
+            seed.integers(1 << 62) if isinstance(seed, np.random.Generator) else seed, 0, _MOST_SEED, "seed"
+        )
+        self.start = self._starts(model, start)
+
+    def _starts(self, model: nn.Module, start: Any) -> Tensor:
+        n_parameters = self.problem.network.n_parameters
+        if start is None:
+            return torch.stack(list(initial_parameters(model, _seeds(self.seed, self.n))))
+        given = as_parameters(start, n_parameters, "starts")
+        if len(given) != self.n:
+            raise NetgeomError("n does not fit the starts", expected=f"n={len(given)}", got=f"n={self.n}")
+        return given
+
+    def run(self, on_element: Callable[[Element], Any] | None, progress: Progress, cancel: Cancel) -> Elements:
+        """All starts, to their ends."""
+        history = np.full((self.n, len(self.checkpoints)), np.nan)
+        found: dict[int, Element] = {}
+        progress.update(0, self.n, "starts settled")
+        torch.get_num_threads()  # a fresh thread settles how many it uses only when asked
+        for report in self._reports():
+            self._record(history, report)
+            for ended in report.ended:
+                element = self._element(ended, history[ended.index])
+                found[element.index] = element
+                if on_element is not None:
+                    on_element(element)
+            if report.ended:
+                members = sum(element.status == "converged" for element in found.values())
+                progress.update(len(found), self.n, f"starts settled, {members} in the class")
+            cancel.checkpoint()
+        return self._elements([found[i] for i in range(self.n)])
+
+    def _reports(self) -> Iterator[Report]:
+        aim = _AIM * self.tolerance * self.problem.variance
+        starts: Iterable[tuple[int, Tensor]] = enumerate(self.start)
+        width = batch_width(self.problem)
+        return LevenbergMarquardt(self.problem, target=aim, max_iterations=self.max_iterations, width=width).run(starts)
+
+    def _record(self, history: ndarray, report: Report) -> None:
+        iterations = report.iterations.numpy()
+        place = np.minimum(np.searchsorted(self.checkpoints, iterations), len(self.checkpoints) - 1)
+        on = self.checkpoints[place] == iterations
+        history[report.index.numpy()[on], place[on]] = report.loss.numpy()[on] / self.problem.variance
+
+    def _element(self, ended: Ended, history: ndarray) -> Element:
+        judged = verdict(self.problem, ended, self.tolerance)
+        return Element(
+            ended.index,
+            ended.parameters.numpy(),
+            self.start[ended.index].numpy(),
+            judged.loss,
+            judged.loss / self.problem.variance,
+            judged.status,
+            ended.iterations,
+            judged.gradient_norm,
+            judged.dead_units,
+            history,
+        )
+
+    def _elements(self, each: list[Element]) -> Elements:
+        def column(name: str, dtype: Any = np.float64) -> ndarray:
+            return np.array([getattr(element, name) for element in each], dtype=dtype)
+
+        problem = self.problem
+        settings = {"method": self.method, "tolerance": self.tolerance, "max_iterations": self.max_iterations}
+        return Elements(
+            column("parameters"),
+            column("loss"),
+            column("relative_loss"),
+            column("status", str),
+            column("history"),
+            self.checkpoints,
+            column("iterations", np.int64),
+            column("gradient_norm"),
+            column("dead_units", np.int32),
+            column("start"),
+            problem.zero_loss,
+            problem.constant_loss,
+            problem.variance,
+            problem.network.n_samples,
+            settings | {"seed": self.seed} | problem.about(),
+        )
+
+
+def _as_tolerance(tolerance: Any) -> float:
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number):
+        raise NetgeomError("tolerance is no number", expected="a relative loss", got=f"{tolerance!r}")
+    if not _LEAST_TOLERANCE <= tolerance < 1:
+        raise NetgeomError(
+            "tolerance is out of range",
+            expected=f"{_LEAST_TOLERANCE:g} (rounding of float64) to below 1 (R of the best constant function)",
+            got=f"{tolerance!r}",
+        )
+    return float(tolerance)
+
+
+def _checkpoints(max_iterations: int) -> Int64[ndarray, " checkpoints"]:
+    """0, the first ones all, then ever wider apart: a path is seen on a logarithmic axis as well as on a linear one."""
+    spaced = np.geomspace(1, max_iterations, min(_CHECKPOINTS, max_iterations)).round().astype(np.int64)
+    return np.unique(np.concatenate([[0], spaced]))
+
+
+def _seeds(seed: int, n: int) -> Iterator[int]:
+    """Of the starts: that of start i does not depend on n."""
+    for i in range(n):
+        yield int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0] >> np.uint64(1))
