@@ -24,7 +24,7 @@ STATUSES = {
     "local_minimum": ("#E69F00", "square"),
     "dead": ("#CC79A7", "inverted_triangle"),
     "diverged": ("#D55E00", "triangle"),
-    "unfinished": ("#F0E442", "diamond"),
+    "unfinished": ("#009E73", "diamond"),
     "": ("#FFFFFF", "hex"),
 }
 _NAMES = {"": "element"}
