@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from netgeom_widgets.kernels.equivalence.bases import difference_basis, pca_basis, random_basis
+from netgeom_widgets.kernels.equivalence.dead import DeadUnit, dead_units, is_dead_network
 from netgeom_widgets.kernels.equivalence.elements import Element, Elements
 from netgeom_widgets.kernels.equivalence.epsilon import epsilon_set
+from netgeom_widgets.kernels.equivalence.generators import Generators, symmetry_basis, symmetry_generators
 from netgeom_widgets.kernels.equivalence.genni import GenniExperiment, GenniGrid, read_genni
 from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
@@ -13,8 +15,10 @@ from netgeom_widgets.kernels.equivalence.slice_evaluation import LossSlice, Slic
 from netgeom_widgets.kernels.equivalence.slices import loss_slice, relative_loss_slice, slice_parts
 
 __all__ = [
+    "DeadUnit",
     "Element",
     "Elements",
+    "Generators",
     "GenniExperiment",
     "GenniGrid",
     "LossSlice",
@@ -22,9 +26,11 @@ __all__ = [
     "SlicePart",
     "as_basis",
     "coordinates",
+    "dead_units",
     "difference_basis",
     "epsilon_set",
     "find_elements",
+    "is_dead_network",
     "loss_slice",
     "pca_basis",
     "random_basis",
@@ -32,4 +38,6 @@ __all__ = [
     "relative_loss",
     "relative_loss_slice",
     "slice_parts",
+    "symmetry_basis",
+    "symmetry_generators",
 ]

@@ -86,7 +86,7 @@ def leaky_relu(slope: float) -> Activation:
     return Activation(
         f"leaky_relu({slope:g})",
         functools.partial(F.leaky_relu, negative_slope=slope),
-        lambda z: torch.where(z > 0, 1.0, slope).to(z.dtype),
+        lambda z: torch.where(z > 0, torch.ones_like(z), slope),  # where(., 1.0, slope) is float32
         homogeneous=True,
     )
 

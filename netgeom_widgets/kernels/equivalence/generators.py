@@ -1,0 +1,142 @@
+"""Directions in parameter space along which exact continuous symmetries leave the function of a network the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+
+from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._inputs import as_count
+from netgeom_widgets.kernels.equivalence.invariances import Chain, read_network
+from netgeom_widgets.kernels.equivalence.moves import moves_of_weights, moves_on_samples
+from netgeom_widgets.kernels.equivalence.network import FlatNetwork
+from netgeom_widgets.kernels.equivalence.planes import independent_rows
+from netgeom_widgets.kernels.equivalence.problem import as_parameters
+
+KINDS = ("scaling", "linear group", "dead unit", "duplicate unit", "same pattern", "dependent inputs")
+
+
+@dataclass(frozen=True, eq=False)
+class Generators:
+    """Tangent vectors of symmetries at one parameter vector; see `symmetry_generators`.
+
+    Attributes
+    ----------
+    rows : (k, P) float64
+        Not orthogonal, in general dependent, in the order of `KINDS`.
+    kinds : tuple of k str
+        "scaling", "linear group", "dead unit", "duplicate unit", "same pattern" or "dependent inputs".
+    labels : tuple of k str
+    notes : tuple of str
+        What was not looked for, and why.
+    """
+
+    rows: Float64[ndarray, "k P"]
+    kinds: tuple[str, ...]
+    labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+
+def symmetry_generators(model: Any, parameters: Any, inputs: Any = None) -> Generators:
+    """All known directions d with f(theta + t d) = f(theta) + O(t^2), from the layers' activations and weights.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Not changed. A chain of linear layers and elementwise activations; others have no known symmetries.
+    parameters : (P,)
+        Flat vector, in the order of model.parameters().
+    inputs : (N, ...), optional
+        Without them only what holds for every input is given.
+
+    Returns
+    -------
+    Generators
+        For unit i with incoming weights and bias w_i, outgoing weights v_i, and next bias c:
+
+        - scaling: (w_i, -v_i), where f(s z) = s f(z) for s > 0.
+        - linear group: hidden layers without activation: for each pair, w_i moves along w_j and v_j along -v_i; the
+          bias of i along 1 and c along -v_i.
+        - dead unit: incoming weights without outgoing ones; on the inputs also incoming and outgoing weights of units
+          that are never active, and outgoing weights against c of units that are constant.
+        - duplicate unit: w_j = s w_i (s > 0 where homogeneous, -1 where odd): outgoing weights against each other, and
+          incoming weights of all copies along one vector, in the ratios that cancel behind them.
+        - same pattern: ReLUs that are active on the same inputs: the linear group among them, and incoming weights in
+          ratios that cancel behind them; shifts of the bias where they are always active.
+        - dependent inputs: weights of one unit along a linear relation among the activations that lead into its layer.
+
+    Raises
+    ------
+    NetgeomError
+        Parameters or inputs that do not fit.
+    TooLargeError
+        More rows than memory.
+
+    Notes
+    -----
+    In the kernel of the output Jacobian to rounding; at a kink of an activation, on one side. Kinds below "linear
+    group" that come from inputs hold on these inputs. Memory 8 k P bytes; k grows with the squares of linear layers'
+    widths.
+    """
+    network = read_network(model, inputs)
+    theta = as_parameters(parameters, network.n_parameters)[0].numpy()
+    if network.mlp is None:
+        note = "No symmetries are known for this model: it is no chain of linear layers and activations."
+        return Generators(np.zeros((0, len(theta))), (), (), (note,))
+    chain, note = Chain(network.mlp, theta), ""
+    moves = list(moves_of_weights(chain))
+    if inputs is None and not isinstance(model, FlatNetwork):
+        note = "Without inputs: units that are dead or linear on given samples were not looked for."
+    else:
+        moves += moves_on_samples(chain, network.features.numpy())
+    moves = sorted((move for move in moves if move.row.any()), key=lambda move: KINDS.index(move.kind))
+    rows = np.array([move.row for move in moves]).reshape(len(moves), len(theta))
+    return Generators(rows, tuple(m.kind for m in moves), tuple(m.label for m in moves), (note,) if note else ())
+
+
+def symmetry_basis(
+    model: Any, parameters: Any, choice: int | Sequence[int], *, inputs: Any = None
+) -> Float64[ndarray, "k P"]:
+    """Orthonormal rows that span chosen symmetry generators, for a plane.
+
+    Parameters
+    ----------
+    model, parameters, inputs
+        As for `symmetry_generators`.
+    choice : int, or sequence of int
+        How many independent ones, the first in the order given there; or the numbers of those wanted.
+
+    Returns
+    -------
+    (k, P) float64
+        By Gram-Schmidt in this order; chosen ones that depend on earlier ones are left out.
+
+    Raises
+    ------
+    NetgeomError
+        Numbers out of range, or fewer independent generators than asked for.
+    """
+    found = symmetry_generators(model, parameters, inputs)
+    if isinstance(choice, int | np.integer):
+        numbers, wanted = list(range(len(found))), as_count(choice, 1, found.rows.shape[1], "The number of directions")
+    else:
+        numbers = [as_count(number, 0, len(found) - 1, "A generator's number") for number in choice]
+        wanted = 1
+    rows = found.rows[numbers]
+    basis = independent_rows(rows / np.linalg.norm(rows, axis=1, keepdims=True))[0] if len(rows) else rows
+    if len(basis) < wanted:
+        raise NetgeomError(
+            "There are too few independent symmetry directions",
+            expected=f"at least {wanted}",
+            got=f"{len(basis)} of {len(found)} generators",
+            try_this=" ".join(found.notes) or "fewer directions",
+        )
+    return basis[:wanted] if isinstance(choice, int | np.integer) else basis

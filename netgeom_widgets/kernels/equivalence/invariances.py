@@ -1,0 +1,187 @@
+"""What leaves the function of a chain of layers the same, read from the activations of its hidden layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from numpy import ndarray
+from torch import nn
+
+from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
+from netgeom_widgets.kernels.equivalence.activations import Activation
+from netgeom_widgets.kernels.equivalence.mlp import MLP
+from netgeom_widgets.kernels.equivalence.network import FlatNetwork
+from netgeom_widgets.kernels.equivalence.problem import as_parameters
+
+_N_PROBES = 64  # Gaussian inputs on which two parameter vectors are compared
+_SAME = 1e-9
+
+
+class Chain:
+    """A multilayer perceptron at one parameter vector; its matrices are views, so changing them changes `theta`.
+
+    Parameters
+    ----------
+    mlp : MLP
+    theta : (P,) float64
+        Not copied.
+    """
+
+    def __init__(self, mlp: MLP, theta: Float64[ndarray, " P"]) -> None:
+        self.mlp, self.theta = mlp, theta
+
+    def copy(self) -> Chain:
+        """The same network with a vector of its own."""
+        return Chain(self.mlp, self.theta.copy())
+
+    def zeros(self) -> Chain:
+        """A direction: the same layout, all entries 0."""
+        return Chain(self.mlp, np.zeros_like(self.theta))
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden layers."""
+        return len(self.mlp.hidden)
+
+    def activation(self, layer: int) -> Activation:
+        """What follows a layer."""
+        return self.mlp.layers[layer].activation
+
+    def weight(self, layer: int) -> Float64[ndarray, "n_out n_in"]:
+        """View of a layer's weight."""
+        entry = self.mlp.layers[layer]
+        return self.theta[entry.weight].reshape(entry.n_out, entry.n_in)
+
+    def bias(self, layer: int) -> Float64[ndarray, " n_out"] | None:
+        """View of a layer's bias."""
+        part = self.mlp.layers[layer].bias
+        return None if part is None else self.theta[part]
+
+    def incoming(self, layer: int) -> Float64[ndarray, "n_out n"]:
+        """Copy of the weights and bias that lead into each unit of a layer."""
+        bias = self.bias(layer)
+        return self.weight(layer).copy() if bias is None else np.column_stack([self.weight(layer), bias])
+
+    def outgoing(self, layer: int) -> Float64[ndarray, "n_out n"]:
+        """Copy of the weights that lead out of each unit of a hidden layer."""
+        return self.weight(layer + 1).T.copy()
+
+    def flips(self, layer: int) -> bool:
+        """Whether units of a hidden layer can change sign: f(-z) = c - f(z), with a bias behind unless c = 0."""
+        symmetry = self.activation(layer).point_symmetry
+        return symmetry is not None and (symmetry == 0.0 or self.bias(layer + 1) is not None)
+
+    def rearrange(self, layer: int, permutation: Int64[ndarray, " h"], factors: Float64[ndarray, " h"]) -> None:
+        """New unit i of a hidden layer = factors[i] times old unit permutation[i]; the function stays.
+
+        Factors are positive where the activation is homogeneous, 1 or -1 where units can change sign, else 1.
+        """
+        weight, bias, behind = self.weight(layer), self.bias(layer), self.weight(layer + 1)
+        weight[:] = factors[:, None] * weight[permutation]
+        if bias is not None:
+            bias[:] = factors * bias[permutation]
+        behind[:] = behind[:, permutation] / factors
+        constant, bias_behind = self.activation(layer).point_symmetry, self.bias(layer + 1)
+        if constant and bias_behind is not None:  # v f(z) = c v - v f(-z), and `behind` holds -v already
+            bias_behind -= constant * behind[:, factors < 0].sum(axis=1)
+
+    def values(self, inputs: Float64[ndarray, "n_in N"]) -> list[tuple[ndarray, ndarray, ndarray]]:
+        """Of every layer pre-activations, activations and derivatives, (n_out, N) each."""
+        pairs = self.mlp.pre_activations(torch.from_numpy(self.theta)[None], torch.from_numpy(inputs))
+        return [
+            (z[0].numpy(), a[0].numpy(), layer.activation.derivative(z)[0].numpy())
+            for layer, (z, a) in zip(self.mlp.layers, pairs, strict=True)
+        ]
+
+
+def read_network(model: Any, inputs: Any = None) -> FlatNetwork:
+    """A model as a function of its flat parameters; without inputs, on some Gaussian ones.
+
+    Raises
+    ------
+    NetgeomError
+        No model; inputs left out and no linear layer to take their number from.
+    """
+    if isinstance(model, FlatNetwork):
+        return model
+    if inputs is None:
+        modules = model.modules() if isinstance(model, nn.Module) else ()
+        first = next((module for module in modules if isinstance(module, nn.Linear)), None)
+        if first is None:
+            raise NetgeomError(
+                "The size of an input cannot be read from this model", expected="a model that begins with nn.Linear"
+            )
+        inputs = probes(first.in_features).T
+    return FlatNetwork(model, inputs)
+
+
+def read_mlp(model: Any, inputs: Any = None) -> MLP:
+    """The layers of a model.
+
+    Raises
+    ------
+    UnsupportedModuleError
+        The model is no chain of linear layers and activations, so its symmetries cannot be read.
+    """
+    network = read_network(model, inputs)
+    if network.mlp is None:
+        raise UnsupportedModuleError(
+            "The symmetries of this model cannot be read",
+            expected="a chain of nn.Linear layers, each weight used once, with elementwise activations between them",
+            got=type(model).__name__,
+        )
+    return network.mlp
+
+
+def as_chain(model: Any, parameters: Any, inputs: Any = None) -> Chain:
+    """A model at given parameters; errors as in `read_mlp` and `as_parameters`."""
+    return chain_at(read_mlp(model, inputs), parameters)
+
+
+def chain_at(mlp: MLP, parameters: Any, what: str = "parameters") -> Chain:
+    """Layers at a copy of one flat parameter vector.
+
+    Raises
+    ------
+    NetgeomError
+        Another length, several vectors, values that are not finite.
+    """
+    length = max(part.stop for layer in mlp.layers for part in (layer.weight, layer.bias) if part is not None)
+    rows = as_parameters(parameters, length, what)
+    if len(rows) != 1:
+        raise NetgeomError(f"The {what} are several vectors", expected="one of them", got=f"{len(rows)} rows")
+    return Chain(mlp, rows[0].numpy())
+
+
+def probes(n_in: int) -> Float64[ndarray, "n_in N"]:
+    """The same Gaussian inputs in every call."""
+    return np.random.default_rng(0).standard_normal((n_in, _N_PROBES))
+
+
+def require_same_function(a: Chain, b: Chain) -> None:
+    """Compare two parameter vectors on Gaussian inputs.
+
+    The tolerance is 1e-9 of the largest sum of absolute terms behind an output: what rounding can account for.
+
+    Raises
+    ------
+    NetgeomError
+        The functions differ: overflow, or scales beyond float64.
+    """
+    inputs = probes(a.mlp.layers[0].n_in)
+    (before, after) = (chain.values(inputs) for chain in (a, b))
+    last = len(a.mlp.layers) - 1
+    below = np.abs(before[last - 1][1] if last else inputs)
+    bias = a.bias(last)
+    scale = (np.abs(a.weight(last)) @ below).max() + (0.0 if bias is None else np.abs(bias).max())
+    difference = np.abs(before[last][1] - after[last][1]).max()
+    if not difference <= _SAME * scale:
+        raise NetgeomError(
+            "The image does not compute the same function",
+            expected=f"outputs that agree within {_SAME:g} of {scale:.3g}",
+            got=f"a difference of {difference:.3g}",
+            try_this="parameters of less extreme scale",
+        )
