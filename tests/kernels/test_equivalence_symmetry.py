@@ -55,8 +55,8 @@ def assert_explained(model: nn.Module, theta: np.ndarray, x: np.ndarray, expecte
         ("nulldim_3", (5, 3, 4), "id", True, {"linear group"}),
         ("nulldim_4", (4, 8, 8, 2), "tanh", True, set()),
         ("deeplinear_0", (5, 3, 4), "id", False, {"linear group"}),
-        ("deeplinear_1", (4, 6, 3), "id", False, {"linear group", "dependent inputs"}),
-        ("reducible_tanh_0", (2, 6, 1), "tanh", True, {"dead unit", "duplicate unit", "dependent inputs"}),
+        ("deeplinear_1", (4, 6, 3), "id", False, {"linear group", "dependent units"}),
+        ("reducible_tanh_0", (2, 6, 1), "tanh", True, {"dead unit", "duplicate unit", "dependent units"}),
     ],
 )
 def test_golden_null_dimensions_are_explained(name, sizes, activation, bias, kinds) -> None:
@@ -64,7 +64,7 @@ def test_golden_null_dimensions_are_explained(name, sizes, activation, bias, kin
     found = assert_explained(mlp(sizes, activation, bias), case["theta"], case["x"], int(case["null_dim"]))
     assert set(found.kinds) == kinds
     if name == "reducible_tanh_0":  # one unit split in two: 1 + 3, one without outgoing weight: 3
-        assert Counter(found.kinds) == {"dead unit": 3, "duplicate unit": 4, "dependent inputs": 1}
+        assert Counter(found.kinds) == {"dead unit": 3, "duplicate unit": 4, "dependent units": 1 + 2 * 3}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -80,19 +80,24 @@ def test_relu_nets_with_dead_and_always_active_units_are_explained(seed: int) ->
     assert all(d.kind == "never active" and d.name == "0" for d in dead if d.layer == 0)
 
 
-def test_other_activations_and_copies_are_explained() -> None:
-    x = np.random.default_rng(0).standard_normal((150, 3))
-    leaky = nn.Sequential(nn.Linear(3, 7), nn.LeakyReLU(0.01), nn.Linear(7, 1)).double()
+@pytest.mark.parametrize("seed", range(2))
+def test_other_activations_and_copies_are_explained(seed: int) -> None:
+    x = np.random.default_rng(seed).standard_normal((600, 3))
+    leaky = nn.Sequential(*mlp((3, 7, 1), seed=seed))
+    leaky[1] = nn.LeakyReLU(0.01)
     theta = parameters_of(leaky)
     theta[21:24] = 30, -30, 30  # linear pieces with different slopes
     assert_explained(leaky, theta, x)
     theta[9:12], theta[24] = 2 * theta[12:15], 2 * theta[25]  # and a scaled copy
     assert "duplicate unit" in assert_explained(leaky, theta, x).kinds
+    theta[15:18], theta[26] = -theta[18:21], -theta[27]  # and one that is active where another is not
+    assert "dependent units" in assert_in_kernel(leaky, theta, x)[0].kinds
 
-    behind = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.Linear(4, 2), nn.ReLU()).double()
+    behind = nn.Sequential(*mlp((3, 4, 2), seed=seed), nn.ReLU())
+    behind[1] = nn.Sigmoid()
     theta = parameters_of(behind)
     theta[3:6], theta[13] = -theta[:3], -theta[12]  # f(-z) = 1 - f(z), the bias behind takes the 1
-    theta[-1] = -9  # and a ReLU behind the output that is never active
+    theta[-2:] = 2, -9  # and a ReLU behind the output that is never active
     assert_explained(behind, theta, x)
     assert [(d.layer, d.unit, d.kind) for d in dead_units(behind, theta, x)] == [(1, 1, "never active")]
     theta[-2:] = -9
@@ -101,7 +106,7 @@ def test_other_activations_and_copies_are_explained() -> None:
 
     flat = x @ np.random.default_rng(1).standard_normal((3, 5))  # five inputs that span three dimensions
     few = assert_explained(mlp((5, 4, 1), "tanh"), parameters_of(mlp((5, 4, 1), "tanh")), flat, expected=8)
-    assert "dependent inputs" in few.kinds
+    assert "dependent units" in few.kinds
 
 
 def test_dead_units_of_a_tanh_net() -> None:

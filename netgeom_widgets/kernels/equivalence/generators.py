@@ -18,7 +18,7 @@ from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from netgeom_widgets.kernels.equivalence.planes import independent_rows
 from netgeom_widgets.kernels.equivalence.problem import as_parameters
 
-KINDS = ("scaling", "linear group", "dead unit", "duplicate unit", "same pattern", "dependent inputs")
+KINDS = ("scaling", "linear group", "dead unit", "duplicate unit", "same pattern", "dependent units")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Generators:
     rows : (k, P) float64
         Not orthogonal, in general dependent, in the order of `KINDS`.
     kinds : tuple of k str
-        "scaling", "linear group", "dead unit", "duplicate unit", "same pattern" or "dependent inputs".
+        "scaling", "linear group", "dead unit", "duplicate unit", "same pattern" or "dependent units".
     labels : tuple of k str
     notes : tuple of str
         What was not looked for, and why.
@@ -69,9 +69,11 @@ def symmetry_generators(model: Any, parameters: Any, inputs: Any = None) -> Gene
           that are never active, and outgoing weights against c of units that are constant.
         - duplicate unit: w_j = s w_i (s > 0 where homogeneous, -1 where odd): outgoing weights against each other, and
           incoming weights of all copies along one vector, in the ratios that cancel behind them.
-        - same pattern: ReLUs that are active on the same inputs: the linear group among them, and incoming weights in
-          ratios that cancel behind them; shifts of the bias where they are always active.
-        - dependent inputs: weights of one unit along a linear relation among the activations that lead into its layer.
+        - same pattern: ReLUs that are active on the same inputs: the linear group among them; shifts of the bias where
+          they are always active.
+        - dependent units: all that linear relations on the inputs add: among the activations that lead into a layer
+          (weights of each unit move along the relation), and among the gradients of a layer's units (their incoming
+          weights move along one vector in the relation's ratios).
 
     Raises
     ------
@@ -82,8 +84,8 @@ def symmetry_generators(model: Any, parameters: Any, inputs: Any = None) -> Gene
 
     Notes
     -----
-    In the kernel of the output Jacobian to rounding; at a kink of an activation, on one side. Kinds below "linear
-    group" that come from inputs hold on these inputs. Memory 8 k P bytes; k grows with the squares of linear layers'
+    In the kernel of the output Jacobian to rounding; at a kink of an activation, on one side. What is
+    found from inputs holds on these inputs. Memory 8 k P bytes; k grows with the squares of linear layers'
     widths.
     """
     network = read_network(model, inputs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from netgeom_widgets.kernels._memory import require_memory
@@ -47,28 +47,35 @@ def moves_of_weights(chain: Chain) -> Iterator[Move]:
 def moves_on_samples(chain: Chain, inputs: Float64[ndarray, "n_in N"]) -> Iterator[Move]:
     """What holds on these samples beside that."""
     below = inputs
-    states = unit_states(chain, inputs, _ZERO)
-    for layer, (_, outputs, slopes) in enumerate(chain.values(inputs)):
+    states, values = unit_states(chain, inputs, _ZERO), chain.values(inputs)
+    gradients = _gradients(chain, [slopes for _, _, slopes in values])
+    for layer, (_, outputs, slopes) in enumerate(values):
         state = states[layer]
         for unit in np.flatnonzero(state.frozen | (state.cut_off & ~state.unused)).tolist():
             yield from _free_incoming(chain, layer, unit, "no influence on these samples")
         if layer < chain.n_hidden:
             yield from _free_outgoing(chain, layer, state)
-            above = states[layer + 1]
-            yield from _same_patterns(chain, layer, slopes, ~(above.frozen | above.cut_off))
-        yield from _dependent(chain, layer, below)
+            yield from _same_patterns(chain, layer, slopes)
+        yield from _dependent_inputs(chain, layer, below)
+        yield from _dependent_gradients(chain, layer, gradients[layer])
         below = outputs
 
 
-def _same_patterns(
-    chain: Chain, layer: int, slopes: Float64[ndarray, "h N"], live: Bool[ndarray, " t"]
-) -> Iterator[Move]:
-    """Units that are active on the same samples: linear among themselves there. Copies in front of dead units."""
+def _gradients(chain: Chain, slopes: list[ndarray]) -> list[ndarray]:
+    """Of every layer the derivatives (C N, units) of all outputs by pre-activations; slopes are (units, N)."""
+    found: list[ndarray] = []
+    backward = np.eye(len(slopes[-1]))[:, :, None]  # (units, C, 1 or N)
+    for layer in reversed(range(len(slopes))):
+        backward = backward * slopes[layer][:, None]
+        found.append(backward.reshape(len(backward), -1).T)
+        backward = np.tensordot(chain.weight(layer).T, backward, axes=1)
+    return found[::-1]
+
+
+def _same_patterns(chain: Chain, layer: int, slopes: Float64[ndarray, "h N"]) -> Iterator[Move]:
+    """Units that are active on the same samples are linear among themselves there."""
     activation = chain.activation(layer)
     if activation.linear or not activation.homogeneous:
-        if not live.all():
-            for group, _ in _copies(chain, layer):
-                yield from _opposed_incoming(chain, layer, np.array(group), np.ones(len(group)), live, "duplicate unit")
         return
     largest = np.abs(slopes).max(axis=1)
     units = np.flatnonzero(largest)
@@ -77,7 +84,6 @@ def _same_patterns(
         group = units[number.reshape(-1) == i]
         if len(group) > 1:
             yield from _mixings(chain, layer, group, largest[group], "same pattern")
-            yield from _opposed_incoming(chain, layer, group, largest[group], live, "same pattern")
         if (pattern == pattern[0]).all():
             yield from _bias_shifts(chain, layer, group, slopes[group, 0], "same pattern")
 
@@ -184,8 +190,8 @@ def _copies(chain: Chain, layer: int) -> Iterator[tuple[list[int], Float64[ndarr
 def _duplicates(chain: Chain, layer: int, group: list[int], factors: Float64[ndarray, " u"]) -> Iterator[Move]:
     """Opposed moves of copies: of outgoing weights, and of incoming ones in ratios that cancel behind them."""
     place, constant = _place(chain, layer), chain.activation(layer).point_symmetry
-    n_targets = chain.mlp.layers[layer + 1].n_out
-    _require(chain, len(group) * n_targets)
+    n_targets, n_in = chain.mlp.layers[layer + 1].n_out, chain.incoming(layer).shape[1]
+    _require(chain, len(group) * (n_targets + n_in))
     for unit, factor in zip(group[1:], factors[1:].tolist(), strict=True):
         for target in range(n_targets):
             direction = chain.zeros()
@@ -195,45 +201,42 @@ def _duplicates(chain: Chain, layer: int, group: list[int], factors: Float64[nda
                 bias[target] = constant
             label = f"outgoing weights of copies {group[0]} and {unit} of {place}, opposed"
             yield Move("duplicate unit", label, direction.theta)
-    live = np.ones(n_targets, dtype=bool)
-    yield from _opposed_incoming(chain, layer, np.array(group), np.ones(len(group)), live, "duplicate unit")
-
-
-def _opposed_incoming(
-    chain: Chain,
-    layer: int,
-    group: Int64[ndarray, " u"],
-    slopes: Float64[ndarray, " u"],
-    live: Bool[ndarray, " t"],
-    kind: str,
-) -> Iterator[Move]:
-    """Incoming weights of units along one vector, in ratios that cancel behind them.
-
-    The units' derivatives are multiples of one another, by `slopes`, so what they pass on to live targets is their
-    outgoing weights times their moves.
-    """
-    behind = chain.weight(layer + 1)[live][:, group] * slopes
-    _, singular, vectors = np.linalg.svd(behind)
-    rank = int((singular > _ZERO * max(singular.max(initial=0.0), np.finfo(float).tiny)).sum())
-    n_in = chain.incoming(layer).shape[1]
-    _require(chain, (len(group) - rank) * n_in)
-    label = f"incoming weights of units {', '.join(map(str, group.tolist()))} of {_place(chain, layer)}, opposed"
-    for ratios in vectors[rank:]:
+    # Copies share the derivative of the activation, so what they pass on is their outgoing weights times their moves.
+    label = f"incoming weights of copies {', '.join(map(str, group))} of {place}, opposed"
+    for ratios in _null_vectors(chain.weight(layer + 1)[:, group]):
         for vector in np.eye(n_in):
-            yield Move(kind, label, _incoming_moves(chain, layer, group, ratios, vector))
+            yield Move("duplicate unit", label, _incoming_moves(chain, layer, np.array(group), ratios, vector))
 
 
-def _dependent(chain: Chain, layer: int, below: Float64[ndarray, "n_in N"]) -> Iterator[Move]:
+def _dependent_inputs(chain: Chain, layer: int, below: Float64[ndarray, "n_in N"]) -> Iterator[Move]:
     """Weights of each unit along the linear relations among what leads into the layer on these samples."""
     values = below if chain.bias(layer) is None else np.vstack([below, np.ones((1, below.shape[1]))])
-    vectors, singular, _ = np.linalg.svd(values, full_matrices=True)
-    rank = int((singular > _RANK * singular[0]).sum())
-    n_units = chain.mlp.layers[layer].n_out
-    _require(chain, n_units * (len(values) - rank))
-    for relation in vectors.T[rank:]:
+    relations, n_units = _null_vectors(values.T), chain.mlp.layers[layer].n_out
+    _require(chain, n_units * len(relations))
+    for relation in relations:
         for unit in range(n_units):
             row = _incoming_moves(chain, layer, np.array([unit]), np.ones(1), relation)
-            yield Move("dependent inputs", f"unit {unit} of {_place(chain, layer)}, inputs that depend", row)
+            yield Move("dependent units", f"unit {unit} of {_place(chain, layer)} along dependent inputs", row)
+
+
+def _dependent_gradients(chain: Chain, layer: int, gradients: Float64[ndarray, "CN h"]) -> Iterator[Move]:
+    """Incoming weights of units along one vector, in the ratios of a linear relation among their gradients."""
+    relations, n_in = _null_vectors(gradients), chain.incoming(layer).shape[1]
+    _require(chain, n_in * len(relations))
+    units = np.arange(gradients.shape[1])
+    for ratios in relations:
+        for i, vector in enumerate(np.eye(n_in)):
+            label = f"incoming weights {i} of {_place(chain, layer)}, gradients that depend"
+            yield Move("dependent units", label, _incoming_moves(chain, layer, units, ratios, vector))
+
+
+def _null_vectors(matrix: Float64[ndarray, "m n"]) -> Float64[ndarray, "k n"]:
+    """Orthonormal rows r with matrix @ r = 0 to rounding."""
+    if matrix.shape[0] > matrix.shape[1]:
+        matrix = np.asarray(np.linalg.qr(matrix, mode="r"))
+    _, singular, vectors = np.linalg.svd(matrix)
+    rank = int((singular > _RANK * max(singular.max(initial=0.0), np.finfo(float).tiny)).sum())
+    return vectors[rank:]
 
 
 def _require(chain: Chain, n_rows: int) -> None:
