@@ -81,6 +81,15 @@ def test_the_order_retraction_benchmark_runs(tmp_path):
     assert found[0]["case"] == "Leslie 2^12" and all(row["case"] in done.stdout for row in found)
 
 
+def test_the_equivalence_benchmark_runs(tmp_path):
+    rows = tmp_path / "rows.json"
+    command = [sys.executable, "tests/benchmarks/equivalence.py", "--quick", "--json", str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # it compares what both sides found
+    found = json.loads(rows.read_text())
+    assert found[0]["case"] == "slice 1-2-1 21x21" and all(row["case"] in done.stdout for row in found)
+
+
 def test_the_recording_benchmark_runs(tmp_path):
     rows = tmp_path / "rows.json"
     command = [sys.executable, "tests/benchmarks/recording.py", "--quick", "--json", str(rows)]

@@ -1,0 +1,170 @@
+"""Speed and memory of equivalence classes: `python tests/benchmarks/equivalence.py [--quick | --large] [--json FILE]`.
+
+In one process, on one thread, float64, paired and interleaved; ratios are medians over the pairs, so that a busy
+machine disturbs both sides alike. What is compared agrees, or the benchmark fails.
+
+- Slices: the loss on a grid against a tight loop, one point at a time, over torch.func.functional_call: the 4-parameter
+  net of GENNI (101 x 101), 2-8-1, 784-128-64-10, and GENNI's LeNet, for which there is no gain: it says which way was
+  chosen. N = 500.
+- Jacobians of perceptrons in closed form, against vmap of jacrev over samples and of jacfwd over parameter vectors.
+- `--large`: the whole 20 x 20 grid of LeNet, 101 x 101 points of 784-128-64-10 and 51^3 points of the 4-parameter net,
+  each in a process of its own: seconds, and peak resident memory minus that after import.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"  # before numpy and torch start their pools
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for the networks of the tests
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from timing import alone, megabytes, paired, parser_of, reporter, row, seconds  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.func import functional_call, jacfwd, jacrev, vmap  # noqa: E402
+
+from netgeom_widgets.kernels.equivalence import relative_loss_slice  # noqa: E402
+from netgeom_widgets.kernels.equivalence.network import FlatNetwork  # noqa: E402
+from tests.kernels.equivalence_models import LeNet, mlp, parameters_of  # noqa: E402
+
+torch.set_num_threads(1)
+N_SAMPLES = 500
+
+
+def require_close(found: Any, expected: Any, rtol: float, what: str) -> None:
+    found, expected = np.asarray(found), np.asarray(expected)
+    scale = np.abs(expected).max()
+    if not (difference := float(np.abs(found - expected).max())) <= rtol * scale:
+        raise SystemExit(f"{what}: they differ by {difference:.2g} of {scale:.2g}")
+
+
+def network(name: str) -> tuple[nn.Module, np.ndarray, np.ndarray]:
+    """A model, inputs and targets by sizes such as "784-128-64-10", or "LeNet"."""
+    rng = np.random.default_rng(0)
+    if name == "LeNet":
+        torch.manual_seed(0)
+        return LeNet().double(), rng.standard_normal((N_SAMPLES, 1, 28, 28)), rng.standard_normal((N_SAMPLES, 1))
+    sizes = [int(size) for size in name.split("-")]
+    model = mlp(sizes, "relu", bias=name != "1-2-1")
+    return model, rng.standard_normal((N_SAMPLES, sizes[0])), rng.standard_normal((N_SAMPLES, sizes[-1]))
+
+
+def plane(model: nn.Module, points: int, k: int = 2) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    center = parameters_of(model)
+    rows = np.random.default_rng(1).standard_normal((k, center.size))
+    return center, rows / np.linalg.norm(rows, axis=1, keepdims=True), [np.linspace(-1, 1, points)] * k
+
+
+def point_by_point(model: nn.Module, x: np.ndarray, y: np.ndarray, center, basis, axes) -> np.ndarray:
+    """The loop that a user would write: no copies of the module, no batches, no gradients."""
+    inputs, targets, origin, rows = (torch.as_tensor(a) for a in (x, y, center, basis))
+    layout, start = [], 0
+    for name, parameter in model.named_parameters():
+        layout.append((name, slice(start, start + parameter.numel()), parameter.shape))
+        start += parameter.numel()
+    values = []
+    with torch.no_grad():
+        for point in torch.as_tensor(np.array(list(itertools.product(*axes)))):
+            theta = origin + point @ rows
+            views = {name: theta[part].view(shape) for name, part, shape in layout}
+            values.append(float((functional_call(model, views, (inputs,)) - targets).square().mean()))
+    return np.array(values).reshape([len(axis) for axis in axes])
+
+
+def measure_slice(name: str, points: int, repetitions: int) -> dict:
+    model, x, y = network(name)
+    chosen = plane(model, points)
+    times, results = paired(
+        {
+            "kernel": lambda: relative_loss_slice(model, x, y, *chosen),
+            "loop": lambda: point_by_point(model, x, y, *chosen),
+        },
+        repetitions,
+    )
+    require_close(results["kernel"].loss, results["loop"], 1e-10, name)
+    label = f"slice {name} {points}x{points}"
+    way = "closed form" if FlatNetwork(model, x).mlp else results["kernel"].settings["method"]
+    return row(label, times, "kernel", "loop", f"functional_call, point by point (the kernel's way: {way})")
+
+
+def measure_jacobian(name: str, n_vectors: int, n_samples: int, repetitions: int) -> list[dict]:
+    model, x, _ = network(name)
+    flat = FlatNetwork(model, x[:n_samples])
+    theta = torch.randn((n_vectors, flat.n_parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def of_samples(one: torch.Tensor) -> torch.Tensor:
+        return vmap(jacrev(lambda t, x: flat.one(t, x[None])[:, 0]), in_dims=(None, 0))(one, flat.inputs)
+
+    times, results = paired(
+        {
+            "kernel": lambda: flat.jacobian(theta)[1],
+            "jacrev": lambda: vmap(of_samples)(theta).permute(0, 3, 2, 1),
+            "jacfwd": lambda: vmap(jacfwd(flat.one))(theta).permute(0, 3, 1, 2),
+        },
+        repetitions,
+    )
+    label = f"Jacobian {name} B={n_vectors} N={n_samples}"
+    for other in ("jacrev", "jacfwd"):
+        require_close(results["kernel"], results[other], 1e-12, f"{label}, {other}")
+    return [row(label, times, "kernel", other, f"vmap({other})") for other in ("jacrev", "jacfwd")]
+
+
+def print_alone(name: str, points: int) -> None:
+    """One slice in this process, which does nothing else."""
+    model, x, y = network(name)
+    dimensions = 3 if name == "1-2-1" else 2
+    relative_loss_slice(model, x, y, *plane(model, 2))  # imports
+    before = megabytes("VmRSS")
+    elapsed, found = seconds(lambda: relative_loss_slice(model, x, y, *plane(model, points, dimensions)))
+    peak = megabytes("VmHWM") - before
+    corner = point_by_point(model, x, y, found.center, found.basis, [axis[:2] for axis in found.axes])
+    require_close(found.loss[(slice(2),) * dimensions], corner, 1e-10, name)
+    case = f"slice {name} {'x'.join([str(points)] * dimensions)}"
+    print(json.dumps({"case": case, "s": elapsed, "peak_MB": peak, "grid_MB": found.loss.nbytes / 2**20}))
+
+
+def main() -> None:
+    parser = parser_of(
+        "speed and memory of equivalence classes",
+        quick="small sizes, once: does it run, same answers",
+        large="large grids, nothing else",
+        alone=("CASE", "POINTS"),
+    )
+    arguments = parser.parse_args()
+    if arguments.alone:
+        print_alone(arguments.alone[0], int(arguments.alone[1]))
+        return
+    rows: list[dict] = []
+    if arguments.large:
+        for name, points in (("LeNet", "20"), ("784-128-64-10", "101"), ("1-2-1", "51")):
+            rows.append(alone("--alone", name, points))
+            print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB".format(**rows[-1]), flush=True)
+    else:
+        compare(rows, arguments.quick, 1 if arguments.quick else arguments.repetitions)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(rows, indent=1))
+
+
+def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
+    model, x, y = network("1-2-1")
+    relative_loss_slice(model, x, y, *plane(model, 2))  # imports
+    report = reporter(rows, 32)
+    measure_jacobian("1-2-1", 2, 4, 1)  # the first vmap of a process takes seconds
+
+    sizes = {"1-2-1": 101, "2-8-1": 101, "784-128-64-10": 21, "LeNet": 3}
+    for name, points in ({"1-2-1": 21, "784-128-64-10": 5, "LeNet": 2} if quick else sizes).items():
+        report(measure_slice(name, points, repetitions))
+    for name, n_vectors, n_samples in (("2-8-1", 8, 50),) if quick else (("2-8-1", 64, 256), ("4-8-8-1", 64, 500)):
+        for found in measure_jacobian(name, n_vectors, n_samples, repetitions):
+            report(found)
+
+
+if __name__ == "__main__":
+    main()
