@@ -13,6 +13,8 @@ from torch import nn
 from netgeom_widgets.kernels._inputs import as_choice, as_count
 from netgeom_widgets.kernels.equivalence.planes import DEPENDENT, as_basis, as_point, as_rows, independent_rows
 
+_EQUAL = 1e-6  # (w, -a) with |w| = |a|, a scaling, must not turn round with the last digit of either
+
 
 def difference_basis(center: Any, elements: Any) -> Float64[ndarray, "r P"]:
     """Orthonormal directions from a centre to elements, in their order (GENNI, arXiv 2011.07407).
@@ -140,6 +142,7 @@ def random_basis(
 
 
 def with_signs(rows: Float64[ndarray, "k P"]) -> Float64[ndarray, "k P"]:
-    """Signs such that every row's largest entry is positive."""
-    largest = np.take_along_axis(rows, np.abs(rows).argmax(1)[:, None], axis=1)
-    return rows * np.where(largest < 0, -1.0, 1.0)
+    """Signs such that every row's largest entry is positive; of entries that differ by rounding only, the first."""
+    sizes = np.abs(rows)
+    largest = (sizes >= (1 - _EQUAL) * sizes.max(1, initial=0, keepdims=True)).argmax(1)
+    return rows * np.where(np.take_along_axis(rows, largest[:, None], axis=1) < 0, -1.0, 1.0)

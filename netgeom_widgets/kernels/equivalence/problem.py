@@ -152,6 +152,23 @@ def as_parameters(parameters: Any, n_parameters: int, what: str = "parameters") 
     return theta
 
 
+def network_at(model: nn.Module, parameters: Any, inputs: Any) -> tuple[FlatNetwork, Tensor]:
+    """The network and one parameter vector (P,) of it; None: the model's own.
+
+    Raises
+    ------
+    NetgeomError
+        As `FlatNetwork` and `as_parameters`; several parameter vectors.
+    """
+    network = FlatNetwork(model, inputs)
+    if parameters is None:
+        return network, network.parameters
+    rows = as_parameters(parameters, network.n_parameters)
+    if len(rows) > 1:
+        raise NetgeomError("One parameter vector is wanted", expected=f"({rows.shape[1]},)", got=f"{len(rows)} rows")
+    return network, rows[0]
+
+
 def relative_loss(model: nn.Module, inputs: Any, targets: Any, parameters: Any) -> Losses:
     """Loss of parameter vectors, absolute and relative.
 
