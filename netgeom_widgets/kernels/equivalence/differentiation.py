@@ -44,9 +44,10 @@ def _sample_jacobians(network: FlatNetwork, theta: Tensor, inputs: Tensor) -> Te
 def _looped_jacobians(network: FlatNetwork, theta: Tensor, inputs: Tensor) -> Tensor:
     """The same, one sample and output after the other."""
     rows = []
-    for x in inputs:
-        leaf, values = _graph(network, theta, x[None])
-        rows.append(torch.stack([_gradient(value, leaf) for value in values[:, 0]]))
+    with torch.enable_grad():  # also what picks a value out of a graph belongs to it
+        for x in inputs:
+            leaf, values = _graph(network, theta, x[None])
+            rows.append(torch.stack([_gradient(value, leaf) for value in values[:, 0]]))
     return torch.stack(rows)
 
 
@@ -62,10 +63,11 @@ def pullback(network: FlatNetwork, theta: Tensor, weigh: Callable[[Tensor], Tens
 
 def vjp(network: FlatNetwork, theta: Tensor, cotangents: Tensor) -> Tensor:
     """Cotangents (k, C, N) times the Jacobian at theta (P,): (k, P)."""
-    leaf, outputs = _graph(network, theta, network.inputs)
     found = []
-    for i, cotangent in enumerate(cotangents):
-        found.append(_gradient((outputs * cotangent).sum(), leaf, keep=i + 1 < len(cotangents)))
+    with torch.enable_grad():
+        leaf, outputs = _graph(network, theta, network.inputs)
+        for i, cotangent in enumerate(cotangents):
+            found.append(_gradient((outputs * cotangent).sum(), leaf, keep=i + 1 < len(cotangents)))
     return torch.stack(found) if found else theta.new_zeros((0, len(theta)))
 
 
