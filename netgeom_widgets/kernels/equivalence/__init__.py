@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from netgeom_widgets.kernels.equivalence.bases import difference_basis, pca_basis, random_basis
+from netgeom_widgets.kernels.equivalence.class_trace import Trace, trace_class
 from netgeom_widgets.kernels.equivalence.dead import DeadUnit, dead_units, is_dead_network
 from netgeom_widgets.kernels.equivalence.elements import Element, Elements
 from netgeom_widgets.kernels.equivalence.epsilon import epsilon_set
+from netgeom_widgets.kernels.equivalence.gauss_newton import gauss_newton_basis
 from netgeom_widgets.kernels.equivalence.generators import Generators, symmetry_basis, symmetry_generators
 from netgeom_widgets.kernels.equivalence.genni import GenniExperiment, GenniGrid, read_genni
+from netgeom_widgets.kernels.equivalence.null_directions import NullSpace
+from netgeom_widgets.kernels.equivalence.null_space import null_space
 from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
 from netgeom_widgets.kernels.equivalence.search import find_elements
@@ -23,15 +27,19 @@ __all__ = [
     "GenniGrid",
     "LossSlice",
     "Losses",
+    "NullSpace",
     "SlicePart",
+    "Trace",
     "as_basis",
     "coordinates",
     "dead_units",
     "difference_basis",
     "epsilon_set",
     "find_elements",
+    "gauss_newton_basis",
     "is_dead_network",
     "loss_slice",
+    "null_space",
     "pca_basis",
     "random_basis",
     "read_genni",
@@ -40,4 +48,5 @@ __all__ = [
     "slice_parts",
     "symmetry_basis",
     "symmetry_generators",
+    "trace_class",
 ]
