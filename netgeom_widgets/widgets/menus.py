@@ -33,9 +33,13 @@ class Menu(ipywidgets.Box):
         self._choices = list(choices)
         self._show()
 
+    def _words(self, value: Any) -> str:
+        """Words for a value that is not among the choices."""
+        return str(value)
+
     def _show(self) -> None:
         known = [value for _, value in self._choices]
-        choices = self._choices if self.value in known else [*self._choices, (str(self.value), self.value)]
+        choices = self._choices if self.value in known else [*self._choices, (self._words(self.value), self.value)]
         self._showing = True
         try:
             if tuple(choices) != self._menu.options:

@@ -9,6 +9,7 @@ import ipywidgets
 
 from netgeom_widgets.widgets.controls import ROW, OptionalNumber, icon_button
 from netgeom_widgets.widgets.sample_list import SampleList
+from netgeom_widgets.widgets.word_lines import SelectionCount, WordLine
 
 
 class OrderRetractionPanel(ipywidgets.Box):
@@ -57,12 +58,10 @@ class OrderRetractionPanel(ipywidgets.Box):
         self._collapse = icon_button("compress", "Collapse the picked node: it is no Morse set any more", collapse)
         self._restore = icon_button("expand", "Have the collapsed nodes back", restore)
         self._write = icon_button("share-alt", "Write the Morse graph next to the notebook (GraphML)", write)
-        self._selected = ipywidgets.Label(tooltip="How many runs are selected", layout={"margin": "2px 4px 2px 2px"})
-        self._unselect = icon_button("times", "Select no runs", clear)
-        self._selection = ipywidgets.Box([self._selected, self._unselect], layout={**ROW, "display": "none"})
-        self._pointer = _line("What the pointer is over")
-        self._facts = _line("What is known of the node")
-        self._told = _line("What is known of the cell")
+        self._selection = SelectionCount("run", "runs", clear)
+        self._pointer = WordLine("What the pointer is over")
+        self._facts = WordLine("What is known of the node")
+        self._told = WordLine("What is known of the cell")
         self._badges = ipywidgets.HTML(layout={"max_width": "100%"})
         self._nodes = SampleList("Morse nodes: choose one to see its set, its tile and its basin", go)
         self._listed_what = ipywidgets.Label(layout={"display": "none"})
@@ -104,8 +103,8 @@ class OrderRetractionPanel(ipywidgets.Box):
             self._showing = False
         self._none.disabled = self._take.disabled = node is None and cell is None
         self._collapse.disabled = node is None
-        _put(self._facts, facts)
-        _put(self._told, told)
+        self._facts.put(facts)
+        self._told.put(told)
 
     def show_collapsed(self, some: bool) -> None:
         """Whether there are collapsed nodes to have back."""
@@ -113,8 +112,7 @@ class OrderRetractionPanel(ipywidgets.Box):
 
     def show_selection(self, count: int) -> None:
         """Show how many runs are selected."""
-        self._selected.value = f"{count:,} {'run' if count == 1 else 'runs'} selected"
-        self._selection.layout.display = None if count else "none"
+        self._selection.show(count)
 
     def show_badges(self, html: str) -> None:
         """Show remarks on the picture, as HTML."""
@@ -122,7 +120,7 @@ class OrderRetractionPanel(ipywidgets.Box):
 
     def point(self, text: str) -> None:
         """Show what the pointer is over."""
-        _put(self._pointer, text)
+        self._pointer.put(text)
 
     # ---- what is asked
 
@@ -137,14 +135,3 @@ class OrderRetractionPanel(ipywidgets.Box):
 
 def _number(text: str, tooltip: str) -> OptionalNumber:
     return OptionalNumber(description=text, tooltip=tooltip, parse=int, placeholder="none", width="84px")
-
-
-def _line(tooltip: str) -> ipywidgets.HTML:
-    """Words that wrap; those who fill it escape what users typed."""
-    return ipywidgets.HTML(tooltip=tooltip, layout={"max_width": "100%", "display": "none"})
-
-
-def _put(line: ipywidgets.HTML, html: str) -> None:
-    # in a block of its own: an HTML widget alone gives each line the height of a control
-    line.value = f"<div class='netgeom-status'>{html}</div>"
-    line.layout.display = None if html else "none"

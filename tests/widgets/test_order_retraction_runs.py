@@ -126,7 +126,7 @@ def test_runs_are_selected_by_lasso_and_by_tile(fitted):
     source.selected.indices = [2, 0]
     fitted.wait(60)
     assert fitted.selection == wanted
-    assert fitted._panel._selected.value == "2 runs selected"
+    assert fitted._panel._selection.words == "2 runs selected"
     fitted.grid_cell = int(fitted._picture.start_cells[5])
     fitted._take_runs()
     fitted.wait(60)
