@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netgeom_widgets.kernels.equivalence.assessment import assess_elements
 from netgeom_widgets.kernels.equivalence.bases import difference_basis, pca_basis, random_basis
 from netgeom_widgets.kernels.equivalence.class_trace import Trace, trace_class
 from netgeom_widgets.kernels.equivalence.dead import DeadUnit, dead_units, is_dead_network
@@ -31,6 +32,7 @@ __all__ = [
     "SlicePart",
     "Trace",
     "as_basis",
+    "assess_elements",
     "coordinates",
     "dead_units",
     "difference_basis",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -139,16 +139,22 @@ class Search:
             raise NetgeomError("n does not fit the starts", expected=f"n={len(given)}", got=f"n={self.n}")
         return given
 
-    def run(self, on_element: Callable[[Element], Any] | None, progress: Progress, cancel: Cancel) -> Elements:
-        """All starts, to their ends."""
+    def run(
+        self,
+        on_element: Callable[[Element], Any] | None,
+        progress: Progress,
+        cancel: Cancel,
+        settled: Mapping[int, Element] | None = None,
+    ) -> Elements:
+        """All starts, to their ends, but for those that an earlier run of the same search has `settled`, by index."""
         history = np.full((self.n, len(self.checkpoints)), np.nan)
-        found: dict[int, Element] = {}
-        progress.update(0, self.n, "starts settled")
+        found: dict[int, Element] = dict(settled or {})
+        progress.update(len(found), self.n, "starts settled")
         torch.get_num_threads()  # a fresh thread settles how many it uses only when asked
-        for report in self._reports():
+        for report in self._reports(found) if len(found) < self.n else ():
             self._record(history, report)
             for ended in report.ended:
-                element = self._element(ended, history[ended.index])
+                element = self.element(ended, history[ended.index])
                 found[element.index] = element
                 if on_element is not None:
                     on_element(element)
@@ -156,11 +162,11 @@ class Search:
                 members = sum(element.status == "converged" for element in found.values())
                 progress.update(len(found), self.n, f"starts settled, {members} in the class")
             cancel.checkpoint()
-        return self._elements([found[i] for i in range(self.n)])
+        return self.gathered(found)
 
-    def _reports(self) -> Iterator[Report]:
+    def _reports(self, settled: Mapping[int, Element]) -> Iterator[Report]:
         aim = _AIM * self.tolerance * self.problem.variance
-        starts: Iterable[tuple[int, Tensor]] = enumerate(self.start)
+        starts: Iterable[tuple[int, Tensor]] = [(i, row) for i, row in enumerate(self.start) if i not in settled]
         width = batch_width(self.problem)
         return LevenbergMarquardt(self.problem, target=aim, max_iterations=self.max_iterations, width=width).run(starts)
 
@@ -170,7 +176,8 @@ class Search:
         on = self.checkpoints[place] == iterations
         history[report.index.numpy()[on], place[on]] = report.loss.numpy()[on] / self.problem.variance
 
-    def _element(self, ended: Ended, history: ndarray) -> Element:
+    def element(self, ended: Ended, history: ndarray) -> Element:
+        """What a start has come to, judged afresh."""
         judged = verdict(self.problem, ended, self.tolerance)
         return Element(
             ended.index,
@@ -185,7 +192,10 @@ class Search:
             history,
         )
 
-    def _elements(self, each: list[Element]) -> Elements:
+    def gathered(self, found: Mapping[int, Element]) -> Elements:
+        """Those that are settled, in the order of the starts."""
+        each = [found[i] for i in sorted(found)]
+
         def column(name: str, dtype: Any = np.float64) -> ndarray:
             return np.array([getattr(element, name) for element in each], dtype=dtype)
 
