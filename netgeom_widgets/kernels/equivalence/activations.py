@@ -29,6 +29,8 @@ class Activation:
         c with f(-z) = c - f(z): units can change sign where the next layer has biases; 0 where f is odd.
     overwriting : callable or None
         The function in the memory of its argument.
+    derivative_by_value : callable or None
+        The derivative as a function of the function's value, where that is cheaper.
     """
 
     name: str
@@ -37,6 +39,11 @@ class Activation:
     homogeneous: bool = False
     point_symmetry: float | None = None
     overwriting: Elementwise | None = None
+    derivative_by_value: Elementwise | None = None
+
+    def derivative_at(self, z: Tensor, value: Tensor) -> Tensor:
+        """The derivative at z, where the function of z is known."""
+        return self.derivative(z) if self.derivative_by_value is None else self.derivative_by_value(value)
 
     def consume(self, z: Tensor) -> Tensor:
         """The function of z, which may be overwritten: in a core's cache this saves a third of the time."""
@@ -72,13 +79,12 @@ def _tanh_gelu_derivative(z: Tensor) -> Tensor:
     return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * scale * (1 + 3 * 0.044715 * z * z)
 
 
-def _tanh_derivative(z: Tensor) -> Tensor:
-    return torch.tanh(z).square_().neg_().add_(1)
+def _tanh_slope(value: Tensor) -> Tensor:
+    return value.square().neg_().add_(1)
 
 
-def _sigmoid_derivative(z: Tensor) -> Tensor:
-    s = torch.sigmoid(z)
-    return s * (1 - s)
+def _sigmoid_slope(value: Tensor) -> Tensor:
+    return value * (1 - value)
 
 
 def leaky_relu(slope: float) -> Activation:
@@ -121,8 +127,22 @@ def gelu(approximate: str = "none") -> Activation:
 
 IDENTITY = Activation("identity", lambda z: z, torch.ones_like, homogeneous=True, point_symmetry=0.0)
 RELU = Activation("relu", torch.relu, lambda z: (z > 0).to(z.dtype), homogeneous=True, overwriting=torch.relu_)
-TANH = Activation("tanh", torch.tanh, _tanh_derivative, point_symmetry=0.0, overwriting=torch.tanh_)
-SIGMOID = Activation("sigmoid", torch.sigmoid, _sigmoid_derivative, point_symmetry=1.0, overwriting=torch.sigmoid_)
+TANH = Activation(
+    "tanh",
+    torch.tanh,
+    lambda z: _tanh_slope(torch.tanh(z)),
+    point_symmetry=0.0,
+    overwriting=torch.tanh_,
+    derivative_by_value=_tanh_slope,
+)
+SIGMOID = Activation(
+    "sigmoid",
+    torch.sigmoid,
+    lambda z: _sigmoid_slope(torch.sigmoid(z)),
+    point_symmetry=1.0,
+    overwriting=torch.sigmoid_,
+    derivative_by_value=_sigmoid_slope,
+)
 SILU = Activation("silu", F.silu, _silu_derivative)
 SINE = Activation("sin", torch.sin, torch.cos, point_symmetry=0.0)
 SOFTSIGN = Activation("softsign", F.softsign, lambda z: (1 + z.abs()).square().reciprocal(), point_symmetry=0.0)

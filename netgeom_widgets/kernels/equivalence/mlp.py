@@ -106,13 +106,13 @@ class MLP:
         values = self.pre_activations(theta, x)
         outputs = values[-1][1]
         (n_theta, n_parameters), (_, n_outputs, n_samples) = theta.shape, outputs.shape
-        jacobian = theta.new_zeros((n_theta, n_parameters, n_outputs, n_samples))
+        jacobian = theta.new_empty((n_theta, n_parameters, n_outputs, n_samples))  # layers fill it: `read_mlp`
         cotangent = torch.eye(n_outputs, dtype=theta.dtype).expand(n_theta, -1, -1)[..., None]  # (B, units, C, 1 or N)
         weights = self.weights(theta)
         for i in reversed(range(len(self.layers))):
-            layer, z = self.layers[i], values[i][0]
+            layer, (z, value) = self.layers[i], values[i]
             if not layer.activation.linear:
-                cotangent = cotangent * layer.activation.derivative(z)[:, :, None]
+                cotangent = cotangent * layer.activation.derivative_at(z, value)[:, :, None]
             below = values[i - 1][1] if i else x.expand(n_theta, -1, -1)
             rows = jacobian[:, layer.weight].view(n_theta, layer.n_out, layer.n_in, n_outputs, n_samples)
             torch.mul(cotangent[:, :, None], below[:, None, :, None], out=rows)
@@ -137,9 +137,9 @@ class MLP:
         gradient = theta.new_zeros((len(cotangent), theta.shape[1]))
         weights = self.weights(theta)
         for i in reversed(range(len(self.layers))):
-            layer, z = self.layers[i], values[i][0]
+            layer, (z, value) = self.layers[i], values[i]
             if not layer.activation.linear:
-                cotangent = cotangent * layer.activation.derivative(z)
+                cotangent = cotangent * layer.activation.derivative_at(z, value)
             if i:
                 product = torch.matmul(cotangent, values[i - 1][1].mT)
             else:  # one product for all: the inputs are the same
@@ -161,7 +161,7 @@ class MLP:
                 change = change + torch.matmul(weight, moved)
             z = _affine(weight, bias, below)[0]
             below = layer.activation.function(z)
-            moved = change if layer.activation.linear else change * layer.activation.derivative(z)
+            moved = change if layer.activation.linear else change * layer.activation.derivative_at(z, below)
         return moved
 
 
