@@ -84,6 +84,85 @@ def test_bases(name):
     close(distance, 0, atol=1e-10)
 
 
+# --------------------------------------------------------------------------------------------------------- null spaces
+
+
+def assert_null_space(model, theta, case):
+    found = eq.null_space(model, theta, case["x"])
+    assert found.dimension == case["null_dim"] and found.stable and found.n_samples == len(case["x"])
+    close(found.singular_values[: found.rank], case["singular_values"][: found.rank], rtol=1e-9)
+    jacobian = twin.jacobian(model, theta, case["x"][:200])
+    assert len(twin.null_basis(jacobian)) == found.dimension and found.basis.shape == (found.dimension, len(theta))
+    close(jacobian @ found.basis.T, 0, atol=1e-11 * np.abs(jacobian).max() * len(theta))
+    close(found.basis @ found.basis.T, np.eye(found.dimension), atol=1e-12)
+    assert found.gap > (1e11 if found.dimension > 0 else 1)
+    return found
+
+
+def explained(found) -> dict[str, int]:
+    return {kind: count for kind, count in found.explained.items() if count}
+
+
+@pytest.mark.parametrize("name", NULL)
+def test_null_dimensions(name):
+    case = golden(name)
+    found = assert_null_space(mlp(case["sizes"], NULL[name], case["bias"]), case["theta"], case)
+    assert np.isinf(case["gap"]) == np.isinf(found.gap) == (found.dimension == 0)
+    assert found.explained.get("scaling", 0) == case["scaling_dim"] and found.explained["unexplained"] == 0
+    assert found.explained.get("linear group", 0) == (case["null_dim"] if NULL[name] == "id" else 0)
+
+
+@pytest.mark.parametrize("name", ["deeplinear_0", "deeplinear_1"])
+def test_deep_linear_nets(name):
+    case = golden(name)
+    d, h, o = case["sizes"]
+    model = mlp(case["sizes"], "id", False)
+    for theta in (case["theta"], *case["elements"]):
+        first, second = theta[: h * d].reshape(h, d), theta[h * d :].reshape(o, h)
+        close(second @ first, case["M"], atol=1e-9 * np.abs(case["M"]).max())
+    losses = eq.relative_loss(model, case["x"], case["x"] @ case["M"].T, [case["theta"], *case["elements"]])
+    close(losses.relative_loss, 0, atol=1e-18)
+    found = assert_null_space(model, case["theta"], case)
+    assert found.rank == case["rank"] and len(case["theta"]) - found.rank == case["null_dim"]
+    # changes of basis among the hidden units explain what the spare width does not
+    spare = case["null_dim"] - found.explained["linear group"]
+    assert found.explained["unexplained"] == 0 and spare == (
+        0 if h <= min(d, o) else found.explained["dependent units"]
+    )
+    for element in case["elements"]:
+        assert eq.null_space(model, element, case["x"]).dimension == case["null_dim"]
+
+
+def test_the_reducible_net():
+    """A unit split in two and a unit without outgoing weight: 1 + 3 + 3."""
+    case = golden("reducible_tanh_0")
+    small, wide = mlp((2, 4, 1), "tanh"), mlp((2, 6, 1), "tanh")
+    expected = twin.outputs(small, case["teacher"], case["x"])
+    close(twin.outputs(wide, case["theta"], case["x"]), expected, atol=1e-12)
+    outgoing = case["theta"][18:24]
+    (copy,) = np.flatnonzero(np.isclose(outgoing, case["fraction"] * case["teacher"][12]))
+    assert 0 in outgoing and np.isclose(outgoing.sum(), case["teacher"][12:16].sum()) and 0 <= copy < 6
+    found = assert_null_space(wide, case["theta"], case)
+    assert explained(found) == {"dead unit": 3, "duplicate unit": 4}
+    (dead,) = eq.dead_units(wide, case["theta"], case["x"])
+    assert dead.kind == "no outgoing weight" and outgoing[dead.unit] == 0
+
+
+def test_the_curve_of_the_hyperbola():
+    case = golden("hyperbola_0")
+    model, x = mlp(case["sizes"], "relu", False), case["x"][:, None]
+    for point in case["curve"][::20]:
+        found = eq.null_space(model, point, x)
+        assert found.dimension == case["null_dim"] and explained(found) == {"scaling": 1}
+        expected = np.array([point[0], -point[1]]) / np.linalg.norm(point)
+        close(abs(found.basis[0] @ expected), 1, rtol=1e-12)
+    start = case["curve"][40]
+    trace = eq.trace_class(model, start, x, [1.0, 0.0], steps=60, step_size=0.05)
+    assert not trace.stopped and (np.diff(trace.parameters[:, 0]) > 0).all()
+    close(trace.parameters.prod(1), case["c"], atol=1e-10)
+    assert (trace.dimension == case["null_dim"]).all() and (trace.residual < 1e-20).all()
+
+
 # -------------------------------------------------------------------------------------------------------------- GENNI
 
 
@@ -152,6 +231,7 @@ def test_genni_s_second_grid_is_centred_on_a_dead_net():
     expected = ((case["outputs"][:3].astype(float) - case["y"].T) ** 2).mean(1)
     close(losses.loss, expected, rtol=1e-4)
     assert losses.loss[0] == losses.zero_loss and (case["outputs"][0] == 0).all()
+    assert [eq.is_dead_network(model, theta, x) for theta in case["theta"]] == [True, False, False]
     assert (losses.loss >= 0.999 * losses.zero_loss).all()
     basis = eq.difference_basis(case["theta"][0], case["theta"][1:])
     coordinates, distance = eq.coordinates(case["theta"][1:], case["theta"][0], basis)
