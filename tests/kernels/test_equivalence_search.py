@@ -72,7 +72,7 @@ def test_a_tanh_teacher_is_found_again_to_the_last_digit():
 
 def test_scipy_reaches_minima_no_more_often():
     """The same starts through MINPACK's Levenberg-Marquardt, with Jacobians by the definition."""
-    found = find_elements(_TANH, _X[:30], None, 12, seed=4)
+    found = find_elements(_TANH, _X[:30], None, 8, seed=4)
     targets = reference.outputs(_TANH, parameters_of(_TANH), _X[:30])
     network = FlatNetwork(_TANH, _X[:30])
 
@@ -86,18 +86,18 @@ def test_scipy_reaches_minima_no_more_often():
     tight = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 500}
     theirs = [scipy.optimize.least_squares(residuals, start, jacobian, method="lm", **tight) for start in found.start]
     members = sum(2 * result.cost / 30 / found.variance < 1e-15 for result in theirs)
-    assert members >= 5 and found.counts()["converged"] >= 0.8 * members
+    assert members >= 2 and found.counts()["converged"] >= 0.8 * members
 
 
 def test_seeds_widths_and_numbers_of_starts_do_not_matter(monkeypatch):
-    found = find_elements(_TANH, _X, None, 12, seed=5, max_iterations=150)
-    again = find_elements(_TANH, _X, None, 12, seed=5, max_iterations=150)
+    found = find_elements(_TANH, _X, None, 8, seed=5, max_iterations=150)
+    again = find_elements(_TANH, _X, None, 8, seed=5, max_iterations=150)
     assert np.array_equal(found.parameters, again.parameters) and np.array_equal(found.status, again.status)
     few = find_elements(_TANH, _X, None, 4, seed=5, max_iterations=2)
     assert np.array_equal(few.start, found.start[:4])
-    assert len(np.unique(found.start, axis=0)) == 12
+    assert len(np.unique(found.start, axis=0)) == 8
     monkeypatch.setattr(levenberg_marquardt, "_WIDEST", 3)
-    narrow = find_elements(_TANH, _X, None, 12, seed=5, max_iterations=150)
+    narrow = find_elements(_TANH, _X, None, 8, seed=5, max_iterations=150)
     assert np.array_equal(narrow.status, found.status)
     settled = np.isin(found.status, ("converged", "local_minimum"))
     assert np.allclose(narrow.parameters[settled], found.parameters[settled], rtol=1e-4, atol=1e-5)

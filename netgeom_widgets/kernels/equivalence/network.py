@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from collections.abc import Callable
@@ -98,6 +99,13 @@ class FlatNetwork:
     def at(self, inputs: Any) -> FlatNetwork:
         """The same function on other inputs."""
         return FlatNetwork(self.model, inputs)
+
+    def on(self, samples: slice) -> FlatNetwork:
+        """The same function on some of its inputs, which are not checked again."""
+        found = copy.copy(self)
+        vars(found).pop("features", None)
+        found.inputs = self.inputs[samples]
+        return found
 
     def outputs(self, theta: Tensor, *, method: str | None = None) -> Tensor:
         """(C, N) of theta (P,), (B, C, N) of theta (B, P)."""

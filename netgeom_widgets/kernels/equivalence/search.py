@@ -13,20 +13,21 @@ from torch import Tensor, nn
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
-from netgeom_widgets.kernels._inputs import as_choice, as_count
+from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.equivalence.descent import Descent, Rule
 from netgeom_widgets.kernels.equivalence.elements import Element, Elements
 from netgeom_widgets.kernels.equivalence.levenberg_marquardt import LevenbergMarquardt, batch_width
 from netgeom_widgets.kernels.equivalence.optimisation import Ended, Report
-from netgeom_widgets.kernels.equivalence.problem import as_parameters, as_problem
+from netgeom_widgets.kernels.equivalence.options import Options, as_options
+from netgeom_widgets.kernels.equivalence.problem import Problem, as_parameters, as_problem
 from netgeom_widgets.kernels.equivalence.starts import initial_parameters
 from netgeom_widgets.kernels.equivalence.status import verdict
 
-METHODS = ("levenberg-marquardt",)
 _MOST_STARTS = 1_000_000
 _MOST_SEED = (1 << 63) - 1
 _CHECKPOINTS = 257
-_ITERATIONS = {"levenberg-marquardt": 500}
+_COSTLY_CHECKPOINTS = 41  # where each is a pass over all samples
 _LEAST_TOLERANCE = 1e-28  # below, R is rounding of float64 outputs
 _AIM = 0.99  # of the tolerance: rounding differs between the batch and the single pass that decides
 
@@ -41,6 +42,11 @@ def find_elements(
     tolerance: float = 1e-20,
     max_iterations: int | None = None,
     start: Any = None,
+    lr: float | None = None,
+    lr_decay: bool | None = None,
+    batch_size: int | None = None,
+    momentum: float | None = None,
+    betas: tuple[float, float] | None = None,
     on_element: Callable[[Element], Any] | None = None,
     progress: bool | Progress | None = None,
     cancel: Cancel | None = None,
@@ -63,14 +69,20 @@ def find_elements(
     n : int
         Starts.
     method : str
-        "levenberg-marquardt": see `LevenbergMarquardt`.
+        "levenberg-marquardt": damped Gauss-Newton steps with the closed-form Jacobian; converges to rounding, for
+        networks whose Jacobian fits into memory. "adam": torch's, on all samples unless `batch_size` says otherwise.
+        "sgd": GENNI's way: plain steps, batches in fixed order, the same for all starts; the same weights as
+        torch.optim.SGD on the mean squared error.
     tolerance : float
         1e-28 to below 1 (R of the best constant function; that of the zero function is never less).
     max_iterations : int, optional
-        Of each start; by default 500.
+        Of each start; by default 500, 5000 (Adam) or 1000 (SGD).
     start : array (n, P), optional
         By default the modules' own initialisation (``reset_parameters``), in float64, each start from its own seed:
         start i is the same whatever n. Parameters that no module initialises are uniform within 1/sqrt(fan-in).
+    lr, lr_decay, batch_size, momentum, betas : optional
+        Of Adam (0.1, False, all samples, no momentum, (0.9, 0.999)) and SGD (0.015, False, 256, 0, no betas). With
+        lr_decay the rate falls to 0 along half a cosine over all iterations.
     on_element : callable, optional
         Called with every `Element` as soon as it is settled, on this thread; what came before a Cancel stays found.
     progress, cancel
@@ -94,10 +106,12 @@ def find_elements(
 
     Notes
     -----
-    Memory for Levenberg-Marquardt: 16 N C P bytes for each start in the batch, whose width is chosen by it. A step
-    costs O(N C P min(P, N C)).
+    Memory for Levenberg-Marquardt: 16 N C P bytes for each start in the batch, whose width is chosen by it; a step
+    takes O(N C P min(P, N C)). A step of Adam or SGD is a forward and a backward pass; as many starts go together as
+    stay in a core's cache.
     """
-    search = Search(model, inputs, targets, n, method, tolerance, max_iterations, start, seed)
+    options = {"lr": lr, "lr_decay": lr_decay, "batch_size": batch_size, "momentum": momentum, "betas": betas}
+    search = Search(model, inputs, targets, n, method, tolerance, max_iterations, start, seed, options)
     return search.run(on_element, as_progress(progress), as_cancel(cancel))
 
 
@@ -115,26 +129,25 @@ class Search:
         max_iterations: int | None,
         start: Any,
         seed: int | np.random.Generator,
+        options: Options | None = None,
     ) -> None:
         self.problem = as_problem(model, inputs, targets)
         self.n = as_count(n, 1, _MOST_STARTS, "n")
-        self.method = as_choice(method, METHODS, "method")
+        n_parameters, n_samples = self.problem.network.n_parameters, self.problem.network.n_samples
+        self.method = method
+        self.options = as_options(method, {"max_iterations": max_iterations} | (options or {}), n_samples)
         self.tolerance = _as_tolerance(tolerance)
-        chosen = _ITERATIONS[self.method] if max_iterations is None else max_iterations
-        self.max_iterations = as_count(chosen, 1, 10**9, "max_iterations")
-        self.checkpoints = _checkpoints(self.max_iterations)
-        n_parameters = self.problem.network.n_parameters
+        costly = self.options.get("batch_size", n_samples) < n_samples
+        self.checkpoints = (_even_checkpoints if costly else _checkpoints)(self.options["max_iterations"])
         require_memory(8 * self.n * (2 * n_parameters + len(self.checkpoints)), f"{self.n} elements", "a smaller n")
-        self.seed = as_count(
-            seed.integers(1 << 62) if isinstance(seed, np.random.Generator) else seed, 0, _MOST_SEED, "seed"
-        )
+        drawn = seed.integers(1 << 62) if isinstance(seed, np.random.Generator) else seed
+        self.seed = as_count(drawn, 0, _MOST_SEED, "seed")
         self.start = self._starts(model, start)
 
     def _starts(self, model: nn.Module, start: Any) -> Tensor:
-        n_parameters = self.problem.network.n_parameters
         if start is None:
             return torch.stack(list(initial_parameters(model, _seeds(self.seed, self.n))))
-        given = as_parameters(start, n_parameters, "starts")
+        given = as_parameters(start, self.problem.network.n_parameters, "starts")
         if len(given) != self.n:
             raise NetgeomError("n does not fit the starts", expected=f"n={len(given)}", got=f"n={self.n}")
         return given
@@ -165,10 +178,14 @@ class Search:
         return self.gathered(found)
 
     def _reports(self, settled: Mapping[int, Element]) -> Iterator[Report]:
-        aim = _AIM * self.tolerance * self.problem.variance
+        problem, options = self.problem, self.options
+        stop = {"target": _AIM * self.tolerance * problem.variance, "max_iterations": options["max_iterations"]}
         starts: Iterable[tuple[int, Tensor]] = [(i, row) for i, row in enumerate(self.start) if i not in settled]
-        width = batch_width(self.problem)
-        return LevenbergMarquardt(self.problem, target=aim, max_iterations=self.max_iterations, width=width).run(starts)
+        if self.method == "levenberg-marquardt":
+            return LevenbergMarquardt(problem, width=batch_width(problem), **stop).run(starts)
+        chosen = {name: options[name] for name in ("lr", "lr_decay", "momentum", "betas") if name in options}
+        rule, size = Rule(self.method, **chosen), options["batch_size"]
+        return Descent(problem, rule, batch_size=size, checkpoints=self.checkpoints.tolist(), **stop).run(starts)
 
     def _record(self, history: ndarray, report: Report) -> None:
         iterations = report.iterations.numpy()
@@ -200,7 +217,7 @@ class Search:
             return np.array([getattr(element, name) for element in each], dtype=dtype)
 
         problem = self.problem
-        settings = {"method": self.method, "tolerance": self.tolerance, "max_iterations": self.max_iterations}
+        settings = {"method": self.method, "tolerance": self.tolerance} | self.options
         return Elements(
             column("parameters"),
             column("loss"),
@@ -236,6 +253,10 @@ def _checkpoints(max_iterations: int) -> Int64[ndarray, " checkpoints"]:
     """0, the first ones all, then ever wider apart: a path is seen on a logarithmic axis as well as on a linear one."""
     spaced = np.geomspace(1, max_iterations, min(_CHECKPOINTS, max_iterations)).round().astype(np.int64)
     return np.unique(np.concatenate([[0], spaced]))
+
+
+def _even_checkpoints(max_iterations: int) -> Int64[ndarray, " checkpoints"]:
+    return np.unique(np.linspace(0, max_iterations, _COSTLY_CHECKPOINTS).round().astype(np.int64))
 
 
 def _seeds(seed: int, n: int) -> Iterator[int]:
