@@ -20,7 +20,7 @@ from netgeom_widgets.kernels.equivalence.elements import Element, Elements
 from netgeom_widgets.kernels.equivalence.levenberg_marquardt import LevenbergMarquardt, batch_width
 from netgeom_widgets.kernels.equivalence.optimisation import Ended, Report
 from netgeom_widgets.kernels.equivalence.options import Options, as_options
-from netgeom_widgets.kernels.equivalence.problem import Problem, as_parameters, as_problem
+from netgeom_widgets.kernels.equivalence.problem import as_parameters, as_problem
 from netgeom_widgets.kernels.equivalence.starts import initial_parameters
 from netgeom_widgets.kernels.equivalence.status import verdict
 
