@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from netgeom_widgets.kernels.equivalence.alignment import Alignment, align, alignment
 from netgeom_widgets.kernels.equivalence.assessment import assess_elements
 from netgeom_widgets.kernels.equivalence.bases import difference_basis, pca_basis, random_basis
+from netgeom_widgets.kernels.equivalence.canonical import canonicalize
 from netgeom_widgets.kernels.equivalence.class_trace import Trace, trace_class
+from netgeom_widgets.kernels.equivalence.clusters import Clusters, cluster_elements, element_clusters
 from netgeom_widgets.kernels.equivalence.dead import DeadUnit, dead_units, is_dead_network
 from netgeom_widgets.kernels.equivalence.elements import Element, Elements
 from netgeom_widgets.kernels.equivalence.epsilon import epsilon_set
@@ -13,6 +16,7 @@ from netgeom_widgets.kernels.equivalence.generators import Generators, symmetry_
 from netgeom_widgets.kernels.equivalence.genni import GenniExperiment, GenniGrid, read_genni
 from netgeom_widgets.kernels.equivalence.null_directions import NullSpace
 from netgeom_widgets.kernels.equivalence.null_space import null_space
+from netgeom_widgets.kernels.equivalence.orbits import discrete_images, symmetry_orbit
 from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
 from netgeom_widgets.kernels.equivalence.search import find_elements
@@ -20,6 +24,8 @@ from netgeom_widgets.kernels.equivalence.slice_evaluation import LossSlice, Slic
 from netgeom_widgets.kernels.equivalence.slices import loss_slice, relative_loss_slice, slice_parts
 
 __all__ = [
+    "Alignment",
+    "Clusters",
     "DeadUnit",
     "Element",
     "Elements",
@@ -31,11 +37,17 @@ __all__ = [
     "NullSpace",
     "SlicePart",
     "Trace",
+    "align",
+    "alignment",
     "as_basis",
     "assess_elements",
+    "canonicalize",
+    "cluster_elements",
     "coordinates",
     "dead_units",
     "difference_basis",
+    "discrete_images",
+    "element_clusters",
     "epsilon_set",
     "find_elements",
     "gauss_newton_basis",
@@ -50,5 +62,6 @@ __all__ = [
     "slice_parts",
     "symmetry_basis",
     "symmetry_generators",
+    "symmetry_orbit",
     "trace_class",
 ]

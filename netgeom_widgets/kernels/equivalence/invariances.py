@@ -149,11 +149,15 @@ def chain_at(mlp: MLP, parameters: Any, what: str = "parameters") -> Chain:
     NetgeomError
         Another length, several vectors, values that are not finite.
     """
-    length = max(part.stop for layer in mlp.layers for part in (layer.weight, layer.bias) if part is not None)
-    rows = as_parameters(parameters, length, what)
+    rows = as_parameters(parameters, flat_length(mlp), what)
     if len(rows) != 1:
         raise NetgeomError(f"The {what} are several vectors", expected="one of them", got=f"{len(rows)} rows")
     return Chain(mlp, rows[0].numpy())
+
+
+def flat_length(mlp: MLP) -> int:
+    """P, the number of parameters."""
+    return max(part.stop for layer in mlp.layers for part in (layer.weight, layer.bias) if part is not None)
 
 
 def probes(n_in: int) -> Float64[ndarray, "n_in N"]:
@@ -161,8 +165,8 @@ def probes(n_in: int) -> Float64[ndarray, "n_in N"]:
     return np.random.default_rng(0).standard_normal((n_in, _N_PROBES))
 
 
-def require_same_function(a: Chain, b: Chain) -> None:
-    """Compare two parameter vectors on Gaussian inputs.
+def require_same_function(mlp: MLP, before: Float64[ndarray, "n P"], after: Float64[ndarray, "m P"]) -> None:
+    """Compare pairs of parameter vectors, or one with many (n = 1), on Gaussian inputs.
 
     The tolerance is 1e-9 of the largest sum of absolute terms behind an output: what rounding can account for.
 
@@ -171,17 +175,19 @@ def require_same_function(a: Chain, b: Chain) -> None:
     NetgeomError
         The functions differ: overflow, or scales beyond float64.
     """
-    inputs = probes(a.mlp.layers[0].n_in)
-    (before, after) = (chain.values(inputs) for chain in (a, b))
-    last = len(a.mlp.layers) - 1
-    below = np.abs(before[last - 1][1] if last else inputs)
-    bias = a.bias(last)
-    scale = (np.abs(a.weight(last)) @ below).max() + (0.0 if bias is None else np.abs(bias).max())
-    difference = np.abs(before[last][1] - after[last][1]).max()
-    if not difference <= _SAME * scale:
+    inputs = torch.from_numpy(probes(mlp.layers[0].n_in))
+    theta = torch.from_numpy(before)
+    values = mlp.pre_activations(theta, inputs)
+    weight, bias = mlp.weights(theta)[-1]
+    terms = weight.abs() @ (values[-2][1] if len(values) > 1 else inputs).abs()
+    scale = (terms if bias is None else terms + bias.abs()[..., None]).amax((1, 2))
+    difference = (mlp.outputs(torch.from_numpy(after), inputs) - values[-1][1]).abs().amax((1, 2))
+    scale = scale.expand_as(difference)
+    wrong = ~(difference <= _SAME * scale)
+    if bool(wrong.any()):
         raise NetgeomError(
-            "The image does not compute the same function",
-            expected=f"outputs that agree within {_SAME:g} of {scale:.3g}",
-            got=f"a difference of {difference:.3g}",
+            "An image does not compute the same function",
+            expected=f"outputs that agree within {_SAME:g} of {float(scale[wrong][0]):.3g}",
+            got=f"a difference of {float(difference[wrong][0]):.3g}",
             try_this="parameters of less extreme scale",
         )
