@@ -7,6 +7,10 @@ machine disturbs both sides alike. What is compared agrees, or the benchmark fai
   net of GENNI (101 x 101), 2-8-1, 784-128-64-10, and GENNI's LeNet, for which there is no gain: it says which way was
   chosen. N = 500.
 - Jacobians of perceptrons in closed form, against vmap of jacrev over samples and of jacfwd over parameter vectors.
+- Null space of 4-32-32-1 with its explanation, against jacrev and numpy's SVD; 200 steps along the class aw = 1.
+- SGD as GENNI does it, 100 nets at once, against a loop of torch modules, by net and step; the weights agree.
+- Levenberg-Marquardt to R < 1e-20 against Adam to R < 1e-6, both batched, same starts: seconds by success, for a 2-4-1
+  tanh teacher and for the 4-parameter ReLU net.
 - `--large`: the whole 20 x 20 grid of LeNet, 101 x 101 points of 784-128-64-10 and 51^3 points of the 4-parameter net,
   each in a process of its own: seconds, and peak resident memory minus that after import.
 """
@@ -30,7 +34,12 @@ from timing import alone, megabytes, paired, parser_of, reporter, row, seconds  
 from torch import nn  # noqa: E402
 from torch.func import functional_call, jacfwd, jacrev, vmap  # noqa: E402
 
-from netgeom_widgets.kernels.equivalence import relative_loss_slice  # noqa: E402
+from netgeom_widgets.kernels.equivalence import (  # noqa: E402
+    find_elements,
+    null_space,
+    relative_loss_slice,
+    trace_class,
+)
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork  # noqa: E402
 from tests.kernels.equivalence_models import LeNet, mlp, parameters_of  # noqa: E402
 
@@ -116,6 +125,92 @@ def measure_jacobian(name: str, n_vectors: int, n_samples: int, repetitions: int
     return [row(label, times, "kernel", other, f"vmap({other})") for other in ("jacrev", "jacfwd")]
 
 
+def measure_null_space(name: str, repetitions: int) -> dict:
+    model, x, _ = network(name)
+    flat, theta = FlatNetwork(model, x), parameters_of(model)
+
+    def by_hand() -> np.ndarray:
+        jacobian = vmap(jacrev(lambda t, x: flat.one(t, x[None])[:, 0]), in_dims=(None, 0))(
+            flat.parameters, flat.inputs
+        )
+        return np.linalg.svd(jacobian.reshape(-1, theta.size).numpy())[1]
+
+    times, results = paired({"kernel": lambda: null_space(model, theta, x), "numpy": by_hand}, repetitions)
+    found, expected = results["kernel"], results["numpy"]
+    require_close(found.singular_values, expected, 1e-10, name)
+    dimension = theta.size - int((expected > found.threshold).sum())
+    if found.dimension != dimension:
+        raise SystemExit(f"{name}: dimension {found.dimension} differs from {dimension}")
+    return row(f"null space {name} P={theta.size}", times, "kernel", "numpy", f"jacrev, SVD (dimension {dimension})")
+
+
+def measure_trace(steps: int) -> dict:
+    model, x = mlp((1, 1, 1), "relu", False, [1.0, 1.0]), np.random.default_rng(0).standard_normal((64, 1))
+    elapsed, found = seconds(lambda: trace_class(model, None, x, [1.0, 0.0], steps=steps, step_size=0.05))
+    require_close(found.parameters.prod(1), np.ones(steps + 1), 1e-10, "the traced hyperbola")
+    return {"case": f"trace of {steps} steps", "kernel_s": elapsed, "corrections": float(found.corrections.mean())}
+
+
+def one_after_the_other(x: np.ndarray, y: np.ndarray, starts: np.ndarray, steps: int, size: int, lr: float):
+    """SGD of each 1-2-1 net by torch's autograd, batches in fixed order."""
+    inputs, targets = torch.as_tensor(x).split(size), torch.as_tensor(y).split(size)
+    ends = []
+    for start in starts:
+        model = mlp((1, 2, 1), "relu", False, start)
+        parameters = list(model.parameters())
+        for step in range(steps):
+            batch = step % len(inputs)
+            loss = (model(inputs[batch]) - targets[batch]).square().mean()
+            for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+                parameter.data.sub_(gradient, alpha=lr)
+        ends.append(parameters_of(model))
+    return np.array(ends)
+
+
+def measure_sgd(n_nets: int, few: int, steps: int, repetitions: int) -> dict:
+    model, x, _ = network("1-2-1")
+    y = model(torch.as_tensor(x)).detach().numpy()
+    starts = np.random.default_rng(3).standard_normal((n_nets, 4))
+    options: dict[str, Any] = {"max_iterations": steps, "start": starts, "lr": 0.015, "batch_size": 256}
+    times, results = paired(
+        {
+            "kernel": lambda: find_elements(model, x, y, n_nets, method="sgd", **options).parameters,
+            "loop": lambda: one_after_the_other(x, y, starts[:few], steps, 256, 0.015),
+        },
+        repetitions,
+    )
+    require_close(results["kernel"][:few], results["loop"], 1e-10, "weights by SGD")
+    times["loop"] = [elapsed * n_nets / few for elapsed in times["loop"]]
+    return row(
+        f"SGD {n_nets} nets, {steps} steps", times, "kernel", "loop", f"torch modules ({few} nets, extrapolated)"
+    )
+
+
+def measure_search(sizes: tuple[int, ...], activation: str, n: int, adam_steps: int) -> dict:
+    """Seconds by success; infinite without one."""
+    teacher = mlp(sizes, activation, bias=len(set(sizes)) == 3, seed=5)
+    x = np.random.default_rng(0).standard_normal((256, sizes[0]))
+    found = {}
+    for method, tolerance, steps in (("levenberg-marquardt", 1e-20, None), ("adam", 1e-6, adam_steps)):
+        elapsed, elements = seconds(
+            lambda m=method, t=tolerance, s=steps: find_elements(
+                teacher, x, None, n, method=m, tolerance=t, max_iterations=s
+            )
+        )
+        converged = elements.status == "converged"
+        if (elements.relative_loss[converged] > tolerance).any():
+            raise SystemExit(f"{method}: elements called converged are not")
+        found[method] = elapsed / converged.sum() if converged.any() else np.inf, int(converged.sum())
+    (kernel, hits), (other, others) = found.values()
+    return {
+        "case": f"{activation} {'-'.join(map(str, sizes))}, by success",
+        "kernel_s": kernel,
+        "other": f"Adam to 1e-6 ({others} of {n}; Levenberg-Marquardt to 1e-20: {hits})",
+        "other_s": other,
+        "ratio": other / kernel,
+    }
+
+
 def print_alone(name: str, points: int) -> None:
     """One slice in this process, which does nothing else."""
     model, x, y = network(name)
@@ -164,6 +259,13 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
     for name, n_vectors, n_samples in (("2-8-1", 8, 50),) if quick else (("2-8-1", 64, 256), ("4-8-8-1", 64, 500)):
         for found in measure_jacobian(name, n_vectors, n_samples, repetitions):
             report(found)
+    report(measure_null_space("2-8-1" if quick else "4-32-32-1", repetitions))
+    rows.append(measure_trace(20 if quick else 200))
+    print("{case:>32} {0:>10.1f} ms, {corrections:.1f} corrections a step".format(
+        1e3 * rows[-1]["kernel_s"], **rows[-1]), flush=True)  # fmt: skip
+    report(measure_sgd(100, 2 if quick else 10, 20 if quick else 200, repetitions))
+    report(measure_search((2, 4, 1), "tanh", 8 if quick else 128, 300 if quick else 5000))
+    report(measure_search((1, 2, 1), "relu", 16 if quick else 256, 300 if quick else 5000))
 
 
 if __name__ == "__main__":
