@@ -63,12 +63,14 @@ def contour_levels(low: float, high: float) -> list[float]:
     return [float(level) for level in whole if level % step == 0]
 
 
-def scale_words(log_values: Float[np.ndarray, "*shape"], limits: tuple[float, float], letter: str) -> list[str]:
+def scale_words(
+    log_values: Float[np.ndarray, "*shape"], limits: tuple[float, float], letter: str, missing: str = "Grey"
+) -> list[str]:
     """What a reader could take for a fault of the picture: cut, missing and equal values."""
     finite = log_values[np.isfinite(log_values)]
     words = []
     if finite.size < log_values.size:
-        words.append(f"Grey: not finite ({log_values.size - finite.size:,} points).")
+        words.append(f"{missing}: not finite ({log_values.size - finite.size:,} points).")
     if not finite.size:
         return words
     below, floor = int((finite < limits[0]).sum()), int((finite <= math.log10(FLOOR)).sum())

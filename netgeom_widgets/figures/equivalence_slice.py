@@ -152,7 +152,7 @@ class LossSlicePicture:
         pair, places = slice_of(values.shape, axes, at)
         plane = self._cut(loss_slice, pair, places)  # refuses before anything is changed
         self.slice, self._letter, self.axes, self.at = loss_slice, letter, pair, places
-        self._names = [_axis_name(axis, names) for axis in range(k)]
+        self._names = axis_names(k, names)
         self._draw_image(plane, limits)
         self._label(title)
         self._notes = [self._cut_words(), *reference_words(loss_slice, letter), literal(note)]
@@ -341,11 +341,19 @@ class LossSlicePicture:
 
     @property
     def _reach(self) -> float:
-        """Half the diagonal of the picture, in the units of the axes."""
+        """About half the diagonal of the picture, in the space of parameters."""
         if self._grid is None:
             return 1.0
         left, right, bottom, top = self._grid.bounds
-        return 0.5 * math.hypot(right - left, top - bottom)
+        across, up = self._lengths[list(self.axes)]
+        return 0.5 * math.hypot((right - left) * across, (top - bottom) * up)
+
+    @property
+    def _lengths(self) -> Float[np.ndarray, " k"]:
+        """Lengths of the basis rows; 1 where a grid has no basis."""
+        basis = getattr(self.slice, "basis", None)
+        k = len(self.slice.axes)
+        return np.ones(k) if basis is None else np.linalg.norm(np.asarray(basis, dtype=float), axis=1)
 
     def _seen(self, coordinates: Any, distance: Any) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, " m"]]:
         """Places in the plot, and distances to the plane shown, of points given by all coordinates."""
@@ -357,7 +365,7 @@ class LossSlicePicture:
             )  # fmt: skip
         far = np.asarray(distance, dtype=float) ** 2
         for axis, at in self.at.items():
-            far = far + (points[:, axis] - float(self.slice.axes[axis][at])) ** 2
+            far = far + (self._lengths[axis] * (points[:, axis] - float(self.slice.axes[axis][at]))) ** 2
         return points[:, list(self.axes)], np.sqrt(far)
 
     def _one(self, point: Sequence[float] | None) -> dict[str, list[float]]:
@@ -387,10 +395,15 @@ class LossSlicePicture:
         self.root.height = min(self._height + _LINE * lines, max(_MOST, self._height))
 
 
-def _axis_name(axis: int, names: Sequence[str] | None) -> str:
-    if names is None or not names[axis]:
-        return f"c{axis + 1} (units of basis row {axis + 1})"
-    return literal(f"c{axis + 1}: {names[axis]} (basis units)")
+def axis_names(k: int, names: Sequence[str] | None) -> list[str]:
+    """What to call k coordinates: by the names of the basis rows where these have any."""
+    given = [""] * k if names is None else list(names)
+    if len(given) != k:
+        raise NetgeomError("Each row of the basis has a name.", expected=f"{k} names", got=f"{len(given)}")
+    return [
+        literal(f"c{at}: {name} (basis units)") if name else f"c{at} (units of basis row {at})"
+        for at, name in enumerate(given, start=1)
+    ]
 
 
 def epsilon_words(values: Float[np.ndarray, "*shape"], epsilon: float, letter: str, zero: float | None) -> str:

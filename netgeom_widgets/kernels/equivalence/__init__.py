@@ -19,6 +19,7 @@ from netgeom_widgets.kernels.equivalence.null_space import null_space
 from netgeom_widgets.kernels.equivalence.orbits import discrete_images, symmetry_orbit
 from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
+from netgeom_widgets.kernels.equivalence.projection import Projection, project_points
 from netgeom_widgets.kernels.equivalence.search import find_elements
 from netgeom_widgets.kernels.equivalence.slice_evaluation import LossSlice, SlicePart
 from netgeom_widgets.kernels.equivalence.slices import loss_slice, relative_loss_slice, slice_parts
@@ -35,6 +36,7 @@ __all__ = [
     "LossSlice",
     "Losses",
     "NullSpace",
+    "Projection",
     "SlicePart",
     "Trace",
     "align",
@@ -55,6 +57,7 @@ __all__ = [
     "loss_slice",
     "null_space",
     "pca_basis",
+    "project_points",
     "random_basis",
     "read_genni",
     "relative_loss",
