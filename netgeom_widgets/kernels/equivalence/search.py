@@ -27,7 +27,7 @@ from netgeom_widgets.kernels.equivalence.status import verdict
 _MOST_STARTS = 1_000_000
 _MOST_SEED = (1 << 63) - 1
 _CHECKPOINTS = 257
-_COSTLY_CHECKPOINTS = 41  # where each is a pass over all samples
+_MOST_PASSES = 41  # checkpoints where each is a pass over all samples
 _LEAST_TOLERANCE = 1e-28  # below, R is rounding of float64 outputs
 _AIM = 0.99  # of the tolerance: rounding differs between the batch and the single pass that decides
 
@@ -137,8 +137,8 @@ class Search:
         self.method = method
         self.options = as_options(method, {"max_iterations": max_iterations} | (options or {}), n_samples)
         self.tolerance = _as_tolerance(tolerance)
-        costly = self.options.get("batch_size", n_samples) < n_samples
-        self.checkpoints = (_even_checkpoints if costly else _checkpoints)(self.options["max_iterations"])
+        steps, n_batches = self.options["max_iterations"], -(-n_samples // self.options.get("batch_size", n_samples))
+        self.checkpoints = _checkpoints(steps) if n_batches == 1 else _even_checkpoints(steps, n_batches)
         require_memory(8 * self.n * (2 * n_parameters + len(self.checkpoints)), f"{self.n} elements", "a smaller n")
         drawn = seed.integers(1 << 62) if isinstance(seed, np.random.Generator) else seed
         self.seed = as_count(drawn, 0, _MOST_SEED, "seed")
@@ -255,8 +255,10 @@ def _checkpoints(max_iterations: int) -> Int64[ndarray, " checkpoints"]:
     return np.unique(np.concatenate([[0], spaced]))
 
 
-def _even_checkpoints(max_iterations: int) -> Int64[ndarray, " checkpoints"]:
-    return np.unique(np.linspace(0, max_iterations, _COSTLY_CHECKPOINTS).round().astype(np.int64))
+def _even_checkpoints(max_iterations: int, n_batches: int) -> Int64[ndarray, " checkpoints"]:
+    """As often as the search itself passes over all samples, so that it does not wait for its history."""
+    n = min(_MOST_PASSES, 2 + max_iterations // n_batches)
+    return np.unique(np.linspace(0, max_iterations, n).round().astype(np.int64))
 
 
 def _seeds(seed: int, n: int) -> Iterator[int]:
