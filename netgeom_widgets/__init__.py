@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netgeom_widgets.kernels.regions import Slice
     from netgeom_widgets.recording import Recorder, open_recording, record_arrays
     from netgeom_widgets.widgets import (
+        EquivalenceSliceViewer,
         OrderRetractionPlot,
         RegionExplorer,
         SimilarityMatrix,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _SUBPACKAGES = ("datasets", "errors", "execution", "figures", "kernels", "recording", "training", "widgets")
 _NAMES = {
+    "EquivalenceSliceViewer": "netgeom_widgets.widgets",
     "OrderRetractionPlot": "netgeom_widgets.widgets",
     "Recorder": "netgeom_widgets.recording",
     "RegionExplorer": "netgeom_widgets.widgets",
@@ -38,6 +40,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "EquivalenceSliceViewer",
     "OrderRetractionPlot",
     "Recorder",
     "RegionExplorer",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netgeom_widgets.widgets.base import AnalysisWidget
+    from netgeom_widgets.widgets.equivalence import EquivalenceSliceViewer
     from netgeom_widgets.widgets.linking import Link, link
     from netgeom_widgets.widgets.order_retraction import OrderRetractionPlot
     from netgeom_widgets.widgets.pane import BokehPane
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "AnalysisWidget": "netgeom_widgets.widgets.base",
     "BokehPane": "netgeom_widgets.widgets.pane",
+    "EquivalenceSliceViewer": "netgeom_widgets.widgets.equivalence",
     "Link": "netgeom_widgets.widgets.linking",
     "OrderRetractionPlot": "netgeom_widgets.widgets.order_retraction",
     "RegionExplorer": "netgeom_widgets.widgets.regions",
@@ -31,6 +33,7 @@ _NAMES = {
 __all__ = [
     "AnalysisWidget",
     "BokehPane",
+    "EquivalenceSliceViewer",
     "Link",
     "OrderRetractionPlot",
     "RegionExplorer",

@@ -1,0 +1,97 @@
+"""Mixin of the equivalence slice viewer: elements and curves of parameter space, projected onto the slice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from netgeom_widgets.figures.equivalence_marks import SliceElements
+from netgeom_widgets.figures.equivalence_overlays import SliceCurve
+from netgeom_widgets.widgets.equivalence_picture import Picture
+from netgeom_widgets.widgets.equivalence_source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterCurve:
+    """A curve through parameter space.
+
+    Attributes
+    ----------
+    points : (m, P) float64
+    kind : {"class", "closed form", "orbit", "path"}
+        How it is drawn and what the legend calls it.
+    name : str
+        For the hover box.
+    """
+
+    points: np.ndarray
+    kind: str
+    name: str = ""
+
+
+class Overlays(traitlets.HasTraits):
+    """What is laid over the slice: the curves given, and what parts below the figure add by :meth:`_overlay`."""
+
+    _source: Source
+    _figure: Any
+    _laid: dict[str, tuple[tuple[ParameterCurve, ...], dict[str, np.ndarray]]]
+    _laid_drawn: Any = None
+    _elements_drawn: Any = None
+
+    def _overlay(
+        self, key: str, curves: Sequence[ParameterCurve] = (), directions: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Lay curves and unit directions (P,) by name over the slice, or with neither take away what had this key.
+
+        May be called on any thread; they are projected onto whatever slice is shown.
+        """
+        laid = dict(self.__dict__.get("_laid", {}))
+        laid.pop(key, None)
+        if curves or directions:
+            laid[key] = tuple(curves), dict(directions or {})
+        self._laid = laid
+        self._redraw_marks()  # type: ignore[attr-defined]
+
+    def _draw_elements(self, picture: Picture) -> None:
+        """Show the elements where the slice has changed; called with the lock held, in a batch."""
+        drawn = (picture.plane, picture.elements)
+        if self._elements_drawn == drawn:
+            return
+        self._elements_drawn, self._laid_drawn = drawn, None
+        elements = picture.elements
+        if elements is None:
+            self._figure.draw_elements(None)
+            return
+        known = np.flatnonzero(np.isfinite(picture.distance))
+        self._figure.draw_elements(
+            SliceElements(
+                picture.coordinates[known],
+                picture.distance[known],
+                np.asarray(elements.relative_loss)[known],
+                [str(elements.status[i]) for i in known],
+                known,
+            )
+        )
+
+    def _draw_overlays(self, picture: Picture) -> None:
+        """Project curves and directions; called with the lock held, in a batch."""
+        laid = self.__dict__.get("_laid", {})
+        if picture.plane is None or self._laid_drawn == (picture.plane, laid):
+            return
+        self._laid_drawn = (picture.plane, laid)
+        curves = [ParameterCurve(points, "closed form", name) for name, points in self._source.curves.items()]
+        directions: dict[str, np.ndarray] = {}
+        for more, named in laid.values():
+            curves += more
+            directions |= named
+        self._figure.draw_curves(
+            [SliceCurve(*picture.project(curve.points), curve.kind, curve.name) for curve in curves]  # type: ignore[arg-type]
+        )
+        at = np.empty((0, len(picture.basis)))
+        if directions:
+            at = picture.project(picture.center + np.stack(list(directions.values())))[0]
+        self._figure.draw_directions(at, list(directions))
