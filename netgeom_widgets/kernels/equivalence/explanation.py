@@ -7,10 +7,12 @@ from jaxtyping import Float64
 from numpy import ndarray
 from torch import Tensor
 
+from netgeom_widgets.errors import TooLargeError
 from netgeom_widgets.kernels.equivalence.generators import KINDS, symmetry_generators
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 
 _DEPENDENT = 1e-9  # of unit generators: singular values up to this share of the largest add no direction
+_MOST_WORK = 1e11  # multiplications of their orthogonalisation: half a minute
 _OUTSIDE = 1e-6  # part of a unit generator in the row space above which it is no null direction
 
 
@@ -31,13 +33,17 @@ def explained_dimensions(
     list of str
         Notes.
     """
-    generators = symmetry_generators(network, theta)
-    found, notes = dict.fromkeys(KINDS, 0), list(generators.notes)
-    spanned = np.empty((0, network.n_parameters))
+    found = dict.fromkeys(KINDS, 0)
+    try:
+        generators = symmetry_generators(network, theta)
+    except TooLargeError as error:
+        return found, [f"Known symmetries are not counted: {error.what}."]
+    if len(generators) ** 2 * network.n_parameters > _MOST_WORK:
+        return found, [f"Known symmetries are not counted: {len(generators)} generators are too many."]
+    notes, spanned = list(generators.notes), np.empty((0, network.n_parameters))
     for kind in KINDS:
         rows = generators.rows[[name == kind for name in generators.kinds]]
-        lengths = np.linalg.norm(rows, axis=1)
-        rows = rows[lengths > 0] / lengths[lengths > 0, None]
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         outside = np.linalg.norm(rows @ row_space.T, axis=1) > _OUTSIDE
         if outside.any():
             notes.append(f"{int(outside.sum())} generators ({kind}) move the outputs here and are left out.")

@@ -15,7 +15,7 @@ from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 
-_CONVERGED = 1e-10  # error of a singular value, in terms of the largest, at which Lanczos steps end
+_CONVERGED = 1e-8  # error of a singular value, in terms of the largest, at which Lanczos steps end
 _BREAKDOWN = 1e-13  # a next Lanczos vector shorter than this share of the largest singular value is rounding
 
 
@@ -59,7 +59,7 @@ def top_singular_vectors(
 
     Notes
     -----
-    Steps end when each value is exact to 1e-10 of the largest: each step is two passes over the samples and
+    Steps end when each value is exact to 1e-8 of the largest: each step is two passes over the samples and
     O(steps (P + N C)).
     """
     most = min(jacobian.shape)

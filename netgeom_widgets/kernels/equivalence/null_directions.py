@@ -140,11 +140,11 @@ class NullSpace:
             More than there are.
         """
         k = self._as_number(k)
-        vectors = np.random.default_rng(seed).standard_normal((k, self.n_parameters))
+        found = np.random.default_rng(seed).standard_normal((k, self.n_parameters))
         if self.estimated:
-            found = self._projected_off(vectors, as_progress(progress), as_cancel(cancel))
-        else:
-            found = self.project(vectors)
+            found = self._projected_off(found, as_progress(progress), as_cancel(cancel))
+        else:  # the last of as many as there are is what little the others leave of it: once is not enough
+            found = self.project(np.linalg.qr(self.project(found).T)[0].T)
         return with_signs(np.linalg.qr(found.T)[0].T)
 
     def directions(self, k: int) -> Float64[ndarray, "k P"]:

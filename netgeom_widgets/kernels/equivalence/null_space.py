@@ -19,7 +19,7 @@ from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from netgeom_widgets.kernels.equivalence.null_directions import NullSpace
 from netgeom_widgets.kernels.equivalence.problem import network_at
 
-_TOP = 32  # singular values that are computed where not all can be
+_TOP = 16  # singular values that are computed where not all can be
 _PROBED_ROWS = 1_000  # of a Jacobian too large to be factored: enough for an upper bound of the dimension
 _AT_KINK = 1e-9  # |pre-activation| below this share of the layer's largest
 
@@ -59,7 +59,7 @@ def null_space(
     Returns
     -------
     NullSpace
-        Exact to rounding where P or N C is at most 5,000. Above, `estimated` is set: the largest 32 singular values by
+        Exact to rounding where P or N C is at most 5,000. Above, `estimated` is set: the largest 16 singular values by
         Lanczos steps, bounds for the dimension (at least P - N C and what symmetries give; at most P less the rank on
         about 1,000 of the outputs), and `sample` draws null directions by iteration.
 
