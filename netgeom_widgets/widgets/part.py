@@ -42,6 +42,10 @@ class Part:
     options: ClassVar[tuple[str, ...]] = ()
     marks: ClassVar[tuple[str, ...]] = ()
 
+    def needed(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options, those put to one value that have no effect beside the others: their changes draw nothing."""
+        return options
+
     def lacks(self, subject: Any, options: dict[str, Any]) -> str:
         """Why there is nothing to show, in words; empty when there is."""
         return ""

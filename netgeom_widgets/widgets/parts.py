@@ -146,7 +146,7 @@ class Parts(traitlets.HasTraits):
         subject, part, progress = self._subject(), shown.part, Progress(_listener(shown.fold, cancel))
         if subject is None or not getattr(self, part.key):
             return
-        options = {name: getattr(self, name) for name in part.options}
+        options = part.needed({name: getattr(self, name) for name in part.options})
         if shown.of is not None and shown.of[0] is subject and shown.of[1] == options:
             shown.fold.done(part.words(shown.found, subject))
             return

@@ -23,13 +23,16 @@ from tests.widgets.waiting import wait_for
 class SumPart(Part):
     """Sums what is shown, times a factor; slow, failing and lacking at will."""
 
-    key, title, tooltip, options = "total", "Total", "The sum", ("factor",)
+    key, title, tooltip, options = "total", "Total", "The sum", ("factor", "sign")
 
     def __init__(self):
         self.computed, self.drawn = [], []
         self.gate, self.first = threading.Event(), threading.Event()
         self.gate.set()
         self.bad = False
+
+    def needed(self, options):
+        return options if options["factor"] > 1 else {**options, "sign": 1}
 
     def lacks(self, subject, options):
         return "nothing to multiply with" if options["factor"] == 0 else ""
@@ -63,6 +66,7 @@ class SumPart(Part):
 class WithPart(Parts, Squares):
     total = traitlets.Bool(False).tag(setting="mark")
     factor = traitlets.Int(1).tag(setting="draw")
+    sign = traitlets.Int(1).tag(setting="draw")
 
     def _make_parts(self):
         self.part = SumPart()
@@ -105,6 +109,19 @@ def test_a_part_is_computed_only_while_it_is_open_and_once_for_each_result_and_o
     assert len(widget.part.computed) == 3
     assert widget._part_arrays() == {"total_sum": 60.0}
     assert widget.part.plot in widget._exported_parts()
+
+
+def test_an_option_without_effect_beside_the_others_computes_nothing(make):
+    widget = make(total=True)
+    widget.wait(10)
+    widget.sign = -1
+    widget.wait(10)
+    assert len(widget.part.computed) == 1 and fold(widget).words == "sum 14"
+    widget.factor = 2
+    widget.wait(10)
+    widget.sign = 1
+    widget.wait(10)
+    assert len(widget.part.computed) == 3
 
 
 def test_a_part_opened_before_the_first_result_follows_it(make):
