@@ -269,7 +269,7 @@ def test_same_question_same_bits():
         ({"rtol": float("nan")}, "rtol is out of range"),
         ({"parameters": np.zeros(4)}, r"do not fit the model.*\(22,\)"),
         ({"parameters": np.full(22, np.nan)}, "not finite"),
-        ({"parameters": np.zeros((2, 22))}, r"One parameter vector.*2 rows"),
+        ({"parameters": np.zeros((2, 22))}, r"Too many parameters: one is wanted.*2 rows"),
         ({"inputs": np.zeros((0, 2))}, "inputs"),
         ({"inputs": np.zeros((3, 5))}, "fails on the inputs"),
     ],

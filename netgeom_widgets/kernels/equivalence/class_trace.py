@@ -15,8 +15,8 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels._memory import require_memory
-from netgeom_widgets.kernels.equivalence.jacobian_svd import JacobianSVD, jacobian_svd
-from netgeom_widgets.kernels.equivalence.problem import Problem, as_parameters, as_problem, network_at
+from netgeom_widgets.kernels.equivalence.jacobian_svd import JacobianSVD, as_rtol, jacobian_svd
+from netgeom_widgets.kernels.equivalence.problem import Problem, as_parameter_vector, as_problem, network_at
 
 _MOST_CORRECTIONS = 12
 _ROUNDING = 1e-26  # R at which corrections end: sqrt(R), the error of an output, is 1e-13 of their spread
@@ -136,13 +136,13 @@ def trace_class(
     -----
     Each point takes two to five Jacobians with their factorisation, O(N C P min(N C, P)) each.
     """
-    cancel, reports = as_cancel(cancel), as_progress(progress)
+    cancel, reports, rtol = as_cancel(cancel), as_progress(progress), as_rtol(rtol)
     steps = as_count(steps, 1, 100_000, "steps")
     if not (np.isfinite(step_size) and step_size):
         raise NetgeomError("step_size is out of range", expected="a finite number other than 0", got=f"{step_size!r}")
     network, theta = network_at(model, parameters, inputs)
     require_memory(8 * (steps + 1) * network.n_parameters, "The curve", "fewer steps")
-    way = as_parameters(direction, network.n_parameters, "direction")[0]
+    way = as_parameter_vector(direction, network.n_parameters, "directions")
     if not bool(way.any()):
         raise NetgeomError("The direction is zero", expected="a direction of any other length", got="zeros")
     with torch.no_grad():

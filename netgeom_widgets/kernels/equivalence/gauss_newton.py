@@ -14,7 +14,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._inputs import as_choice, as_count
 from netgeom_widgets.kernels.equivalence.bases import with_signs
-from netgeom_widgets.kernels.equivalence.jacobian_svd import is_dense, jacobian_svd
+from netgeom_widgets.kernels.equivalence.jacobian_svd import as_rtol, is_dense, jacobian_svd
 from netgeom_widgets.kernels.equivalence.matrix_free import Jacobian, top_singular_vectors
 from netgeom_widgets.kernels.equivalence.null_space import null_space
 from netgeom_widgets.kernels.equivalence.problem import network_at
@@ -70,7 +70,7 @@ def gauss_newton_basis(
     if as_choice(directions, ("null", "top"), "directions") == "null":
         space = null_space(model, parameters, inputs, rtol=rtol, progress=progress, cancel=cancel, seed=seed)
         return space.sample(k, seed, progress=progress, cancel=cancel) if space.estimated else space.directions(k)
-    cancel, reports = as_cancel(cancel), as_progress(progress)
+    cancel, reports, rtol = as_cancel(cancel), as_progress(progress), as_rtol(rtol)
     network, theta = network_at(model, parameters, inputs)
     k = as_count(k, 1, min(network.n_parameters, network.n_samples * network.n_outputs), "The number of top directions")
     with torch.no_grad():

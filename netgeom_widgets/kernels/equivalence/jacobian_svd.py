@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from netgeom_widgets.errors import TooLargeError
+from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.execution import Cancel, as_cancel
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
@@ -46,6 +46,19 @@ class JacobianSVD:
 def count_above(values: Float64[Tensor, " m"], rtol: float) -> int:
     """How many of descending values are above rtol times the first."""
     return int((values > rtol * values[0]).sum()) if len(values) else 0
+
+
+def as_rtol(rtol: float) -> float:
+    """A share of the largest singular value.
+
+    Raises
+    ------
+    NetgeomError
+        Not between 0 and 1.
+    """
+    if not 0 < rtol < 1:  # NaN too
+        raise NetgeomError("rtol is out of range", expected="a number between 0 and 1", got=f"{rtol!r}")
+    return float(rtol)
 
 
 def is_dense(network: FlatNetwork) -> bool:

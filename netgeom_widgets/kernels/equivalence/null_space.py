@@ -9,11 +9,10 @@ import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
-from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels.equivalence.bases import with_signs
 from netgeom_widgets.kernels.equivalence.explanation import explained_dimensions
-from netgeom_widgets.kernels.equivalence.jacobian_svd import count_above, is_dense, jacobian_svd
+from netgeom_widgets.kernels.equivalence.jacobian_svd import as_rtol, count_above, is_dense, jacobian_svd
 from netgeom_widgets.kernels.equivalence.matrix_free import Jacobian, top_singular_vectors
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from netgeom_widgets.kernels.equivalence.null_directions import NullSpace
@@ -75,8 +74,7 @@ def null_space(
     Time O(N C P min(N C, P)). Memory: P^2 and a block of samples, or 3 N C P for P > N C.
     """
     cancel, reports = as_cancel(cancel), as_progress(progress)
-    if not 0 < rtol < 1:
-        raise NetgeomError("rtol is out of range", expected="a number between 0 and 1", got=f"{rtol!r}")
+    rtol = as_rtol(rtol)
     network, theta = network_at(model, parameters, inputs)
     with torch.no_grad():
         if is_dense(network):

@@ -152,21 +152,32 @@ def as_parameters(parameters: Any, n_parameters: int, what: str = "parameters") 
     return theta
 
 
+def as_parameter_vector(parameters: Any, n_parameters: int, what: str = "parameters") -> Tensor:
+    """One parameter vector (P,); a copy.
+
+    Raises
+    ------
+    NetgeomError
+        As `as_parameters`; several rows.
+    """
+    rows = as_parameters(parameters, n_parameters, what)
+    if len(rows) > 1:
+        raise NetgeomError(f"Too many {what}: one is wanted", expected=f"({n_parameters},)", got=f"{len(rows)} rows")
+    return rows[0]
+
+
 def network_at(model: nn.Module, parameters: Any, inputs: Any) -> tuple[FlatNetwork, Tensor]:
     """The network and one parameter vector (P,) of it; None: the model's own.
 
     Raises
     ------
     NetgeomError
-        As `FlatNetwork` and `as_parameters`; several parameter vectors.
+        As `FlatNetwork` and `as_parameter_vector`.
     """
     network = FlatNetwork(model, inputs)
     if parameters is None:
         return network, network.parameters
-    rows = as_parameters(parameters, network.n_parameters)
-    if len(rows) > 1:
-        raise NetgeomError("One parameter vector is wanted", expected=f"({rows.shape[1]},)", got=f"{len(rows)} rows")
-    return network, rows[0]
+    return network, as_parameter_vector(parameters, network.n_parameters)
 
 
 def relative_loss(model: nn.Module, inputs: Any, targets: Any, parameters: Any) -> Losses:
