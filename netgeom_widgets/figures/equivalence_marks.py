@@ -167,7 +167,9 @@ class ElementMarks:
         return nearest_id(self._plot, self.source, event)
 
 
-def element_words(elements: SliceElements, distance: Float[np.ndarray, " n"], reach: float, outside: int) -> list[str]:
+def element_words(
+    elements: SliceElements, distance: Float[np.ndarray, " n"], reach: float, outside: int, *, profile: bool = False
+) -> list[str]:
     """How far elements are from the plane that is drawn, and how many lie beyond the picture."""
     if not len(elements):
         return []
@@ -177,7 +179,7 @@ def element_words(elements: SliceElements, distance: Float[np.ndarray, " n"], re
         far = number(float(distance.max()))
         words.append(
             f"{inside} of {len(elements)} elements lie in this plane. The others, up to {far} away from it, are "
-            "smaller and fainter, and have another loss than is drawn here."
+            "smaller and fainter" + ("." if profile else ", and have another loss than is drawn here.")
         )
     if outside:
         words.append(f"Beyond the picture: {outside}.")

@@ -33,6 +33,7 @@ from netgeom_widgets.figures.equivalence_scale import (
     scale_limits,
     scale_words,
     slice_values,
+    with_nearest,
 )
 from netgeom_widgets.figures.order_retraction_raster import slice_of
 from netgeom_widgets.figures.plots import (
@@ -89,8 +90,7 @@ class LossSlicePicture:
         self._names: list[str] = []
         self._letter, self._height = "R", height
         self._elements: SliceElements | None = None
-        self._notes: list[str] = []
-        self._epsilon_said = self._elements_said = self._curves_said = self._point_said = ""
+        self._epsilon_said = self._elements_said = self._curves_said = self._point_said = self._note = ""
         self._x, self._y = (Range1d(0, 1, reset_start=0, reset_end=1) for _ in range(2))
         options = {"tools": ("pan", "wheel_zoom", "box_zoom", "reset"), "name": "loss slice"} | options
         self.root = make_plot(height, x_range=self._x, y_range=self._y, **options)
@@ -115,6 +115,7 @@ class LossSlicePicture:
         at: Mapping[int, int] | None = None,
         epsilon: float | None = None,
         limits: tuple[float, float] | None = None,
+        partial: bool = False,
         title: str | None = None,
         note: str = "",
     ) -> None:
@@ -134,6 +135,8 @@ class LossSlicePicture:
             Its contour is drawn strong, and the set below it veiled; by default the one set before.
         limits : (float, float), optional
             log10 values at the ends of the colours; by default see `scale_limits`.
+        partial : bool
+            Whether NaN is what is not known yet: it is drawn as the nearest known point.
         title, note : str, optional
             Above, and said below.
 
@@ -153,9 +156,9 @@ class LossSlicePicture:
         plane = self._cut(loss_slice, pair, places)  # refuses before anything is changed
         self.slice, self._letter, self.axes, self.at = loss_slice, letter, pair, places
         self._names = axis_names(k, names)
-        self._draw_image(plane, limits)
+        self._draw_image(plane, limits, partial)
         self._label(title)
-        self._notes = [self._cut_words(), *reference_words(loss_slice, letter), literal(note)]
+        self._note = literal(note)
         self._elements, self._elements_said, self._curves_said = None, "", ""
         self._marks.clear()
         self._curves.draw([], 1.0)
@@ -165,12 +168,11 @@ class LossSlicePicture:
         self._point.data = {"x": [], "y": []}
         self.set_epsilon(self.epsilon if epsilon is None else epsilon)
 
-    def update(self, loss_slice: Any, note: str | None = None) -> None:
+    def update(self, loss_slice: Any, note: str | None = None, *, partial: bool = False) -> None:
         """Show other values on the same axes, such as those that are known so far; what is laid over it stays."""
-        self._draw_image(self._cut(loss_slice, self.axes, self.at), None)
+        self._draw_image(self._cut(loss_slice, self.axes, self.at), None, partial)
         self.slice = loss_slice
-        if note is not None:
-            self._notes = [*self._notes[:-1], literal(note)]
+        self._note = self._note if note is None else literal(note)
         self.set_epsilon(self.epsilon)
 
     def clear(self, why: str) -> None:
@@ -211,7 +213,8 @@ class LossSlicePicture:
             left, right, bottom, top = self._grid.bounds
             x, y = points.T
             outside = int(((x < left) | (x > right) | (y < bottom) | (y > top)).sum())
-            self._elements_said = " ".join(element_words(elements, distance, self._reach, outside))
+            profile = hasattr(self.slice, "plain_loss")
+            self._elements_said = " ".join(element_words(elements, distance, self._reach, outside, profile=profile))
         self._say()
 
     def draw_curves(self, curves: Sequence[SliceCurve]) -> None:
@@ -314,9 +317,10 @@ class LossSlicePicture:
         across, up = (np.asarray(loss_slice.axes[axis], dtype=np.float64) for axis in pair)
         return EvenGrid(across, up, plane if pair[0] < pair[1] else plane.T)
 
-    def _draw_image(self, plane: EvenGrid, limits: tuple[float, float] | None) -> None:
+    def _draw_image(self, plane: EvenGrid, limits: tuple[float, float] | None, partial: bool) -> None:
         self._plane = plane.values
-        self._grid = grid = replace(plane, values=log_loss(plane.values))
+        values = with_nearest(plane.values) if partial else plane.values
+        self._grid = grid = replace(plane, values=log_loss(values))
         self.limits = scale_limits(grid.values) if limits is None else (float(limits[0]), float(limits[1]))
         self._mapper.update(low=self.limits[0], high=self.limits[1])
         self._image.data = grid.image
@@ -330,14 +334,16 @@ class LossSlicePicture:
         letter, pair = self._letter, self.axes
         across, up = (self._names[axis] for axis in pair)
         self.root.xaxis[0].axis_label, self.root.yaxis[0].axis_label = across, up
-        self.root.title.text = literal(title) if title is not None else f"Slice of the {quantity(letter)}"
+        self.root.title.text = literal(title) if title is not None else f"{_kind(self.slice)} of the {quantity(letter)}"
         self._bar.title = f"log10 {letter}"
         places = [(f"c{axis + 1}", f"${which}{{%.4g}}") for axis, which in zip(pair, "xy", strict=True)]
         self._hover.tooltips = [(letter, "@image{custom}"), *places]
 
-    def _cut_words(self) -> str:
+    def _facts(self) -> list[str]:
+        """Where the plane lies, and what its numbers are."""
         places = [f"c{axis + 1} = {number(float(self.slice.axes[axis][at]))}" for axis, at in self.at.items()]
-        return f"At {', '.join(places)}." if places else ""
+        cut = f"At {', '.join(places)}." if places else ""
+        return [cut, profile_words(self.slice), *reference_words(self.slice, self._letter)]
 
     @property
     def _reach(self) -> float:
@@ -390,7 +396,7 @@ class LossSlicePicture:
             return
         self._legend.set(self._entries())
         said = (self._point_said, self._epsilon_said, *scale_words(self._grid.values, self.limits, self._letter))
-        say(self._caption, *said, self._elements_said, self._curves_said, *self._notes)
+        say(self._caption, *said, self._elements_said, self._curves_said, *self._facts(), self._note)
         lines = self._caption.text.count("\n") + self._legend.rows
         self.root.height = min(self._height + _LINE * lines, max(_MOST, self._height))
 
@@ -404,6 +410,19 @@ def axis_names(k: int, names: Sequence[str] | None) -> list[str]:
         literal(f"c{at}: {name} (basis units)") if name else f"c{at} (units of basis row {at})"
         for at, name in enumerate(given, start=1)
     ]
+
+
+def _kind(loss_slice: Any) -> str:
+    return "Profile" if hasattr(loss_slice, "plain_loss") else "Slice"
+
+
+def profile_words(loss_slice: Any) -> str:
+    """What a profile slice shows, and how much of it is only a bound; empty for a plain slice."""
+    if not hasattr(loss_slice, "plain_loss"):
+        return ""
+    open_ = int((~np.asarray(loss_slice.converged, dtype=bool)).sum())
+    bound = f"; not settled at {open_:,} points" if open_ else ""
+    return f"Least loss found over all parameters beside the plane, an upper bound{bound}."
 
 
 def epsilon_words(values: Float[np.ndarray, "*shape"], epsilon: float, letter: str, zero: float | None) -> str:

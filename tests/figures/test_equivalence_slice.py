@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.equivalence_marks import SliceElements
 from netgeom_widgets.figures.equivalence_overlays import SliceCurve, _pieces
-from netgeom_widgets.figures.equivalence_scale import FLOOR, EvenGrid, GridSoFar, log_loss, scale_limits
+from netgeom_widgets.figures.equivalence_scale import FLOOR, EvenGrid, log_loss, scale_limits, with_nearest
 from netgeom_widgets.figures.equivalence_slice import LossSlicePicture
 from tests.figures.drawn import HOSTILE, caption, tap, texts, whole
 from tests.figures.slices import hyperbola, loss_slice, sphere
@@ -153,21 +153,23 @@ def test_what_has_no_value_is_grey_and_said():
         part.show(loss_slice(np.ones((4, 5)), (np.arange(5.0), np.arange(4.0))))
 
 
-def test_parts_fill_the_grid_from_coarse_to_fine():
-    whole_grid, so_far = np.arange(81.0).reshape(9, 9), GridSoFar((9, 9))
-    assert np.isnan(so_far.filled()).all()
-    coarse = np.arange(81).reshape(9, 9)[::4, ::4].ravel()
-    so_far.add(coarse, whole_grid.ravel()[coarse])
-    assert np.isin(so_far.filled(), coarse).all() and so_far.filled()[1, 1] == 0 and so_far.share == 9 / 81
+def test_a_grid_that_is_half_known_is_drawn_coarsely():
+    values, axes = np.arange(81.0).reshape(9, 9), (np.arange(9.0),) * 2
+    known = np.full((9, 9), np.nan)
+    assert np.isnan(with_nearest(known)).all()
+    known[::4, ::4] = values[::4, ::4]
+    assert np.isin(with_nearest(known), values[::4, ::4]).all() and with_nearest(known)[1, 1] == 0
     part = LossSlicePicture()
-    axes = (np.arange(9.0),) * 2
-    part.show(loss_slice(so_far.filled(), axes), epsilon=20.0)
+    part.show(loss_slice(known, axes), epsilon=20.0, partial=True)
+    assert not np.isnan(part._image.data["image"][0]).any() and "Grey" not in caption(part.root)
     part.draw_elements(SliceElements(np.array([[3.0, 3.0]]), np.zeros(1)))
-    rest = np.setdiff1d(np.arange(81), coarse)
-    so_far.add(rest, whole_grid.ravel()[rest])
-    part.update(loss_slice(so_far.filled(), axes), note="all")
-    assert (so_far.filled() == whole_grid).all() and caption(part.root).endswith("all")
+    part.update(loss_slice(values, axes), note="all")
+    assert (part._plane == values).all() and caption(part.root).endswith("all")
     assert len(part._marks.source.data["x"]) == 1 and "21 of 81 points" in caption(part.root)
+    profile = loss_slice(values, axes)
+    profile.plain_loss, profile.converged = values, values > 2
+    part.update(profile)
+    assert "an upper bound; not settled at 3 points." in caption(part.root)
 
 
 def test_a_set_with_a_hole_keeps_it():
