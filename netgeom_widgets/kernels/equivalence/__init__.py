@@ -19,6 +19,12 @@ from netgeom_widgets.kernels.equivalence.null_space import null_space
 from netgeom_widgets.kernels.equivalence.orbits import discrete_images, symmetry_orbit
 from netgeom_widgets.kernels.equivalence.planes import as_basis, coordinates
 from netgeom_widgets.kernels.equivalence.problem import Losses, relative_loss
+from netgeom_widgets.kernels.equivalence.profile import (
+    ProfileSlice,
+    profile_parts,
+    profile_slice,
+    relative_profile_slice,
+)
 from netgeom_widgets.kernels.equivalence.projection import Projection, project_points
 from netgeom_widgets.kernels.equivalence.search import find_elements
 from netgeom_widgets.kernels.equivalence.slice_evaluation import LossSlice, SlicePart
@@ -36,6 +42,7 @@ __all__ = [
     "LossSlice",
     "Losses",
     "NullSpace",
+    "ProfileSlice",
     "Projection",
     "SlicePart",
     "Trace",
@@ -57,11 +64,14 @@ __all__ = [
     "loss_slice",
     "null_space",
     "pca_basis",
+    "profile_parts",
+    "profile_slice",
     "project_points",
     "random_basis",
     "read_genni",
     "relative_loss",
     "relative_loss_slice",
+    "relative_profile_slice",
     "slice_parts",
     "symmetry_basis",
     "symmetry_generators",

@@ -16,6 +16,7 @@ _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e15  # the same; beyond them it, or the 
 _WIDEST = 64  # starts in a batch; more do not make the products faster
 _NUMBERS_AT_ONCE = 1 << 24  # entries of the Jacobians of a batch: 128 MiB, and as much for what comes and goes
 _MOST_NUMBERS = 1 << 27  # of one start: 1 GiB
+_LEAST_PROMISE = 1e-16  # less is lost in the rounding of J
 _FLAT = 1e-11  # cosine between the residuals and any column of the Jacobian
 
 _Rows = dict[str, torch.Tensor]  # everything known about the starts in the batch, one row a start
@@ -44,6 +45,10 @@ class LevenbergMarquardt:
         Starts in the batch.
     directions : (m, P) tensor, optional
         Orthonormal rows: steps stay in their span.
+    first_damping : float
+        Relative to the largest squared norm of a column of A.
+    least_promise : float
+        A start has come to its end where the linear model promises that a step lowers J by less than this part of it.
     """
 
     def __init__(
@@ -54,17 +59,22 @@ class LevenbergMarquardt:
         max_iterations: int,
         width: int,
         directions: torch.Tensor | None = None,
+        first_damping: float = _FIRST_DAMPING,
+        least_promise: float = _LEAST_PROMISE,
     ) -> None:
         self._network, self._targets = problem.network, problem.targets
         self._target, self._max_iterations, self._width = target, max_iterations, width
-        self._directions = directions
+        self._directions, self._first_damping = directions, first_damping
+        self._least_promise = least_promise
         n_free = self._network.n_parameters if directions is None else len(directions)
         self._dual = self._targets.numel() < n_free
 
     def run(self, starts: Iterable[tuple[int, torch.Tensor]]) -> Iterator[Report]:
         """Report after each iteration of the batch; starts (index, parameters) are drawn as there is room for them."""
         waiting = iter(starts)
-        rows = self._linearised(*_stacked(list(itertools.islice(waiting, self._width))))
+        if not (first := list(itertools.islice(waiting, self._width))):
+            return
+        rows = self._linearised(*_stacked(first))
         while len(rows["index"]):
             rows, report = self._without_ended(rows)
             yield report
@@ -79,8 +89,9 @@ class LevenbergMarquardt:
         largest = rows["scale"].amax(1)
         return rows | {
             "iterations": torch.zeros_like(index),
-            "damping": _FIRST_DAMPING * largest,
+            "damping": self._first_damping * largest,
             "growth": torch.full_like(largest, 2.0),
+            "promise": torch.full_like(largest, torch.inf),
         }
 
     def _linear_model(self, theta: torch.Tensor) -> _Rows:
@@ -103,7 +114,13 @@ class LevenbergMarquardt:
         reasons = self._reasons(rows)
         over = torch.tensor([bool(reason) for reason in reasons])
         ended = tuple(
-            Ended(int(rows["index"][i]), rows["theta"][i].clone(), int(rows["iterations"][i]), reason)
+            Ended(
+                int(rows["index"][i]),
+                rows["theta"][i].clone(),
+                int(rows["iterations"][i]),
+                reason,
+                float(rows["loss"][i]),
+            )
             for i, reason in enumerate(reasons)
             if reason
         )
@@ -120,7 +137,7 @@ class LevenbergMarquardt:
             "target": loss <= self._target,
             "not finite": ~torch.isfinite(loss) | ~torch.isfinite(cosine),
             "flat": cosine <= _FLAT,
-            "stuck": rows["damping"] > _MOST_DAMPING * scale.amax(1),
+            "stuck": (rows["damping"] > _MOST_DAMPING * scale.amax(1)) | (rows["promise"] <= self._least_promise),
             "iterations": rows["iterations"] >= self._max_iterations,
         }
         found = [""] * len(loss)
@@ -137,6 +154,7 @@ class LevenbergMarquardt:
         trial = rows["theta"] + moved
         loss = (self._network.outputs(trial) - self._targets).square().mean((1, 2))
         gain = (rows["loss"] - loss) * self._targets.numel() / promised
+        rows["promise"] = torch.where(solved, promised / (rows["loss"] * self._targets.numel()), torch.inf)
         taken = solved & (loss < rows["loss"]) & (gain > 0)
         rows["iterations"] = rows["iterations"] + 1
         eased = rows["damping"] * (1 - (2 * gain - 1) ** 3).clamp(1 / 3, 1)

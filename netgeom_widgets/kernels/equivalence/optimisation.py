@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,12 +21,15 @@ class Ended:
     reason : str
         "target": the loss is low enough; "flat": the gradient is as small as rounding lets it be; "stuck": no step,
         however short, lowers the loss; "not finite": loss or parameters grew without bound; "iterations": out of them.
+    loss : float
+        J as the optimiser saw it, where it says.
     """
 
     index: int
     parameters: torch.Tensor
     iterations: int
     reason: str
+    loss: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)

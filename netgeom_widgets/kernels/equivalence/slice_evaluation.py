@@ -82,7 +82,8 @@ class LossSlice:
 
     def __repr__(self) -> str:
         sizes = " x ".join(map(str, self.loss.shape))
-        return f"<LossSlice {sizes}, R from {np.nanmin(self.relative_loss):.3g} to {np.nanmax(self.relative_loss):.3g}>"
+        low, high = np.nanmin(self.relative_loss), np.nanmax(self.relative_loss)
+        return f"<{type(self).__name__} {sizes}, R from {low:.3g} to {high:.3g}>"
 
 
 class SliceEvaluator:
