@@ -23,6 +23,8 @@ _DASHES = {"converged": "solid", "local_minimum": "dashed", "dead": "dotted", "d
 _CROWD = 60
 #: Colour of the line of the function that is zero everywhere.
 _ZERO = "#9A6FB8"
+#: A member's R is at most 1e-20 and may be 0: far below what the colours of a slice tell apart.
+_FLOOR = 1e-32
 _LINES, _ENDS = ("xs", "ys", "colour", "dash", "id", "status", "loss"), ("x", "y", "colour", "marker", "id")
 
 
@@ -111,7 +113,7 @@ class HistoryPicture:
             R of the tolerance and of the function that is zero everywhere.
         note : str
         """
-        values, n = log_loss(history), len(relative_loss)
+        values, n = log_loss(history, _FLOOR), len(relative_loss)
         if values.shape != (n, len(iterations)) or len(status) != n:
             raise NetgeomError(
                 "The histories do not belong together.", expected=f"({n}, {len(iterations)}), {n} statuses",
@@ -134,7 +136,7 @@ class HistoryPicture:
         }  # fmt: skip
         self._drawn.glyph.update(line_width=1.6 if n <= _CROWD else 0.8, line_alpha=1.0 if n <= _CROWD else 0.5)
         lines = self._place_spans(tolerance, zero)
-        fit_range(self._x, 0.0, float(steps.max(initial=1.0)), margin=0.02)
+        fit_range(self._x, 0.0, max((steps[last] for _, last in there), default=1.0) or 1.0, margin=0.02)
         fit_range(self._y, *limits(values, lines), margin=0.05)
         self._legend.set([*_counted(names), *self._signs(zero)])
         unseen = n - len(there)

@@ -27,11 +27,11 @@ _CONTOURS = 12
 _BELOW = 0.01
 
 
-def log_loss(values: Any) -> Float[np.ndarray, "*shape"]:
-    """log10 of losses, at least that of `FLOOR`; NaN where a value is not finite."""
+def log_loss(values: Any, floor: float = FLOOR) -> Float[np.ndarray, "*shape"]:
+    """log10 of losses, at least that of `floor`; NaN where a value is not finite."""
     values = np.asarray(values, dtype=np.float64)
     finite = np.isfinite(values)
-    return np.where(finite, np.log10(np.maximum(np.where(finite, values, 1.0), FLOOR)), np.nan)
+    return np.where(finite, np.log10(np.maximum(np.where(finite, values, 1.0), floor)), np.nan)
 
 
 def slice_values(loss_slice: Any) -> tuple[np.ndarray, str]:

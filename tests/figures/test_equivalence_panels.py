@@ -57,7 +57,7 @@ def test_histories_end_where_the_starts_did_and_say_what_became_of_them():
     part.on_element(taps.append)
     part.show(found, note=HOSTILE)
     lines = part._lines.data
-    assert [len(x) for x in lines["xs"]] == [3, 2, 0, 1] and np.allclose(lines["ys"][0], [0, -2, -16])
+    assert [len(x) for x in lines["xs"]] == [3, 2, 0, 1] and np.allclose(lines["ys"][0], [0, -2, -20])
     assert part._ends.data["id"] == [0, 1, 3] and lines["dash"][:2] == ["solid", "dashed"]
     assert [span.location for span in part._spans] == pytest.approx([-20, np.log10(0.9), 0])
     assert {"converged: 1", "local minimum: 1", "zero: R = 0.9", "constant: R = 1"} <= texts(part.root)
