@@ -1,4 +1,4 @@
-"""Elements found, as marks on a slice: shape and colour by status, size and opacity by the distance to its plane."""
+"""Elements found, as marks on a slice: shape and colour by status, hollow and smaller by the distance to its plane."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, HoverTool
 from bokeh.plotting import figure
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.plots import literal, number
@@ -28,8 +28,8 @@ STATUSES = {
     "": ("#FFFFFF", "hex"),
 }
 _NAMES = {"": "element"}
-#: Pixels of a mark in the plane, and far from it; the same for its opacity.
-_SIZES, _ALPHAS = (14.0, 7.0), (1.0, 0.35)
+#: Pixels of a mark in the plane, and far from it. Those in the plane are filled and have a dark edge.
+_SIZES, _EDGE = (14.0, 5.0), "#101010"
 #: Nearer than this part of the picture's size counts as in the plane.
 _IN_PLANE = 1e-6
 
@@ -45,8 +45,13 @@ def status_name(status: str) -> str:
 
 
 def nearness(distance: Float[np.ndarray, " n"], reach: float) -> Float[np.ndarray, " n"]:
-    """1 in the plane, 1/2 at a distance of ``reach``, towards 0 far from it."""
-    return reach / (reach + np.abs(distance)) if reach > 0 else (distance == 0).astype(float)
+    """1 in the plane, 1/4 at a distance of ``reach``, towards 0 far from it."""
+    return reach / (reach + 3 * np.abs(distance)) if reach > 0 else (distance == 0).astype(float)
+
+
+def in_plane(distance: Float[np.ndarray, " n"], reach: float) -> Bool[np.ndarray, " n"]:
+    """Which lie in the plane, but for rounding."""
+    return distance <= _IN_PLANE * max(reach, 1e-300)
 
 
 def between(ends: tuple[float, float], share: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -119,12 +124,12 @@ class ElementMarks:
 
     def __init__(self, plot: figure) -> None:
         self._plot = plot
-        names = ("x", "y", "id", "status", "fill", "marker", "loss", "far", "name", "size", "alpha")
+        names = ("x", "y", "id", "status", "fill", "marker", "loss", "far", "name", "size", "alpha", "edge")
         self.source = ColumnDataSource({name: [] for name in names})
         self._ring = ColumnDataSource({"x": [], "y": []})
         marks = plot.scatter(
             "x", "y", source=self.source, marker="marker", size="size", fill_color="fill", fill_alpha="alpha",
-            line_color="#101010", line_alpha="alpha", line_width=1.2,
+            line_color="edge", line_width=1.6,
         )  # fmt: skip
         marks.nonselection_glyph = marks.selection_glyph = marks.glyph
         for colour, width in (("#ffffff", 5.0), (PICKED, 2.5)):
@@ -145,10 +150,11 @@ class ElementMarks:
         if not len(elements):
             self.clear()
         else:
-            share = nearness(distance, reach)
-            self.source.data = elements.columns() | {
+            inside, columns = in_plane(distance, reach), elements.columns()
+            self.source.data = columns | {
                 "x": points[:, 0], "y": points[:, 1], "far": [number(one) for one in distance.tolist()],
-                "size": between(_SIZES, share), "alpha": between(_ALPHAS, share),
+                "size": between(_SIZES, nearness(distance, reach)), "alpha": inside.astype(float),
+                "edge": [_EDGE if on else fill for on, fill in zip(inside.tolist(), columns["fill"], strict=True)],
             }  # fmt: skip
         self.pick(None)
 
@@ -173,13 +179,13 @@ def element_words(
     """How far elements are from the plane that is drawn, and how many lie beyond the picture."""
     if not len(elements):
         return []
-    inside = int((distance <= _IN_PLANE * max(reach, 1e-300)).sum())
+    inside = int(in_plane(distance, reach).sum())
     words = []
     if inside < len(elements):
         far = number(float(distance.max()))
         words.append(
             f"{inside} of {len(elements)} elements lie in this plane. The others, up to {far} away from it, are "
-            "smaller and fainter" + ("." if profile else ", and have another loss than is drawn here.")
+            "hollow, smaller the farther off" + ("." if profile else ", and have another loss than is drawn here.")
         )
     if outside:
         words.append(f"Beyond the picture: {outside}.")
