@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from netgeom_widgets.errors import NetgeomError, TooLargeError, UnsupportedModuleError
+from netgeom_widgets.execution import Cancel, Cancelled
 from netgeom_widgets.kernels.equivalence import (
     align,
     alignment,
@@ -177,6 +179,12 @@ def test_elements_of_a_search_are_copies_of_the_teacher() -> None:
     assert set(found.labels[members]) == {0} and found.sizes.tolist() == [members.sum()]
     assert found.trivial[members].all() and not found.trivial[~members].any()
     assert np.nanmax(found.reference_distances) < 1e-6 and np.nanmax(found.raw_distances) > 0.1
+    none = element_clusters(teacher, dataclasses.replace(elements, status=np.full(12, "unfinished")), reference=theta)
+    assert set(none.labels) == {-1} and len(none) == 0 == len(none.sizes) and not none.trivial.any()
+    cancel = Cancel()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        cluster_elements(teacher, elements, cancel=cancel)
     other = RNG(1).standard_normal((2, len(theta)))
     found = element_clusters(teacher, np.vstack([theta, other, theta, discrete_images(teacher, other[1], n=1)]))
     assert found.labels.tolist() == [0, 1, 2, 0, 2] and found.representatives.tolist() == [0, 1, 2]

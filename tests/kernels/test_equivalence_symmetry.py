@@ -157,3 +157,11 @@ def test_a_basis_of_symmetries_is_orthonormal_and_keeps_the_loss_to_second_order
         symmetry_basis(mlp((2, 4, 1), "tanh"), theta, 1)
     with pytest.raises(NetgeomError, match="do not fit"):
         symmetry_generators(model, theta[:-1])
+
+
+def test_groups_too_large_for_memory_are_named() -> None:
+    """Fewer samples than inputs leave every unit of the first layer 384 directions: 12,288 rows of 0.2 MB."""
+    model = mlp((784, 32, 10), "relu")
+    found = symmetry_generators(model, parameters_of(model), np.random.default_rng(0).standard_normal((400, 784)))
+    assert set(found.kinds) == {"scaling"} and len(found) == 32
+    assert any("Left out" in note and "dependent inputs" in note for note in found.notes)

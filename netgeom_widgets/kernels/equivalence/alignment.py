@@ -14,7 +14,9 @@ from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels.equivalence.invariances import Chain, chain_at, read_mlp, require_same_function
 from netgeom_widgets.kernels.equivalence.linear_layers import align_layer
 
-_SWEEPS = 100  # a bound only: sweeps end when the distance no longer falls
+_SWEEPS = 200  # a bound only: sweeps end when the distance no longer falls
+_GAIN = 1e-9  # relative: a sweep that gains less is the last
+_CLOSE = 1e-12  # relative: distances that are rounding
 _SMALLEST = 1e-8  # scales are kept between this and its inverse where the nearest image lies at 0 or infinity
 
 
@@ -113,10 +115,14 @@ class Image:
         return float(np.linalg.norm(self.chain.theta - target.theta))
 
 
-def nearest_image(target: Chain, chain: Chain, n_starts: int, rng: np.random.Generator) -> Image:
-    """The nearest of the images reached from the starts."""
-    close = 1e-12 * float(np.linalg.norm(target.theta))
-    best = _swept(target, _matched_from_the_input(target, chain))
+def nearest_image(
+    target: Chain, chain: Chain, n_starts: int, rng: np.random.Generator, tolerance: float = _CLOSE
+) -> Image:
+    """The nearest of the images reached from the starts, or the first within `tolerance` of the target's norm."""
+    close = tolerance * float(np.linalg.norm(target.theta))
+    best = _matched_from_the_input(target, chain)
+    if best.distance(target) > close:
+        best = _swept(target, best)
     for start in range(1, n_starts if chain.n_hidden > 1 else 1):
         if best.distance(target) <= close:
             break
@@ -145,7 +151,7 @@ def _swept(target: Chain, image: Image) -> Image:
         for layer in range(trial.chain.n_hidden):
             _match(target, trial, layer)
         after = trial.distance(target)
-        if not after < (1 - 1e-12) * before:
+        if not after < (1 - _GAIN) * before:
             break
         image, before = trial, after
     return image

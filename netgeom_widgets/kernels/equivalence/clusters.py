@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float64, Int32, Int64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels.equivalence.alignment import nearest_image
 from netgeom_widgets.kernels.equivalence.canonical import canonical_form
 from netgeom_widgets.kernels.equivalence.elements import Elements
@@ -24,6 +25,7 @@ from netgeom_widgets.kernels.equivalence.mlp import MLP
 from netgeom_widgets.kernels.equivalence.problem import as_parameters
 
 _N_STARTS = 3  # of an alignment with several hidden layers
+_MISSING = (-1, np.nan, np.nan, False, np.nan)  # of an element that is not compared, column by column
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +62,27 @@ class Clusters:
         return len(self.representatives)
 
 
-def cluster_elements(model: Any, elements: Any, *, tolerance: float = 1e-6) -> Int32[ndarray, " n"]:
+def cluster_elements(
+    model: Any,
+    elements: Any,
+    *,
+    tolerance: float = 1e-6,
+    progress: bool | Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Int32[ndarray, " n"]:
     """One label for all trivial copies: `element_clusters(...).labels`."""
-    return element_clusters(model, elements, tolerance=tolerance).labels
+    return element_clusters(model, elements, tolerance=tolerance, progress=progress, cancel=cancel).labels
 
 
-def element_clusters(model: Any, elements: Any, *, tolerance: float = 1e-6, reference: Any = None) -> Clusters:
+def element_clusters(
+    model: Any,
+    elements: Any,
+    *,
+    tolerance: float = 1e-6,
+    reference: Any = None,
+    progress: bool | Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Clusters:
     """Sort elements into sets of images of one another.
 
     Two elements are trivial copies if their canonical forms, or the nearest image of one and the other, differ by at
@@ -81,6 +98,8 @@ def element_clusters(model: Any, elements: Any, *, tolerance: float = 1e-6, refe
         Relative, between 0 and 1. Elements found by a search to R near 1e-20 agree to about 1e-9.
     reference : (P,), optional
         Such as the teacher: says which elements are copies of it.
+    progress, cancel
+        See `netgeom_widgets.execution`; looked at after every element.
 
     Returns
     -------
@@ -104,40 +123,73 @@ def element_clusters(model: Any, elements: Any, *, tolerance: float = 1e-6, refe
     if not 0 < tolerance < 1:
         raise NetgeomError("tolerance is out of range", expected="0 < tolerance < 1", got=f"{tolerance!r}")
     mlp = read_mlp(model)
-    given = elements.parameters if isinstance(elements, Elements) else elements
-    members = elements.is_member if isinstance(elements, Elements) else np.ones(len(np.atleast_2d(given)), dtype=bool)
-    labels, distances, raw, from_reference = (np.full(len(members), value) for value in (-1.0, np.nan, np.nan, np.nan))
-    trivial = np.zeros(len(members), dtype=bool)
-    numbers = np.flatnonzero(members)
-    if numbers.size:
-        theta = as_parameters(np.atleast_2d(given)[members], flat_length(mlp), "elements").numpy()
-        forms = _Forms(mlp, theta, tolerance)
-        for i, number in enumerate(numbers.tolist()):
-            labels[number] = forms.label(i)
-            first = theta[forms.representatives[int(labels[number])]]
-            distances[number] = _aligned_distance(mlp, first, theta[i])
-            raw[number] = np.linalg.norm(theta[i] - first)
-        if reference is not None:
-            origin = chain_at(mlp, reference, "reference").theta
-            trivial[members] = forms.copies_of(origin)
-            from_reference[members] = [_aligned_distance(mlp, origin, row) for row in theta]
-    found = labels.astype(np.int32)
-    firsts = np.array([numbers[i] for i in forms.representatives] if numbers.size else [], dtype=np.int64)
-    sizes = np.bincount(found[found >= 0], minlength=len(firsts)).astype(np.int64)
-    return Clusters(found, firsts, sizes, distances, raw, trivial, from_reference, float(tolerance))
+    theta, members = _compared(elements, flat_length(mlp))
+    origin = None if reference is None else chain_at(mlp, reference, "reference").theta
+    forms = _Forms(mlp, theta, tolerance, origin)
+    progress, cancel = as_progress(progress), as_cancel(cancel)
+    rows = []
+    for i in range(len(theta)):
+        cancel.checkpoint()
+        rows.append(forms.compare(i))
+        progress.update(i + 1, len(theta), "elements compared")
+    labels, distances, raw, trivial, from_reference = (
+        _spread(column, members, missing)
+        for column, missing in zip(zip(*rows, strict=True) if rows else [()] * 5, _MISSING, strict=True)
+    )
+    return Clusters(
+        labels.astype(np.int32),
+        np.flatnonzero(members)[forms.representatives],
+        np.bincount(labels[members], minlength=len(forms.representatives)).astype(np.int64),
+        distances,
+        raw,
+        trivial,
+        from_reference,
+        float(tolerance),
+    )
+
+
+def _compared(elements: Any, n_parameters: int) -> tuple[Float64[ndarray, "m P"], Bool[ndarray, " n"]]:
+    """Parameters of those that are compared, and which these are."""
+    if not isinstance(elements, Elements):
+        theta = as_parameters(elements, n_parameters, "elements").numpy()
+        return theta, np.ones(len(theta), dtype=bool)
+    found = elements.converged
+    return as_parameters(found, n_parameters, "elements").numpy() if len(found) else found, elements.is_member
+
+
+def _spread(column: Any, members: Bool[ndarray, " n"], missing: Any) -> ndarray:
+    """A column of the members as one of all elements."""
+    found = np.full(len(members), missing)
+    found[members] = column
+    return found
 
 
 class _Forms:
     """Canonical forms of elements, compared with those of the representatives found so far."""
 
-    def __init__(self, mlp: MLP, theta: Float64[ndarray, "n P"], tolerance: float) -> None:
-        self._mlp, self._tolerance = mlp, tolerance
-        self._rows = np.stack([canonical_form(Chain(mlp, row)).theta for row in theta])
-        require_same_function(mlp, theta, self._rows)
-        self._signatures = np.stack([_signature(Chain(mlp, row)) for row in self._rows])
+    def __init__(
+        self, mlp: MLP, theta: Float64[ndarray, "n P"], tolerance: float, origin: Float64[ndarray, " P"] | None
+    ) -> None:
+        self._mlp, self._theta, self._tolerance, self._origin = mlp, theta, tolerance, origin
+        forms = [canonical_form(Chain(mlp, row)) for row in theta]
+        self._rows = np.array([form.theta for form in forms]).reshape(theta.shape)
+        self._signatures = np.array([_signature(form) for form in forms])
+        if forms:
+            require_same_function(mlp, theta, self._rows)
         self.representatives: list[int] = []
 
-    def label(self, i: int) -> int:
+    def compare(self, i: int) -> tuple[int, float, float, bool, float]:
+        """Label, distance from the representative (aligned, raw); whether a copy of the origin, distance from that."""
+        label, own = self._label(i), self._theta[i]
+        first = self._theta[self.representatives[label]]
+        near, raw = self._aligned_distance(first, own), float(np.linalg.norm(own - first))
+        if self._origin is None:
+            return label, near, raw, False, np.nan
+        form = canonical_form(Chain(self._mlp, self._origin))
+        trivial = self._first_copy(form.theta, _signature(form), [i]) is not None
+        return label, near, raw, trivial, self._aligned_distance(self._origin, own)
+
+    def _label(self, i: int) -> int:
         """Of element i; it becomes the representative of a new one if it is like none."""
         known = self.representatives
         found = self._first_copy(self._rows[i], self._signatures[i], known)
@@ -145,12 +197,6 @@ class _Forms:
             known.append(i)
             return len(known) - 1
         return known.index(found)
-
-    def copies_of(self, origin: Float64[ndarray, " P"]) -> Bool[ndarray, " n"]:
-        """Which elements are copies of another vector."""
-        form = canonical_form(Chain(self._mlp, origin))
-        signature = _signature(form)
-        return np.array([self._first_copy(form.theta, signature, [i]) is not None for i in range(len(self._rows))])
 
     def _first_copy(self, row: ndarray, signature: ndarray, among: list[int]) -> int | None:
         """The nearest by canonical form, if near enough; else the first that is so after alignment."""
@@ -162,17 +208,16 @@ class _Forms:
             return among[int(apart.argmin())]
         alike = np.abs(self._signatures[among] - signature).max(axis=1, initial=0.0) <= limit
         for i in np.array(among)[alike].tolist():
-            if _aligned_distance(self._mlp, self._rows[i], row) <= limit:
+            if self._aligned_distance(self._rows[i], row) <= limit:
                 return int(i)
         return None
+
+    def _aligned_distance(self, target: Float64[ndarray, " P"], row: Float64[ndarray, " P"]) -> float:
+        origin, rng = Chain(self._mlp, target), np.random.default_rng(0)
+        return nearest_image(origin, Chain(self._mlp, row), _N_STARTS, rng, self._tolerance).distance(origin)
 
 
 def _signature(form: Chain) -> Float64[ndarray, " m"]:
     """Sorted norms of rows and columns of the weights: no permutation or sign changes them, and no choice can flip."""
     weights = [form.weight(layer) for layer in range(len(form.mlp.layers))]
     return np.concatenate([np.sort(np.linalg.norm(weight, axis=axis)) for weight in weights for axis in (0, 1)])
-
-
-def _aligned_distance(mlp: MLP, target: ndarray, row: ndarray) -> float:
-    origin = Chain(mlp, target)
-    return nearest_image(origin, Chain(mlp, row), _N_STARTS, np.random.default_rng(0)).distance(origin)

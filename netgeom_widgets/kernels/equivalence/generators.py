@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,14 @@ from numpy import ndarray
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels.equivalence.invariances import Chain, read_network
-from netgeom_widgets.kernels.equivalence.moves import moves_of_weights, moves_on_samples
+from netgeom_widgets.kernels.equivalence.moves import Move, families_of_weights, families_on_samples
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from netgeom_widgets.kernels.equivalence.planes import independent_rows
 from netgeom_widgets.kernels.equivalence.problem import as_parameters
 
 KINDS = ("scaling", "linear group", "dead unit", "duplicate unit", "same pattern", "dependent units")
+
+_MOST_BYTES = 1 << 28  # of all rows; what would exceed it is left out, and said
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,29 +82,35 @@ def symmetry_generators(model: Any, parameters: Any, inputs: Any = None) -> Gene
     ------
     NetgeomError
         Parameters or inputs that do not fit.
-    TooLargeError
-        More rows than memory.
 
     Notes
     -----
-    In the kernel of the output Jacobian to rounding; at a kink of an activation, on one side. What is
-    found from inputs holds on these inputs. Memory 8 k P bytes; k grows with the squares of linear layers'
-    widths.
+    In the kernel of the output Jacobian to rounding; at a kink of an activation, on one side. What is found from inputs
+    holds on these inputs. What is longer than one layer's relations (a weight of one layer against another's, on few
+    samples) is not found. Memory 8 k P bytes, at most 256 MiB: groups beyond are left out, and named in the notes.
     """
     network = read_network(model, inputs)
     theta = as_parameters(parameters, network.n_parameters)[0].numpy()
     if network.mlp is None:
         note = "No symmetries are known for this model: it is no chain of linear layers and activations."
         return Generators(np.zeros((0, len(theta))), (), (), (note,))
-    chain, note = Chain(network.mlp, theta), ""
-    moves = list(moves_of_weights(chain))
+    chain, notes = Chain(network.mlp, theta), []
+    families = families_of_weights(chain)
     if inputs is None and not isinstance(model, FlatNetwork):
-        note = "Without inputs: units that are dead or linear on given samples were not looked for."
+        notes.append("Without inputs: units that are dead or linear on given samples were not looked for.")
     else:
-        moves += moves_on_samples(chain, network.features.numpy())
+        families = itertools.chain(families, families_on_samples(chain, network.features.numpy()))
+    moves: list[Move] = []
+    for family in families:
+        room = _MOST_BYTES // theta.nbytes - len(moves)
+        found = list(itertools.islice(family, room + 1))
+        if len(found) > room:
+            notes.append(f"Left out, since there are too many for memory: {found[0].label}, and others like it.")
+        else:
+            moves += found
     moves = sorted((move for move in moves if move.row.any()), key=lambda move: KINDS.index(move.kind))
     rows = np.array([move.row for move in moves]).reshape(len(moves), len(theta))
-    return Generators(rows, tuple(m.kind for m in moves), tuple(m.label for m in moves), (note,) if note else ())
+    return Generators(rows, tuple(m.kind for m in moves), tuple(m.label for m in moves), tuple(notes))
 
 
 def symmetry_basis(

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy import ndarray
 
-from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.equivalence.dead import UnitStates, unit_states, unused_units
 from netgeom_widgets.kernels.equivalence.invariances import Chain
 
@@ -26,39 +25,36 @@ class Move:
     row: Float64[ndarray, " P"]
 
 
-def moves_of_weights(chain: Chain) -> Iterator[Move]:
-    """What holds for every input."""
+def families_of_weights(chain: Chain) -> Iterator[Iterator[Move]]:
+    """What holds for every input, in groups of one layer and kind."""
     for layer in range(chain.n_hidden):
-        where = _place(chain, layer)
+        units = np.arange(chain.mlp.layers[layer].n_out)
         if chain.activation(layer).linear:
-            units = np.arange(chain.mlp.layers[layer].n_out)
-            yield from _mixings(chain, layer, units, np.ones(len(units)), "linear group")
-            yield from _bias_shifts(chain, layer, units, np.ones(len(units)), "linear group")
+            yield _mixings(chain, layer, units, np.ones(len(units)), "linear group")
+            yield _bias_shifts(chain, layer, units, np.ones(len(units)), "linear group")
             continue
         if chain.activation(layer).homogeneous:
-            for unit in range(chain.mlp.layers[layer].n_out):
-                yield Move("scaling", f"scaling of unit {unit} of {where}", _mixing(chain, layer, unit, unit, 1.0))
+            yield _scalings(chain, layer)
         for unit in np.flatnonzero(unused_units(chain, layer, _ZERO)).tolist():
-            yield from _free_incoming(chain, layer, unit, "no outgoing weight")
+            yield _free_incoming(chain, layer, unit, "no outgoing weight")
         for group, factors in _copies(chain, layer):
-            yield from _duplicates(chain, layer, group, factors)
+            yield _duplicates(chain, layer, group, factors)
 
 
-def moves_on_samples(chain: Chain, inputs: Float64[ndarray, "n_in N"]) -> Iterator[Move]:
-    """What holds on these samples beside that."""
-    below = inputs
+def families_on_samples(chain: Chain, inputs: Float64[ndarray, "n_in N"]) -> Iterator[Iterator[Move]]:
+    """What holds on these samples beside that, in groups; those with the most directions last."""
     states, values = unit_states(chain, inputs, _ZERO), chain.values(inputs)
-    gradients = _gradients(chain, [slopes for _, _, slopes in values])
-    for layer, (_, outputs, slopes) in enumerate(values):
-        state = states[layer]
+    for layer, state in enumerate(states):
         for unit in np.flatnonzero(state.frozen | (state.cut_off & ~state.unused)).tolist():
-            yield from _free_incoming(chain, layer, unit, "no influence on these samples")
+            yield _free_incoming(chain, layer, unit, "no influence on these samples")
         if layer < chain.n_hidden:
-            yield from _free_outgoing(chain, layer, state)
-            yield from _same_patterns(chain, layer, slopes)
-        yield from _dependent_inputs(chain, layer, below)
-        yield from _dependent_gradients(chain, layer, gradients[layer])
-        below = outputs
+            yield _free_outgoing(chain, layer, state)
+            yield from _same_patterns(chain, layer, values[layer][2])
+    gradients = _gradients(chain, [slopes for _, _, slopes in values])
+    below = [inputs, *(outputs for _, outputs, _ in values)]
+    for layer in range(len(states)):
+        yield _dependent_gradients(chain, layer, gradients[layer])
+        yield _dependent_inputs(chain, layer, below[layer])
 
 
 def _gradients(chain: Chain, slopes: list[ndarray]) -> list[ndarray]:
@@ -72,7 +68,7 @@ def _gradients(chain: Chain, slopes: list[ndarray]) -> list[ndarray]:
     return found[::-1]
 
 
-def _same_patterns(chain: Chain, layer: int, slopes: Float64[ndarray, "h N"]) -> Iterator[Move]:
+def _same_patterns(chain: Chain, layer: int, slopes: Float64[ndarray, "h N"]) -> Iterator[Iterator[Move]]:
     """Units that are active on the same samples are linear among themselves there."""
     activation = chain.activation(layer)
     if activation.linear or not activation.homogeneous:
@@ -83,9 +79,9 @@ def _same_patterns(chain: Chain, layer: int, slopes: Float64[ndarray, "h N"]) ->
     for i, pattern in enumerate(patterns):
         group = units[number.reshape(-1) == i]
         if len(group) > 1:
-            yield from _mixings(chain, layer, group, largest[group], "same pattern")
+            yield _mixings(chain, layer, group, largest[group], "same pattern")
         if (pattern == pattern[0]).all():
-            yield from _bias_shifts(chain, layer, group, slopes[group, 0], "same pattern")
+            yield _bias_shifts(chain, layer, group, slopes[group, 0], "same pattern")
 
 
 def _place(chain: Chain, layer: int) -> str:
@@ -103,11 +99,17 @@ def _mixing(chain: Chain, layer: int, unit: int, other: int, ratio: float) -> Fl
     return direction.theta
 
 
+def _scalings(chain: Chain, layer: int) -> Iterator[Move]:
+    """Each unit along itself."""
+    for unit in range(chain.mlp.layers[layer].n_out):
+        label = f"scaling of unit {unit} of {_place(chain, layer)}"
+        yield Move("scaling", label, _mixing(chain, layer, unit, unit, 1.0))
+
+
 def _mixings(
     chain: Chain, layer: int, units: Int64[ndarray, " h"], slopes: Float64[ndarray, " h"], kind: str
 ) -> Iterator[Move]:
     """The group gl(h) of units that are linear in one another's place, up to the factors `slopes`."""
-    _require(chain, len(units) ** 2)
     for unit, slope in zip(units.tolist(), slopes.tolist(), strict=True):
         for other, other_slope in zip(units.tolist(), slopes.tolist(), strict=True):
             row = _mixing(chain, layer, unit, other, slope / other_slope)
@@ -130,7 +132,6 @@ def _bias_shifts(
 def _free_incoming(chain: Chain, layer: int, unit: int, why: str) -> Iterator[Move]:
     """Each incoming weight, and the bias."""
     n_in = chain.mlp.layers[layer].n_in
-    _require(chain, n_in + 1)
     for vector in np.eye(n_in if chain.bias(layer) is None else n_in + 1):
         row = _incoming_moves(chain, layer, np.array([unit]), np.ones(1), vector)
         yield Move("dead unit", f"incoming weight of unit {unit} of {_place(chain, layer)}: {why}", row)
@@ -138,7 +139,6 @@ def _free_incoming(chain: Chain, layer: int, unit: int, why: str) -> Iterator[Mo
 
 def _free_outgoing(chain: Chain, layer: int, state: UnitStates) -> Iterator[Move]:
     """Outgoing weights of units that are constant, against the next biases."""
-    _require(chain, int(state.constant.sum()) * chain.mlp.layers[layer + 1].n_out)
     for unit in np.flatnonzero(state.constant).tolist():
         if not state.silent[unit] and chain.bias(layer + 1) is None:
             continue
@@ -191,7 +191,6 @@ def _duplicates(chain: Chain, layer: int, group: list[int], factors: Float64[nda
     """Opposed moves of copies: of outgoing weights, and of incoming ones in ratios that cancel behind them."""
     place, constant = _place(chain, layer), chain.activation(layer).point_symmetry
     n_targets, n_in = chain.mlp.layers[layer + 1].n_out, chain.incoming(layer).shape[1]
-    _require(chain, len(group) * (n_targets + n_in))
     for unit, factor in zip(group[1:], factors[1:].tolist(), strict=True):
         for target in range(n_targets):
             direction = chain.zeros()
@@ -212,7 +211,6 @@ def _dependent_inputs(chain: Chain, layer: int, below: Float64[ndarray, "n_in N"
     """Weights of each unit along the linear relations among what leads into the layer on these samples."""
     values = below if chain.bias(layer) is None else np.vstack([below, np.ones((1, below.shape[1]))])
     relations, n_units = _null_vectors(values.T), chain.mlp.layers[layer].n_out
-    _require(chain, n_units * len(relations))
     for relation in relations:
         for unit in range(n_units):
             row = _incoming_moves(chain, layer, np.array([unit]), np.ones(1), relation)
@@ -222,7 +220,6 @@ def _dependent_inputs(chain: Chain, layer: int, below: Float64[ndarray, "n_in N"
 def _dependent_gradients(chain: Chain, layer: int, gradients: Float64[ndarray, "CN h"]) -> Iterator[Move]:
     """Incoming weights of units along one vector, in the ratios of a linear relation among their gradients."""
     relations, n_in = _null_vectors(gradients), chain.incoming(layer).shape[1]
-    _require(chain, n_in * len(relations))
     units = np.arange(gradients.shape[1])
     for ratios in relations:
         for i, vector in enumerate(np.eye(n_in)):
@@ -237,9 +234,3 @@ def _null_vectors(matrix: Float64[ndarray, "m n"]) -> Float64[ndarray, "k n"]:
     _, singular, vectors = np.linalg.svd(matrix)
     rank = int((singular > _RANK * max(singular.max(initial=0.0), np.finfo(float).tiny)).sum())
     return vectors[rank:]
-
-
-def _require(chain: Chain, n_rows: int) -> None:
-    require_memory(
-        8 * n_rows * len(chain.theta), "The symmetry generators", "a smaller network, or more samples than inputs"
-    )
