@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+aten = torch.ops.aten
 Elementwise = Callable[[Tensor], Tensor]
 
 
@@ -28,9 +29,9 @@ class Activation:
     point_symmetry : float or None
         c with f(-z) = c - f(z): units can change sign where the next layer has biases; 0 where f is odd.
     overwriting : callable or None
-        The function in the memory of its argument.
-    derivative_by_value : callable or None
-        The derivative as a function of the function's value, where that is cheaper.
+        The function in the memory of its argument; comes with `backward`.
+    backward : callable or None
+        A cotangent times the derivative in one pass, by the function's value: ten times faster for ReLU.
     """
 
     name: str
@@ -39,15 +40,15 @@ class Activation:
     homogeneous: bool = False
     point_symmetry: float | None = None
     overwriting: Elementwise | None = None
-    derivative_by_value: Elementwise | None = None
-
-    def derivative_at(self, z: Tensor, value: Tensor) -> Tensor:
-        """The derivative at z, where the function of z is known."""
-        return self.derivative(z) if self.derivative_by_value is None else self.derivative_by_value(value)
+    backward: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def consume(self, z: Tensor) -> Tensor:
         """The function of z, which may be overwritten: in a core's cache this saves a third of the time."""
         return (self.overwriting or self.function)(z)
+
+    def pull(self, cotangent: Tensor, z: Tensor, value: Tensor) -> Tensor:
+        """Cotangent times the derivative at z, where the function has this value; z may have been consumed."""
+        return cotangent * self.derivative(z) if self.backward is None else self.backward(cotangent, value)
 
     @property
     def odd(self) -> bool:
@@ -77,14 +78,6 @@ def _tanh_gelu_derivative(z: Tensor) -> Tensor:
     scale = math.sqrt(2 / math.pi)
     t = torch.tanh(scale * (z + 0.044715 * z**3))
     return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * scale * (1 + 3 * 0.044715 * z * z)
-
-
-def _tanh_slope(value: Tensor) -> Tensor:
-    return value.square().neg_().add_(1)
-
-
-def _sigmoid_slope(value: Tensor) -> Tensor:
-    return value * (1 - value)
 
 
 def leaky_relu(slope: float) -> Activation:
@@ -126,22 +119,29 @@ def gelu(approximate: str = "none") -> Activation:
 
 
 IDENTITY = Activation("identity", lambda z: z, torch.ones_like, homogeneous=True, point_symmetry=0.0)
-RELU = Activation("relu", torch.relu, lambda z: (z > 0).to(z.dtype), homogeneous=True, overwriting=torch.relu_)
+RELU = Activation(
+    "relu",
+    torch.relu,
+    lambda z: aten.threshold_backward(torch.ones_like(z), z, 0),
+    homogeneous=True,
+    overwriting=torch.relu_,
+    backward=lambda cotangent, value: aten.threshold_backward(cotangent, value, 0),
+)
 TANH = Activation(
     "tanh",
     torch.tanh,
-    lambda z: _tanh_slope(torch.tanh(z)),
+    lambda z: torch.tanh(z).square_().neg_().add_(1),
     point_symmetry=0.0,
     overwriting=torch.tanh_,
-    derivative_by_value=_tanh_slope,
+    backward=aten.tanh_backward,
 )
 SIGMOID = Activation(
     "sigmoid",
     torch.sigmoid,
-    lambda z: _sigmoid_slope(torch.sigmoid(z)),
+    lambda z: (s := torch.sigmoid(z)) * (1 - s),
     point_symmetry=1.0,
     overwriting=torch.sigmoid_,
-    derivative_by_value=_sigmoid_slope,
+    backward=aten.sigmoid_backward,
 )
 SILU = Activation("silu", F.silu, _silu_derivative)
 SINE = Activation("sin", torch.sin, torch.cos, point_symmetry=0.0)

@@ -101,7 +101,7 @@ class Descent:
             elif k % _LOOK == 0:
                 yield Report(rows.index[:0], rows.index[:0], rows.theta.new_empty(0), ())
             if gradient is None:
-                gradient = _loss_and_gradient(*self._batches[k % len(self._batches)], rows.theta)[1]
+                gradient = _pulled(*self._batches[k % len(self._batches)], rows.theta)[1]
             self._step(rows, gradient, k)
 
     def _judged(self, rows: _Rows, k: int, loss: Tensor) -> tuple[Tensor, Report]:
@@ -170,5 +170,10 @@ def _batches(problem: Problem, batch_size: int) -> Iterator[tuple[FlatNetwork, T
 
 def _loss_and_gradient(network: FlatNetwork, targets: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
     """J (B,) and its gradient (B, P) on one batch."""
-    outputs, gradient = network.pullback(theta, lambda outputs: (outputs - targets).mul_(2 / targets.numel()))
+    outputs, gradient = _pulled(network, targets, theta)
     return (outputs - targets).square_().mean((1, 2)), gradient
+
+
+def _pulled(network: FlatNetwork, targets: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs (B, C, N) and the gradient (B, P) of J on one batch."""
+    return network.pullback(theta, lambda outputs: (outputs - targets).mul_(2 / targets.numel()))

@@ -79,13 +79,16 @@ class MLP:
         (weight, bias), *above = self.weights(theta)
         return self.above_first(above, _affine(weight, bias, x))
 
-    def pre_activations(self, theta: Tensor, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Of every layer what goes into its activation and what comes out, each (B, n_out, N)."""
+    def pre_activations(self, theta: Tensor, x: Tensor, *, consumed: bool = False) -> list[tuple[Tensor, Tensor]]:
+        """Of every layer what goes into its activation and what comes out, each (B, n_out, N).
+
+        With ``consumed`` the first may be lost: enough for `Activation.pull`.
+        """
         found: list[tuple[Tensor, Tensor]] = []
         below: Tensor = x
         for layer, (weight, bias) in zip(self.layers, self.weights(theta), strict=True):
             z = _affine(weight, bias, below)
-            below = layer.activation.function(z)
+            below = layer.activation.consume(z) if consumed else layer.activation.function(z)
             found.append((z, below))
         return found
 
@@ -103,7 +106,7 @@ class MLP:
 
     def jacobian(self, theta: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs (B, C, N) and their derivatives (B, P, C, N) by theta (B, P), by one backward sweep."""
-        values = self.pre_activations(theta, x)
+        values = self.pre_activations(theta, x, consumed=True)
         outputs = values[-1][1]
         (n_theta, n_parameters), (_, n_outputs, n_samples) = theta.shape, outputs.shape
         jacobian = theta.new_empty((n_theta, n_parameters, n_outputs, n_samples))  # layers fill it: `read_mlp`
@@ -112,7 +115,7 @@ class MLP:
         for i in reversed(range(len(self.layers))):
             layer, (z, value) = self.layers[i], values[i]
             if not layer.activation.linear:
-                cotangent = cotangent * layer.activation.derivative_at(z, value)[:, :, None]
+                cotangent = layer.activation.pull(cotangent, z[:, :, None], value[:, :, None])
             below = values[i - 1][1] if i else x.expand(n_theta, -1, -1)
             rows = jacobian[:, layer.weight].view(n_theta, layer.n_out, layer.n_in, n_outputs, n_samples)
             torch.mul(cotangent[:, :, None], below[:, None, :, None], out=rows)
@@ -125,21 +128,21 @@ class MLP:
 
     def pullback(self, theta: Tensor, x: Tensor, weigh: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Outputs (B, C, N), and the gradients (B, P) of sum(weigh(outputs) * outputs) with the weights held fixed."""
-        values = self.pre_activations(theta, x)
+        values = self.pre_activations(theta, x, consumed=True)
         return values[-1][1], self._backward(theta, x, values, weigh(values[-1][1]))
 
     def vjp(self, theta: Tensor, x: Tensor, cotangents: Tensor) -> Tensor:
         """Cotangents (k, C, N) times the Jacobian at theta (P,): (k, P)."""
-        values = self.pre_activations(theta[None], x)
+        values = self.pre_activations(theta[None], x, consumed=True)
         return self._backward(theta[None], x, values, cotangents)
 
     def _backward(self, theta: Tensor, x: Tensor, values: list[tuple[Tensor, Tensor]], cotangent: Tensor) -> Tensor:
-        gradient = theta.new_zeros((len(cotangent), theta.shape[1]))
+        gradient = theta.new_empty((len(cotangent), theta.shape[1]))
         weights = self.weights(theta)
         for i in reversed(range(len(self.layers))):
             layer, (z, value) = self.layers[i], values[i]
             if not layer.activation.linear:
-                cotangent = cotangent * layer.activation.derivative_at(z, value)
+                cotangent = layer.activation.pull(cotangent, z, value)
             if i:
                 product = torch.matmul(cotangent, values[i - 1][1].mT)
             else:  # one product for all: the inputs are the same
@@ -160,8 +163,8 @@ class MLP:
             if i:
                 change = change + torch.matmul(weight, moved)
             z = _affine(weight, bias, below)[0]
-            below = layer.activation.function(z)
-            moved = change if layer.activation.linear else change * layer.activation.derivative_at(z, below)
+            below = layer.activation.consume(z)
+            moved = change if layer.activation.linear else layer.activation.pull(change, z, below)
         return moved
 
 
