@@ -24,7 +24,7 @@ from netgeom_widgets.figures.plots import (
 )
 
 #: Colours of what explains null directions; "unexplained" is grey, and further kinds take the next colour.
-_KINDS = ("scaling", "dead unit", "linear group", "bias shift", "always active", "duplicate unit")
+_KINDS = ("scaling", "dead unit", "linear group", "same pattern", "dependent units", "duplicate unit")
 _UNEXPLAINED = "#7F7F7F"
 #: Kept and null values: shape tells them apart, too.
 _KEPT, _NULL = ("#0072B2", "circle"), ("#D55E00", "triangle")

@@ -181,7 +181,7 @@ def _at_center(problem: Any, plane: Plane) -> dict[str, Any]:
     """Loss at the centre of a plane, and whether the network is dead there."""
     import torch
 
-    from netgeom_widgets.kernels.equivalence.status import has_dead_layer
+    from netgeom_widgets.kernels.equivalence.dead import has_dead_layer
 
     theta = torch.from_numpy(plane.center.copy())
     return {

@@ -13,6 +13,7 @@ from netgeom_widgets.figures.equivalence_function import FunctionPicture
 from netgeom_widgets.figures.equivalence_history import HistoryPicture
 from netgeom_widgets.figures.equivalence_lines import LossLinePicture
 from netgeom_widgets.figures.equivalence_spectrum import SpectrumPicture
+from netgeom_widgets.kernels.equivalence.generators import KINDS
 from tests.figures.drawn import HOSTILE, caption, tap, texts, validated, whole
 from tests.figures.slices import hyperbola, loss_slice
 
@@ -153,6 +154,8 @@ def test_a_spectrum_shows_its_gap_and_what_explains_the_rest():
     assert "Estimated (matrix-free): between 3 and 6 of 7" in caption(part.plot) and whole(part.root)
     part.show(null_space(singular_values=np.zeros(3), rank=0, dimension=7, gap=np.inf, threshold=0.0))
     assert whole(part.root)
+    part.show(null_space(dimension=7, explained=dict.fromkeys((*KINDS, "unexplained"), 1)))
+    assert len(set(part._explained._parts.data["fill"])) == len(KINDS) + 1, "a kind of generator without a colour"
     part.clear("No element.")
     assert caption(part.plot) == "No element." and not len(part._values.data["x"])
 

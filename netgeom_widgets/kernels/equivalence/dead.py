@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels.equivalence.invariances import Chain, as_chain, read_network
+from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from netgeom_widgets.kernels.equivalence.problem import as_parameters
 
 _N_COTANGENTS = 3
@@ -179,8 +180,25 @@ def is_dead_network(model: Any, parameters: Any, inputs: Any) -> bool:
     Such a network cannot leave its place by any method that follows gradients. Cost: three backward passes.
     """
     network = read_network(model, inputs)
-    theta = as_parameters(parameters, network.n_parameters)[0]
-    generator = torch.Generator().manual_seed(0)
+    return not bool(_random_gradients(network, as_parameters(parameters, network.n_parameters)[0]).any())
+
+
+def has_dead_layer(network: FlatNetwork, theta: torch.Tensor) -> bool:
+    """Whether no entry of some weight matrix changes any output on the samples: the layer, or one after it, is dead."""
+    gradients = _random_gradients(network, theta)
+    return any(len(entry.shape) > 1 and not bool(gradients[:, entry.part].any()) for entry in network.layout)
+
+
+def count_dead_units(network: FlatNetwork, theta: torch.Tensor) -> int:
+    """Hidden units that are never active on the samples; -1 where the network has no closed form."""
+    if network.mlp is None:
+        return -1
+    states = unit_states(Chain(network.mlp, theta.numpy()), network.features.numpy(), 0.0)
+    return sum(int((state.silent & state.frozen).sum()) for state in states[:-1])
+
+
+def _random_gradients(network: FlatNetwork, theta: torch.Tensor) -> torch.Tensor:
+    """Of three random combinations of all outputs, (3, P): all 0, but for probability 0, where the Jacobian is 0."""
     shape = (_N_COTANGENTS, network.n_outputs, network.n_samples)
-    cotangents = torch.randn(shape, generator=generator, dtype=torch.float64)
-    return not bool(network.vjp(theta, cotangents).any())
+    cotangents = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=theta.dtype)
+    return network.vjp(theta, cotangents)
