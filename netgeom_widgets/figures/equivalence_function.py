@@ -11,7 +11,6 @@ from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.equivalence_scale import FLOOR
 from netgeom_widgets.figures.plots import KeyLegend, add_caption, fit_range, limits, literal, make_plot, number, say
 from netgeom_widgets.figures.sample_labels import MARKERS
 from netgeom_widgets.figures.taps import nearest_id, on_tap
@@ -185,8 +184,5 @@ class FunctionPicture:
 
 
 def _loss_words(relative_loss: float | None, loss: float | None) -> str:
-    said = []
-    for name, value in (("R", relative_loss), ("J", loss)):
-        if value is not None:
-            said.append(f"{name} {'below' if 0 < value < FLOOR else '='} {number(max(value, FLOOR) if value else 0.0)}")
+    said = [f"{name} = {number(value)}" for name, value in (("R", relative_loss), ("J", loss)) if value is not None]
     return f"Here {', '.join(said)}." if said else ""

@@ -79,6 +79,7 @@ class LossLinePicture:
         *,
         epsilon: float | None = None,
         label: str = "c (units of each basis row)",
+        partial: bool = False,
         title: str | None = None,
         note: str = "",
     ) -> None:
@@ -89,8 +90,12 @@ class LossLinePicture:
         slices : LossSlice, or mapping of str to LossSlice
             Of one axis each; a name says what the direction is. Twelve at most.
         epsilon : float, optional
-        label, title, note : str, optional
-            Of the horizontal axis, above, and said below.
+        label : str
+            Of the horizontal axis.
+        partial : bool
+            Whether NaN is what is not known yet: the lines go on over it.
+        title, note : str, optional
+            Above, and said below.
 
         Raises
         ------
@@ -109,7 +114,7 @@ class LossLinePicture:
         logs = {name: log_loss(slice_values(one)[0]) for name, one in named.items()}
         for at, line in enumerate(self._lines):
             name = list(named)[at] if at < len(named) else None
-            line.data_source.data = _columns(name, named, logs)
+            line.data_source.data = _columns(name, named, logs, partial)
         names = [name for name in named if name]
         pairs = zip(names, self._lines, strict=False)
         self._legend.items = [LegendItem(label={"value": name}, renderers=[line]) for name, line in pairs]
@@ -120,7 +125,7 @@ class LossLinePicture:
         self.root.xaxis[0].axis_label, self.root.yaxis[0].axis_label = literal(label), f"log10 {self._letter}"
         self.root.title.text = literal(title) if title is not None else f"Along a line: {quantity(self._letter)}"
         missing = sum(int(np.isnan(values).sum()) for values in logs.values())
-        gaps = f"Gaps: no finite value ({missing:,} points)." if missing else ""
+        gaps = f"Gaps: no finite value ({missing:,} points)." if missing and not partial else ""
         self._notes = [gaps, *reference_words(first, self._letter), literal(note)]
         self.mark_point(None)
         self.set_epsilon(self.epsilon if epsilon is None else epsilon)
@@ -159,9 +164,12 @@ class LossLinePicture:
         return self.root.line("x", "y", source=source, line_width=2.2, line_color=colours[at], line_dash=dash)
 
 
-def _columns(name: str | None, slices: Mapping[str, Any], logs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _columns(
+    name: str | None, slices: Mapping[str, Any], logs: Mapping[str, np.ndarray], partial: bool
+) -> dict[str, Any]:
     """The columns of one line; None is none."""
     if name is None:
         return {column: [] for column in ("x", "y", "loss", "name")}
-    x = np.asarray(slices[name].axes[0], dtype=float)
-    return {"x": x, "y": logs[name], "loss": slice_values(slices[name])[0], "name": [name] * len(x)}
+    kept = np.isfinite(logs[name]) | (not partial)
+    x, loss = np.asarray(slices[name].axes[0], dtype=float)[kept], slice_values(slices[name])[0][kept]
+    return {"x": x, "y": logs[name][kept], "loss": loss, "name": [name] * len(x)}

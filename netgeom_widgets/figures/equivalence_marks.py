@@ -150,7 +150,10 @@ class ElementMarks:
         if not len(elements):
             self.clear()
         else:
-            inside, columns = in_plane(distance, reach), elements.columns()
+            order = np.argsort(-distance, kind="stable")  # the nearest last, on top
+            points, distance = points[order], distance[order]
+            columns = {name: [column[row] for row in order.tolist()] for name, column in elements.columns().items()}
+            inside = in_plane(distance, reach)
             self.source.data = columns | {
                 "x": points[:, 0], "y": points[:, 1], "far": [number(one) for one in distance.tolist()],
                 "size": between(_SIZES, nearness(distance, reach)), "alpha": inside.astype(float),

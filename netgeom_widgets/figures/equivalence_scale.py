@@ -25,6 +25,8 @@ EPSILON = "#D55E00"
 _CONTOURS = 12
 #: Part of the points that may lie below the scale: a few exact zeros would take all colours from the rest.
 _BELOW = 0.01
+#: log10 R that a picture reaches down and up to at least.
+_MEMBER, _WORSE = -4, 2
 
 
 def log_loss(values: Any, floor: float = FLOOR) -> Float[np.ndarray, "*shape"]:
@@ -48,12 +50,18 @@ def quantity(letter: str) -> str:
 
 
 def scale_limits(log_values: Float[np.ndarray, "*shape"]) -> tuple[float, float]:
-    """Values at the ends of the colours: all but the lowest hundredth, in whole powers of ten below."""
+    """log10 values at the ends of the colours.
+
+    From 1e-4 to 100, where there are such: what is a member, and what is worse than any constant, gets one colour each.
+    Lower where a hundredth of the points is lower, higher where half of them are higher.
+    """
     finite = log_values[np.isfinite(log_values)]
     if not finite.size:
         return -1.0, 0.0
-    low, high = float(np.quantile(finite, _BELOW)), float(finite.max())
-    return math.floor(low), high if high > math.floor(low) else math.floor(low) + 1.0
+    quantile, median = (float(np.quantile(finite, part)) for part in (_BELOW, 0.5))
+    low = max(math.floor(float(finite.min())), min(math.floor(quantile), _MEMBER))
+    high = min(float(finite.max()), max(math.ceil(median), _WORSE))
+    return float(low), high if high > low else low + 1.0
 
 
 def contour_levels(low: float, high: float) -> list[float]:
@@ -73,9 +81,10 @@ def scale_words(
         words.append(f"{missing}: not finite ({log_values.size - finite.size:,} points).")
     if not finite.size:
         return words
-    below, floor = int((finite < limits[0]).sum()), int((finite <= math.log10(FLOOR)).sum())
-    if below:
-        words.append(f"{below:,} points lie below the colour bar.")
+    floor = int((finite <= math.log10(FLOOR)).sum())
+    beyond = ((int((finite < limits[0]).sum()), "below"), (int((finite > limits[1]).sum()), "above"))
+    if said := ", ".join(f"{n:,} points {where}" for n, where in beyond if n):
+        words.append(f"Beyond the colour bar: {said}.")
     if floor:
         words.append(f"{floor:,} with {letter} of {FLOOR:.0e} or less count as that.")
     spread = float(finite.max() - finite.min())

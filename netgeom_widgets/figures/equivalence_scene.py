@@ -55,21 +55,32 @@ class EquivalenceScene:
             self._one = k == 1
             self.plane.root.visible, self.line.root.visible = not self._one, self._one
 
-    def show(self, loss_slice: Any, *, names: Sequence[str] | None, epsilon: float, note: str = "") -> None:
-        """Show a slice of one axis or two; what was laid over the one before is taken away."""
+    def show(
+        self,
+        loss_slice: Any,
+        *,
+        names: Sequence[str] | None,
+        epsilon: float,
+        partial: bool = False,
+        note: str = "",
+    ) -> None:
+        """Show a slice of one axis or two; what was laid over the one before is taken away.
+
+        ``partial``: NaN is what is not known yet.
+        """
         self.epsilon = epsilon
         if self._one:
             self._axis = f"c1: {names[0]}" if names else "c1"
-            self.line.show(loss_slice, epsilon=epsilon, label=self._axis, note=note)
+            self.line.show(loss_slice, epsilon=epsilon, label=self._axis, partial=partial, note=note)
         else:
-            self.plane.show(loss_slice, names=names, epsilon=epsilon, note=note)
+            self.plane.show(loss_slice, names=names, epsilon=epsilon, partial=partial, note=note)
 
-    def update(self, loss_slice: Any, note: str = "") -> None:
+    def update(self, loss_slice: Any, note: str = "", *, partial: bool = False) -> None:
         """Show other values on the same axes; what is laid over them stays."""
         if self._one:
-            self.line.show(loss_slice, label=self._axis, note=note)
+            self.line.show(loss_slice, label=self._axis, partial=partial, note=note)
         else:
-            self.plane.update(loss_slice, note)
+            self.plane.update(loss_slice, note, partial=partial)
 
     def set_epsilon(self, epsilon: float) -> None:
         """Move the contour of epsilon; nothing else is sent."""

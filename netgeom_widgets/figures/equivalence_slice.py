@@ -324,7 +324,7 @@ class LossSlicePicture:
         self.limits = scale_limits(grid.values) if limits is None else (float(limits[0]), float(limits[1]))
         self._mapper.update(low=self.limits[0], high=self.limits[1])
         self._image.data = grid.image
-        xs, ys = grid.lines(contour_levels(*self.limits))
+        xs, ys = grid.lines(contour_levels(self.limits[0], float(np.nanmax(grid.values, initial=self.limits[1]))))
         self._thin.data = {"xs": xs, "ys": ys}
         left, right, bottom, top = grid.bounds
         fit_range(self._x, left, right)

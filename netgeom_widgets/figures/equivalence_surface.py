@@ -102,7 +102,8 @@ class LossSurface:
         steps = tuple(max(1, math.ceil(len(axis) / _SIDE)) for axis in (across, along))
         across, along, plane = across[:: steps[0]], along[:: steps[1]], plane[:: steps[0], :: steps[1]]
         heights = log_loss(plane) if log else np.where(np.isfinite(plane), plane, np.nan)
-        low, high = scale_limits(heights) if log else limits(heights)
+        low, high = limits(heights)
+        low = scale_limits(heights)[0] if log else low  # a few exact zeros would flatten the rest
         label = f"log10 {letter}" if log else letter
         called = [f"c{axis + 1}" for axis in pair]
         self._cube = Cube(np.array([across[[0, -1]], along[[0, -1]], [low, high]]), [*called, label])

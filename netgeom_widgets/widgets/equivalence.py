@@ -164,9 +164,10 @@ class EquivalenceSliceViewer(
     def _draw(self, result: Picture, settings: dict[str, Any], *, final: bool) -> None:
         place, values = (result.plane, result.found.axes), result.found
         if self._drawn is None or self._drawn[0] is not result.plane:
-            self._figure.show(values, names=result.names, epsilon=settings["epsilon"], note=_note(result))
+            epsilon, partial = settings["epsilon"], not result.final
+            self._figure.show(values, names=result.names, epsilon=epsilon, partial=partial, note=_note(result))
         elif self._drawn[1] is not values:
-            self._figure.update(values, note=_note(result))
+            self._figure.update(values, _note(result), partial=not result.final)
         elif self._figure.epsilon != settings["epsilon"]:
             self._figure.set_epsilon(settings["epsilon"])  # contours alone: nothing is evaluated
         self._drawn = (place[0], values)

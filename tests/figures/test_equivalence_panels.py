@@ -35,6 +35,8 @@ def test_lines_show_a_slice_each():
     part.mark_point(0.5)
     assert taps == [0.5] and part._point.location == 0.5
     part.set_epsilon(None)
+    part.show(slices["null"], partial=True)
+    assert len(part._lines[0].data_source.data["x"]) == 40 and "Gaps" not in caption(part.root)
     part.show(slices["null"])
     assert not part._span.visible and not len(part._lines[1].data_source.data["x"]) and whole(part.root)
     for wrong in ({}, hyperbola(), dict.fromkeys(map(str, range(13)), slices["null"])):
@@ -85,7 +87,7 @@ def test_one_input_gives_a_curve_over_the_targets():
     part.show(2 * x[:, None], relative_loss=1e-20, loss=0.25, note=HOSTILE)
     assert part.is_curve and part._curves.data["xs"][0].tolist() == [-1, 0.5, 1]
     assert part._curves.data["ys"][0].tolist() == [-2, 1, 2]
-    assert caption(part.root).startswith("Here R below 1e−16, J = 0.25.") and whole(part.root)
+    assert caption(part.root).startswith("Here R = 1e−20, J = 0.25.") and whole(part.root)
     part.show(2 * x, curve=(np.linspace(-1, 1, 9), np.zeros(9)))
     assert len(part._curves.data["xs"][0]) == 9
     tap(part.root, 1.0, 1.0)

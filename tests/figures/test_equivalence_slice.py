@@ -71,8 +71,9 @@ def test_elements_tell_status_and_distance():
     )  # fmt: skip
     part.draw_elements(elements)
     data = part._marks.source.data
-    assert data["size"][0] > data["size"][2] > data["size"][1] and data["alpha"][0] == 1 > data["alpha"][1]
-    assert data["loss"] == ["1e−22", "0.5", "unknown"] and data["far"] == ["0", "3", "1"]
+    assert data["id"] == [7, 9, 4] and data["far"] == ["3", "1", "0"]  # the nearest last, on top
+    assert (np.diff(data["size"]) > 0).all() and data["alpha"][2] == 1 > data["alpha"][0]
+    assert data["loss"] == ["0.5", "unknown", "1e−22"]
     assert {"converged", "local minimum", "element", "centre"} <= texts(part.root)
     assert "1 of 3 elements lie in this plane." in caption(part.root) and "Beyond the picture: 1." in caption(part.root)
     part.pick_element(7)
@@ -180,4 +181,5 @@ def test_a_set_with_a_hole_keeps_it():
     reach = sorted(float(np.hypot(x, y).mean()) for x, y in zip(xs[0][0], ys[0][0], strict=True))
     assert np.allclose(reach, [0.7, 1.3], atol=0.01)
     assert np.isnan(log_loss([np.nan, -np.inf, 1.0])).tolist() == [True, True, False] and log_loss(0.0) == -16
-    assert scale_limits(np.r_[-16.0, np.linspace(-2.5, 1.5, 500)]) == (-3, 1.5)
+    assert scale_limits(np.r_[-16.0, np.linspace(-2.5, 1.5, 500)]) == (-4, 1.5)
+    assert scale_limits(np.linspace(-2.5, 5, 500)) == (-3, 2) and scale_limits(np.linspace(3, 5, 9)) == (3, 4)
