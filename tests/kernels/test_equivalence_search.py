@@ -175,7 +175,7 @@ def test_elements_come_one_by_one_and_survive_a_cancel():
     progress = Progress()
     with pytest.raises(Cancelled):
         find_elements(_TANH, _X, None, 200, on_element=on_element, cancel=cancel, progress=progress)
-    assert 5 <= len(seen) < 100 and progress.done == len(seen) and "starts settled" in progress.text
+    assert 5 <= len(seen) < 100 and len(seen) <= progress.done < 200 and "starts settled" in progress.text
     assert len({element.index for element in seen}) == len(seen)
     whole = []
     found = find_elements(_TANH, _X, None, 6, on_element=whole.append, max_iterations=100)

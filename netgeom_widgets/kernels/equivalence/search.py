@@ -162,7 +162,7 @@ class Search:
         """All starts, to their ends, but for those that an earlier run of the same search has `settled`, by index."""
         history = np.full((self.n, len(self.checkpoints)), np.nan)
         found: dict[int, Element] = dict(settled or {})
-        progress.update(len(found), self.n, "starts settled")
+        progress.update(len(found), self.n, f"searching from {self.n} starts")
         torch.get_num_threads()  # a fresh thread settles how many it uses only when asked
         for report in self._reports(found) if len(found) < self.n else ():
             self._record(history, report)
@@ -171,11 +171,16 @@ class Search:
                 found[element.index] = element
                 if on_element is not None:
                     on_element(element)
-            if report.ended:
-                members = sum(element.status == "converged" for element in found.values())
-                progress.update(len(found), self.n, f"starts settled, {members} in the class")
+            members = sum(element.status == "converged" for element in found.values())
+            text = f"{len(found)} of {self.n} starts settled, {members} in the class"
+            progress.update(len(found) + self._under_way(report), self.n, text)
             cancel.checkpoint()
         return self.gathered(found)
+
+    def _under_way(self, report: Report) -> float:
+        """Iterations that the unsettled starts of a batch have behind them, in units of those that one may take."""
+        behind = report.iterations.sum() - sum(ended.iterations for ended in report.ended)
+        return float(behind) / float(self.options["max_iterations"])
 
     def _reports(self, settled: Mapping[int, Element]) -> Iterator[Report]:
         problem, options = self.problem, self.options
