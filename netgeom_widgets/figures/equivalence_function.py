@@ -38,8 +38,7 @@ class FunctionPicture:
     """
 
     def __init__(self, inputs: Any, targets: Any, height: int = 260, **options: Any) -> None:
-        targets = np.asarray(targets, dtype=np.float64)
-        self._targets = targets[:, None] if targets.ndim == 1 else targets
+        self._targets = _as_columns(targets)
         flat = np.asarray(inputs, dtype=np.float64).reshape(len(self._targets), -1)
         self.is_curve = flat.shape[1] == 1
         self._n, outputs = self._targets.shape
@@ -100,6 +99,13 @@ class FunctionPicture:
             fit_range(self._y, *ends, margin=0.08)
         self.root.title.text = literal(title) if title is not None else "Function at the point"
         say(self._caption, _loss_words(relative_loss, loss), *self._limits_words(values), literal(note))
+
+    def set_targets(self, targets: Any) -> None:
+        """Show other targets (N, C) of the same samples."""
+        targets = _as_columns(targets)
+        if not np.array_equal(targets, self._targets):
+            self._targets = targets
+            self._draw_targets()
 
     def clear(self, why: str) -> None:
         """Show the targets only, and why there is nothing else."""
@@ -181,6 +187,11 @@ class FunctionPicture:
         if missing := int((~np.isfinite(values)).sum()):
             words.append(f"{missing:,} outputs are not finite.")
         return words
+
+
+def _as_columns(targets: Any) -> Float[np.ndarray, "N C"]:
+    targets = np.asarray(targets, dtype=np.float64)
+    return targets[:, None] if targets.ndim == 1 else targets
 
 
 def _loss_words(relative_loss: float | None, loss: float | None) -> str:

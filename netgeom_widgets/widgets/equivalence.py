@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import ipywidgets
+import numpy as np
 import traitlets
 from bokeh.models import LayoutDOM
 
@@ -271,4 +272,8 @@ def _defaults(source: Source) -> dict[str, Any]:
 
 
 def _note(picture: Picture) -> str:
-    return "" if picture.final else "A first picture: points between are still computed."
+    if picture.final or np.isfinite(picture.found.loss).all():
+        return ""
+    if not np.isfinite(picture.found.loss).any():
+        return "Elements found so far; the loss is computed once they span the plane."
+    return "A first picture: points between are still computed."

@@ -59,7 +59,7 @@ def _genni_fcn() -> dict[str, Any]:
 
 
 def _genni_lenet() -> dict[str, Any]:
-    """GENNI's LeNet_Sample, made smaller: 8 x 8 Gaussian images, a ReLU after the output, five nets by SGD."""
+    """GENNI's LeNet_Sample, made smaller: 8 x 8 Gaussian images and 200 steps of SGD; a ReLU after the output."""
     import torch
     from torch import nn
 
@@ -71,8 +71,8 @@ def _genni_lenet() -> dict[str, Any]:
         )  # fmt: skip
         inputs = torch.randn(_SAMPLES, 1, 8, 8)
     return {
-        "model": model, "inputs": inputs, "method": "sgd", "n_elements": 5, "max_iterations": 1000, "resolution": 25,
-        "center": 0,
+        "model": model, "inputs": inputs, "method": "sgd", "lr": 0.001, "n_elements": 5, "max_iterations": 200,
+        "resolution": 25, "center": 0,
     }  # fmt: skip
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.widgets.equivalence_plane import Plane, make_plane
 from netgeom_widgets.widgets.equivalence_search import ElementMaker
-from netgeom_widgets.widgets.equivalence_settings import OF_PLANE
+from netgeom_widgets.widgets.equivalence_settings import OF_ELEMENTS, OF_PLANE
 from netgeom_widgets.widgets.equivalence_source import Source
 from netgeom_widgets.widgets.recent import Recent
 
@@ -145,36 +146,62 @@ class PictureMaker:
         if model is None:
             return Picture(source, None, None, None, None, source.grid, settings, True)
         problem = self._problems.get(key, lambda: source.problem(model))
-        same = problem.network.digest  # of two copies of the same weights nothing is computed twice
-        elements = self.elements.elements(
-            model, problem, settings, key, progress=progress, cancel=cancel, tell=on_elements
-        )
+        made = Picture(source, model, problem, None, None, None, settings, False)
+        of_elements = settings["plane"] in OF_ELEMENTS or isinstance(settings["center"], int)
+        if not of_elements:  # elements then appear in a picture
+            made = self._sliced(self._placed(made, progress, cancel), progress, cancel, publish)
+            publish(made)
+
+        def tell(elements: Any) -> None:
+            on_elements(elements)
+            shown = made if made.plane is not None else self._provisional(made, elements)
+            if shown is not None:
+                publish(replace(shown, elements=elements))
+
+        elements = self.elements.elements(model, problem, settings, key, progress=progress, cancel=cancel, tell=tell)
         on_elements(elements)
         cancel.checkpoint()
-        wanted = (same, id(elements), *(settings[name] for name in OF_PLANE))
+        made = replace(made, elements=elements)
+        if of_elements:
+            made = self._sliced(self._placed(made, progress, cancel), progress, cancel, publish)
+        return replace(made, final=True)
+
+    def _placed(self, made: Picture, progress: Progress, cancel: Cancel) -> Picture:
+        """The picture with its plane."""
+        elements, settings, network = made.elements, made.settings, made.problem.network
+        wanted = (network.digest, id(elements), *(settings[name] for name in OF_PLANE))
         held = self._planes.find(wanted)
         if held is None:
             progress.update(text="the plane")
-            plane = make_plane(source, model, problem.network, elements, settings, progress=progress, cancel=cancel)
-            held = plane, _at_center(problem, plane), elements  # an id is theirs while they are held
+            plane = make_plane(self.source, made.model, network, elements, settings, progress=progress, cancel=cancel)
+            held = plane, _at_center(made.problem, plane), elements  # an id is theirs while they are held
         self._planes.put(wanted, held)
-        plane = replace(held[0], third=settings["third"])
-        made = Picture(source, model, problem, elements, plane, None, settings, False, **held[1])
-        return self._sliced(made, same, progress, cancel, publish)
+        return replace(made, plane=replace(held[0], third=settings["third"]), **held[1])
 
-    def _sliced(
-        self, made: Picture, same: str, progress: Progress, cancel: Cancel, publish: Callable[[Picture], None]
-    ) -> Picture:
+    def _provisional(self, made: Picture, elements: Any) -> Picture | None:
+        """Where the elements found so far lie, that will span the plane; None while they are too few."""
+        settings = made.settings
+        try:
+            plane = make_plane(
+                self.source, made.model, made.problem.network, elements, settings, progress=Progress(), cancel=Cancel()
+            )
+        except NetgeomError:
+            return None
+        evaluator = _evaluator(made, plane)
+        return replace(made, plane=plane, found=evaluator.result(np.full(evaluator.n_points, np.nan)))
+
+    def _sliced(self, made: Picture, progress: Progress, cancel: Cancel, publish: Callable[[Picture], None]) -> Picture:
+        """The picture with the loss on its plane."""
         plane, settings = made.plane, made.settings
         assert plane is not None  # noqa: S101  # by the caller
         k = plane.shown
         arrays = (plane.slice_center, plane.basis[:k], *plane.axes[:k])
-        wanted = (same, settings["profile"], *(array.tobytes() for array in arrays))
+        wanted = (made.problem.network.digest, settings["profile"], *(array.tobytes() for array in arrays))
         found = self._slices.find(wanted)
         if found is None:
             found = _evaluate(made, progress, cancel, publish)
         self._slices.put(wanted, found)
-        return replace(made, found=found, final=True)
+        return replace(made, found=found)
 
 
 def _at_center(problem: Any, plane: Plane) -> dict[str, Any]:

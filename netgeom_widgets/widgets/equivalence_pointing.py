@@ -31,7 +31,7 @@ class Function:
     point : tuple of float or None
         Coordinates in the slice, where they lie in it.
     parameters : (P,) float64
-    outputs : (N, C) float64
+    outputs, targets : (N, C) float64
     loss, relative_loss : float
         J and R.
     curve : ((m,), (m, C)) float64, or None
@@ -42,6 +42,7 @@ class Function:
     point: tuple[float, ...] | None
     parameters: np.ndarray
     outputs: np.ndarray
+    targets: np.ndarray
     loss: float
     relative_loss: float
     curve: tuple[np.ndarray, np.ndarray] | None
@@ -57,6 +58,7 @@ class Pointing(traitlets.HasTraits):
     _panel: EquivalencePanel
     _picture: Picture | None = None
     _hovered: tuple[float, ...] | None = None
+    _pointed_in: Any = None  # the copy of the model that the function shown is of
 
     def _setup_runs(self, **options: Any) -> None:
         super()._setup_runs(**options)  # type: ignore[misc]  # of AnalysisWidget
@@ -113,13 +115,15 @@ class Pointing(traitlets.HasTraits):
             return
         name, point, parameters = self._wanted(picture)
         function = self.pointed
-        if function is None or not np.array_equal(function.parameters, parameters) or function.name != name:
+        known = function is not None and function.name == name and np.array_equal(function.parameters, parameters)
+        if not known or self._pointed_in is not picture.model:
             function = self._function_of(picture, name, point, parameters)
         with self._lock:  # type: ignore[attr-defined]
             cancel.checkpoint()  # under the lock: nothing late is drawn
             if self._picture is not picture or self._closed:  # type: ignore[attr-defined]
                 return
             self.set_trait("pointed", function)
+            self._pointed_in = picture.model
             with self.pane.batch():  # type: ignore[attr-defined]
                 self._draw_function(function)
             self._panel.point("" if hovered is None else escape(_words(function)))
@@ -155,9 +159,11 @@ class Pointing(traitlets.HasTraits):
                 shaped = between.reshape(-1, *problem.network.inputs.shape[1:])
                 y = problem.network.one(theta[0], shaped)
                 curve = between.numpy(), y.T.numpy()
-        return Function(name, point, parameters, outputs[0].T.numpy(), loss, loss / problem.variance, curve)
+        arrays = (parameters, outputs[0].T.numpy(), problem.targets.T.numpy())
+        return Function(name, point, *arrays, loss, loss / problem.variance, curve)
 
     def _draw_function(self, function: Function) -> None:
+        self._figure.function.set_targets(function.targets)
         self._figure.function.show(
             function.outputs, relative_loss=function.relative_loss, loss=function.loss, curve=function.curve,
             title=f"Function at {function.name}",

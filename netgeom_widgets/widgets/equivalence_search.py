@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 #: Searches whose elements are kept, so that going back to their settings finds nothing anew.
 _KEPT = 6
+#: Between two reports so many times as long as one takes.
+_SHARE = 4
+_OPTIONS = ("method", "max_iterations", "lr", "seed")
 
 
 class ElementMaker:
@@ -58,10 +62,7 @@ class ElementMaker:
         given = self.source.given
         if given is not None and hasattr(given, "status"):
             return given
-        wanted = (
-            problem.network.digest,
-            *(settings[name] for name in ("tolerance", "method", "max_iterations", "seed")),
-        )
+        wanted = (problem.network.digest, *(settings[name] for name in ("tolerance", *_OPTIONS)))
         if given is not None:
             return self._whole.get(wanted[:2], lambda: self._judged(model, settings["tolerance"]))
         n = settings["n_elements"]
@@ -88,24 +89,24 @@ class ElementMaker:
 
         _, wanted, n = key
         progress.update(text=f"searching from {n:,} starts")
-        names = ("method", "tolerance", "max_iterations")
-        search = Search(
-            model,
-            self.source.inputs,
-            self.source.targets,
-            n,
-            *(settings[name] for name in names),
-            None,
-            settings["seed"],
-        )
+        method, iterations, lr, seed = (settings[name] for name in _OPTIONS)
+        options = {"lr": lr} if method != "levenberg-marquardt" else {}
+        data = (model, self.source.inputs, self.source.targets)
+        search = Search(*data, n, method, settings["tolerance"], iterations, None, seed, options)
         settled: dict[int, Any] = self._settled.get(wanted, dict)
 
         def so_far() -> dict[int, Any]:
             return {index: element for index, element in settled.items() if index < n}
 
+        quiet_until = 0.0
+
         def take(element: Any) -> None:
+            nonlocal quiet_until
             settled[element.index] = element
-            tell(search.gathered(so_far()))
+            started = time.monotonic()
+            if started >= quiet_until:  # telling takes time that grows with the elements
+                tell(search.gathered(so_far()))
+                quiet_until = time.monotonic() + _SHARE * (time.monotonic() - started)
 
         try:
             return search.run(take, progress, cancel, settled=so_far())

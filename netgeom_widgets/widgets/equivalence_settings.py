@@ -36,7 +36,7 @@ PLANES = {
 #: Planes that elements span: without a search there are none.
 OF_ELEMENTS = ("differences", "pca")
 #: Settings on which the elements depend.
-OF_SEARCH = ("n_elements", "method", "tolerance", "max_iterations", "seed")
+OF_SEARCH = ("n_elements", "method", "lr", "tolerance", "max_iterations", "seed")
 #: Settings on which plane and axes depend.
 OF_PLANE = ("plane", "spanning", "center", "dimension", "half_width", "resolution", "seed")
 #: Elements that get a line in the menu of centres.
@@ -92,6 +92,11 @@ class EquivalenceSettings(traitlets.HasTraits):
     max_iterations = traitlets.Int(
         None, allow_none=True, min=1, help="Iterations of a start at most; empty: as many as suit the method."
     ).tag(setting="costly", label="Iterations", control=_field("76px", "as usual", int))
+    lr = traitlets.Float(
+        None,
+        allow_none=True,
+        help="Learning rate of Adam and SGD; empty: 0.1 and 0.015, and too high for large networks.",
+    ).tag(setting="costly", label="Learning rate", control=_field("76px", "as usual"))
     seed = traitlets.Int(0, min=0, help="Seed of the starts, and of random directions.").tag(
         setting="costly", label="Seed", control=narrow(ipywidgets.BoundedIntText, 110, min=0, max=2**31 - 1)
     )
@@ -116,6 +121,9 @@ class EquivalenceSettings(traitlets.HasTraits):
             raise bad_setting("half_width", "This is no half width.", "a positive number, or nothing", half_width)
         if not math.isfinite(third):
             raise bad_setting("third", "This is no place on the third axis.", "a finite number", third)
+        lr = settings["lr"]
+        if lr is not None and not 0 < lr < math.inf:
+            raise bad_setting("lr", "This is no learning rate.", "a positive number, or nothing", lr)
         if not math.isfinite(settings["tolerance"]):
             raise bad_setting("tolerance", "This is no tolerance.", "a number from 0", settings["tolerance"])
         if source.is_grid:
@@ -158,7 +166,7 @@ class EquivalenceSettings(traitlets.HasTraits):
         controls["plane"].set_options([(PLANES[name], name) for name in planes], self.plane)
         self._offer_centers(0)
         self._show_controls()
-        self.observe(lambda _: self._show_controls(), ["plane", "dimension"])
+        self.observe(lambda _: self._show_controls(), ["plane", "method"])
         self.observe(self._forget_spanning, "plane")
 
     def _offer_centers(self, n: int) -> None:
@@ -178,6 +186,7 @@ class EquivalenceSettings(traitlets.HasTraits):
         searched = not source.is_grid and source.given is None
         shown = dict.fromkeys(self._controls, not source.is_grid)  # type: ignore[attr-defined]
         shown |= dict.fromkeys((*OF_SEARCH, "seed"), searched)
+        shown["lr"] = searched and self.method != "levenberg-marquardt"  # type: ignore[attr-defined]
         shown |= {"seed": searched or (not source.is_grid and self.plane == "random"), "epsilon": True}
         for name, visible in shown.items():
             self._controls[name].box.layout.display = None if visible else "none"  # type: ignore[attr-defined]
