@@ -174,6 +174,7 @@ def network_at(model: nn.Module, parameters: Any, inputs: Any) -> tuple[FlatNetw
     NetgeomError
         As `FlatNetwork` and `as_parameter_vector`.
     """
+    torch.get_num_threads()  # a fresh thread settles how many it uses only when asked
     network = FlatNetwork(model, inputs)
     if parameters is None:
         return network, network.parameters
