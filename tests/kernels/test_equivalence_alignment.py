@@ -23,8 +23,10 @@ from netgeom_widgets.kernels.equivalence import (
     discrete_images,
     element_clusters,
     find_elements,
+    symmetry_generators,
     symmetry_orbit,
 )
+from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from tests.kernels.equivalence_models import golden, mlp, parameters_of, with_parameters
 
 RNG = np.random.default_rng
@@ -132,6 +134,29 @@ def test_several_layers_align_noisy_images_and_sweeps_never_lose() -> None:
         other = parameters_of(mlp((3, 6, 5, 2), activation, seed=1))
         few, many = (alignment(model, theta, other, n_starts=n).distance for n in (1, 8))
         assert many <= few <= np.linalg.norm(theta - other)
+
+
+class Absolute(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.abs(x)
+
+
+def test_units_of_even_activations_change_sign_alone() -> None:
+    x = RNG(0).standard_normal((30, 3))
+    folded = nn.Sequential(*mlp((3, 3, 2, 2), "tanh"))
+    folded[1] = folded[3] = Absolute()
+    theta = parameters_of(folded)
+    images = [symmetry_orbit(folded, image, (0, 1), [3.0])[0] for image in discrete_images(folded, theta, n=6)]
+    assert np.ptp([outputs(folded, image, x) for image in images], axis=0).max() < 1e-12
+    assert np.ptp([canonicalize(folded, image) for image in images], axis=0).max() < 1e-12
+    assert max(alignment(folded, theta, image).distance for image in images) < 1e-12
+    theta[3:6], theta[10] = -2 * theta[:3], -2 * theta[9]  # a copy of the other sign
+    copies = symmetry_generators(folded, theta)
+    assert copies.kinds.count("duplicate unit") == 2
+    tangent = (
+        FlatNetwork(folded, x).jacobian(torch.from_numpy(theta)[None])[1][0].flatten(1).T.numpy()
+    ) @ copies.rows.T
+    assert np.abs(tangent).max() < 1e-12
 
 
 def test_other_activations_and_degenerate_units() -> None:

@@ -56,6 +56,11 @@ class Activation:
         return self.point_symmetry == 0.0
 
     @property
+    def even(self) -> bool:
+        """f(-z) = f(z): incoming weights can change sign alone."""
+        return self.name == "abs"
+
+    @property
     def linear(self) -> bool:
         """Whether it is the identity."""
         return self.name == "identity"

@@ -174,7 +174,8 @@ def _match(target: Chain, image: Image, layer: int, *, incoming_only: bool = Fal
     chosen = factors[order, matched]
     if incoming_only and chain.activation(layer).homogeneous:
         lengths = [np.linalg.norm(c.incoming(layer), axis=1) for c in (target, chain)]
-        chosen = np.where((lengths[0] > 0) & (lengths[1][matched] > 0), lengths[0] / lengths[1][matched], 1.0)
+        both = (lengths[0] > 0) & (lengths[1][matched] > 0)
+        chosen = np.sign(chosen) * np.where(both, lengths[0] / np.where(both, lengths[1][matched], 1.0), 1.0)
     image.rearrange(layer, matched, chosen)
 
 
@@ -190,11 +191,12 @@ def pair_costs(
     incoming, outgoing = p @ q.T, v @ u.T
     fixed = (squares[0] + squares[1])[:, None]
     if chain.activation(layer).homogeneous:
-        shape = incoming.shape
+        signs = np.where((incoming < 0) & chain.flips(layer), -1.0, 1.0)
+        incoming, shape = signs * incoming, incoming.shape
         before, behind = np.broadcast_to(squares[2], shape), np.broadcast_to(squares[3], shape)
         factors = _best_scales(before, incoming, behind, outgoing)
         cost = before * factors**2 - 2 * incoming * factors + behind / factors**2 - 2 * outgoing / factors
-        return fixed + cost, factors
+        return fixed + cost, signs * factors
     together = incoming + outgoing
     factors = np.where(together < 0, -1.0, 1.0) if chain.flips(layer) else np.ones_like(together)
     return fixed + squares[2] + squares[3] - 2 * factors * together, factors

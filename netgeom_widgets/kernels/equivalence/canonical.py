@@ -18,7 +18,7 @@ def canonicalize(model: Any, parameters: Any) -> Float64[ndarray, " P"]:
     """The same function by one fixed representative of the orbit of its symmetries.
 
     Hidden layers in turn, from the input: units whose activation is positively homogeneous (ReLU) get incoming weights
-    and bias of norm 1, units of point-symmetric ones (tanh; sigmoid, where the next layer has biases) the sign that
+    and bias of norm 1, units of symmetric ones (abs; tanh; sigmoid, where the next layer has biases) the sign that
     makes their largest incoming number positive; then units are sorted by their incoming weights, in lexicographic
     order. Layers without activation get orthonormal incoming weights that depend on their row space alone.
 
@@ -76,7 +76,8 @@ def _factors(chain: Chain, layer: int) -> Float64[ndarray, " h"]:
     if chain.activation(layer).homogeneous:
         lengths = np.linalg.norm(incoming, axis=1)
         behind = np.linalg.norm(outgoing, axis=1)
-        return np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1.0), np.where(behind > 0, behind, 1.0))
+        scales = np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1.0), np.where(behind > 0, behind, 1.0))
+        return scales * _signs(incoming) if chain.flips(layer) else scales
     if not chain.flips(layer):
         return np.ones(len(incoming))
     empty = ~incoming.any(axis=1)

@@ -70,20 +70,23 @@ class Chain:
         return self.weight(layer + 1).T.copy()
 
     def flips(self, layer: int) -> bool:
-        """Whether units of a hidden layer can change sign: f(-z) = c - f(z), with a bias behind unless c = 0."""
+        """Whether units of a hidden layer can change sign: f(-z) = f(z), or c - f(z) with c = 0 or a bias behind."""
         symmetry = self.activation(layer).point_symmetry
-        return symmetry is not None and (symmetry == 0.0 or self.bias(layer + 1) is not None)
+        if symmetry is None:
+            return self.activation(layer).even
+        return symmetry == 0.0 or self.bias(layer + 1) is not None
 
     def rearrange(self, layer: int, permutation: Int64[ndarray, " h"], factors: Float64[ndarray, " h"]) -> None:
         """New unit i of a hidden layer = factors[i] times old unit permutation[i]; the function stays.
 
-        Factors are positive where the activation is homogeneous, 1 or -1 where units can change sign, else 1.
+        Factors are positive where the activation is homogeneous, 1 or -1 where units can change sign, their products
+        where both hold, else 1.
         """
         weight, bias, behind = self.weight(layer), self.bias(layer), self.weight(layer + 1)
         weight[:] = factors[:, None] * weight[permutation]
         if bias is not None:
             bias[:] = factors * bias[permutation]
-        behind[:] = behind[:, permutation] / factors
+        behind[:] = behind[:, permutation] / (np.abs(factors) if self.activation(layer).even else factors)
         constant, bias_behind = self.activation(layer).point_symmetry, self.bias(layer + 1)
         if constant and bias_behind is not None:  # v f(z) = c v - v f(-z), and `behind` holds -v already
             bias_behind -= constant * behind[:, factors < 0].sum(axis=1)

@@ -169,7 +169,7 @@ def _incoming_moves(
 
 
 def _copies(chain: Chain, layer: int) -> Iterator[tuple[list[int], Float64[ndarray, " u"]]]:
-    """Groups of units whose incoming weights are multiples of the first one's, by a factor that passes through."""
+    """Groups of units whose incoming weights are multiples of the first one's, by factors that pass through."""
     rows = chain.incoming(layer)
     lengths = np.linalg.norm(rows, axis=1)
     waiting = [unit for unit in range(len(rows)) if lengths[unit] > 0]
@@ -191,7 +191,8 @@ def _duplicates(chain: Chain, layer: int, group: list[int], factors: Float64[nda
     """Opposed moves of copies: of outgoing weights, and of incoming ones in ratios that cancel behind them."""
     place, constant = _place(chain, layer), chain.activation(layer).point_symmetry
     n_targets, n_in = chain.mlp.layers[layer + 1].n_out, chain.incoming(layer).shape[1]
-    for unit, factor in zip(group[1:], factors[1:].tolist(), strict=True):
+    signs = np.sign(factors) if chain.activation(layer).even else np.ones(len(group))
+    for unit, factor in zip(group[1:], (signs * factors)[1:].tolist(), strict=True):
         for target in range(n_targets):
             direction = chain.zeros()
             direction.weight(layer + 1)[target, [group[0], unit]] = factor, -1.0
@@ -200,9 +201,10 @@ def _duplicates(chain: Chain, layer: int, group: list[int], factors: Float64[nda
                 bias[target] = constant
             label = f"outgoing weights of copies {group[0]} and {unit} of {place}, opposed"
             yield Move("duplicate unit", label, direction.theta)
-    # Copies share the derivative of the activation, so what they pass on is their outgoing weights times their moves.
+    # Copies share the derivative of the activation (but for its sign, where it is even), so what they pass on is their
+    # outgoing weights times their moves.
     label = f"incoming weights of copies {', '.join(map(str, group))} of {place}, opposed"
-    for ratios in _null_vectors(chain.weight(layer + 1)[:, group]):
+    for ratios in _null_vectors(chain.weight(layer + 1)[:, group] * signs):
         for vector in np.eye(n_in):
             yield Move("duplicate unit", label, _incoming_moves(chain, layer, np.array(group), ratios, vector))
 

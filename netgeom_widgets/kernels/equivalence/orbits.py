@@ -90,7 +90,7 @@ def discrete_images(
     Returns
     -------
     (m, P) float64
-        All: the product over hidden layers of h!, times 2^h where f(-z) = c - f(z). The same function for each,
+        All: the product over hidden layers of h!, times 2^h where f(-z) = f(z) or c - f(z). The same function for each,
         asserted to 1e-9 relative on Gaussian inputs. Images of a vector with equal units repeat.
 
     Raises
