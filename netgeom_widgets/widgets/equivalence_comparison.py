@@ -86,7 +86,7 @@ class ComparisonPart(Part):
             return ""
         n = len(_of_kind(subject, wanted))
         what = "members of the class" if wanted == "members" else "elements outside of the class"
-        return "" if n > 1 else f"There are {n} {what} to lay a plane through."
+        return "" if n > 1 else f"A plane takes two {what}; there {'is 1' if n else 'are none'}."
 
     def compute(
         self, subject: Picture, options: dict[str, Any], *, progress: Progress, cancel: Cancel, publish: Publish
@@ -140,7 +140,7 @@ class ComparisonPanel(ViewerParts):
     """The fold on another slice."""
 
     comparison = traitlets.Bool(False, help="Whether another slice is shown beside this one.").tag(setting="mark")
-    compare_with = traitlets.Enum(tuple(COMPARED), "others", help="Which slice is shown beside this one.").tag(
+    compare_with = traitlets.Enum(tuple(COMPARED), "null", help="Which slice is shown beside this one.").tag(
         setting="draw", bar=True, label="Beside", texts={name: text for name, (text, _) in COMPARED.items()}
     )
 

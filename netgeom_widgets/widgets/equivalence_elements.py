@@ -147,4 +147,5 @@ def _copies_words(found: Listed) -> str:
     different, of_teacher = len(clusters), int(clusters.trivial.sum())
     copies = int(clusters.sizes.sum()) - different
     words = f"Members by the symmetries of the units: {different:,} different, {copies:,} trivial copies of these"
-    return f"{words}; {of_teacher:,} of all {'is a copy' if of_teacher == 1 else 'are copies'} of the model itself."
+    copy = "none is a copy" if not of_teacher else "1 is a copy" if of_teacher == 1 else f"{of_teacher:,} are copies"
+    return f"{words}; {copy} of the model itself."

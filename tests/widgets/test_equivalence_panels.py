@@ -79,7 +79,7 @@ def opened(viewer, key, **settings):
 def test_elements_are_listed_with_what_they_are_and_a_row_picks_one(viewer, calls):
     words = opened(viewer, "element_table")
     assert "3 of 5 elements are members of the class" in words
-    assert "1 different, 2 trivial copies of these; 3 of all are copies of the model itself" in words
+    assert "1 different, 2 trivial copies of these; 3 are copies of the model itself" in words
     table = next(iter(fold(viewer, "element_table").pane.root.select({"type": DataTable})))
     assert list(table.source.data["kind"]) == ["new", "copy of 0", "copy of 0", "no member", "no member"]
     assert np.allclose(table.source.data["distance"], viewer._picture.distance)
@@ -209,7 +209,7 @@ def test_four_directions_are_projected_with_their_elements(viewer):
 
 
 def test_another_slice_stands_beside_in_the_same_colours(viewer):
-    words = opened(viewer, "comparison")
+    words = opened(viewer, "comparison", compare_with="others")
     pair = found(viewer, "comparison")
     outside = ELEMENTS[[4, 3]] if viewer.elements.relative_loss[4] < viewer.elements.relative_loss[3] else ELEMENTS[3:]
     wanted = kernels.difference_basis(THETA, outside)
@@ -220,12 +220,16 @@ def test_another_slice_stands_beside_in_the_same_colours(viewer):
     viewer.epsilon = 0.5
     viewer.wait(60)
     assert [picture.epsilon for picture in figure.pictures] == [0.5, 0.5]
+    viewer.compare_with = "profile"
+    viewer.wait(60)
+    both = found(viewer, "comparison")
+    assert both.other.loss.shape == (9, 9) and (both.other.loss <= both.this.loss * (1 + 1e-9) + 1e-30).all()
 
 
 def test_what_there_is_nothing_of_is_said(make):
-    few = make(TEACHER, _X, elements=ELEMENTS[:2], comparison=True, **SMALL)
+    few = make(TEACHER, _X, elements=ELEMENTS[:2], comparison=True, compare_with="others", **SMALL)
     few.wait(60)
-    assert fold(few, "comparison").words == "There are 0 elements outside of the class to lay a plane through."
+    assert fold(few, "comparison").words == "A plane takes two elements outside of the class; there are none."
     grid = make(loss=np.arange(12.0).reshape(3, 4), axes=[np.arange(3.0), np.arange(4.0)], **dict.fromkeys(KEYS, True))
     grid.wait(60)
     assert all(fold(grid, key).words.startswith("A grid that was given has no ") for key in KEYS)
