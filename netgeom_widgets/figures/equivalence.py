@@ -46,7 +46,7 @@ def equivalence_plot(
         Marked where they lie, with their distance to the slice.
     curves : mapping of str to (m, P) array, optional
         Curves of parameters. A name that begins with a kind and a colon, such as "orbit: unit 0", is drawn as that
-        kind: "class" (by default), "closed form", "orbit", "path".
+        kind: "class" (by default), "closed form", "orbit", "path", "image".
     epsilon : float, optional
         R, or J where the slice has no R, whose contour is drawn strong.
     names : sequence of str, optional
@@ -113,7 +113,10 @@ def _seen(elements: Any, loss_slice: Any) -> SliceElements:
 
 def _curve(name: str, points: Any, loss_slice: Any) -> SliceCurve:
     """A curve seen from a slice; its kind is what stands before a colon in its name."""
-    kinds: dict[str, CurveKind] = {"class": "class", "closed form": "closed form", "orbit": "orbit", "path": "path"}
+    kinds: dict[str, CurveKind] = {
+        "class": "class", "closed form": "closed form", "orbit": "orbit", "path": "path",
+        "image": "image",
+    }  # fmt: skip
     before, _, after = name.partition(":")
     at, distance = _coordinates(np.atleast_2d(np.asarray(points, dtype=float)), loss_slice)
     return SliceCurve(

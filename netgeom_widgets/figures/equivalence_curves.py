@@ -92,7 +92,7 @@ class ClassCurvesFigure:
     def __init__(self) -> None:
         self._lengths = Range1d(-1, 1, reset_start=-1, reset_end=1)
         self._loss = _LengthPlot("Relative loss along the curve", "log10 R", self._lengths)
-        self._dimension = _LengthPlot("Dimension of the class there", "dimension", self._lengths)
+        self._dimension = _LengthPlot("Dimension of the null space there", "dimension", self._lengths)
         self._distance = _LengthPlot("Distance to the plane shown", "distance", self._lengths)
         self._legend = KeyLegend(self._loss.root, "above", _WIDTH - 40, room=LEGEND_ENTRIES)
         self._caption = add_caption(self._loss.root)

@@ -16,7 +16,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.equivalence_marks import between, nearness
 from netgeom_widgets.figures.plots import literal, number
 
-CurveKind = Literal["class", "closed form", "orbit", "path"]
+CurveKind = Literal["class", "closed form", "orbit", "path", "image"]
 #: Colour and dash of each kind of curve: none is told by its colour alone.
 CURVES: dict[str, tuple[str, str]] = {
     "class": ("#F0E442", "solid"),
@@ -24,11 +24,15 @@ CURVES: dict[str, tuple[str, str]] = {
     "orbit": ("#56B4E9", "dotted"),
     "path": ("#E69F00", "dashdot"),
 }
+#: Of this kind points are marked and not joined; their colour and marker.
+IMAGE = "image"
+_MARK = ("#FFFFFF", "star")
 _NAMES = {
     "class": "class, traced",
     "closed form": "class, closed form",
     "orbit": "exact orbit",
     "path": "optimiser path",
+    IMAGE: "image under symmetries",
 }
 #: Opacity of a curve in the plane and far from it, and steps between.
 _ALPHAS, _STEPS = (1.0, 0.2), 5
@@ -48,7 +52,8 @@ class SliceCurve:
     coordinates : (m, k) float
     distance : (m,) float
         To the slice; 0 where the curve lies in it.
-    kind : {"class", "closed form", "orbit", "path"}
+    kind : {"class", "closed form", "orbit", "path", "image"}
+        Images, under permutations of units for example, are points that are not joined.
     name : str
         For the hover box.
     """
@@ -59,8 +64,8 @@ class SliceCurve:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in CURVES:
-            raise NetgeomError("There is no such kind of curve.", expected=", ".join(CURVES), got=repr(self.kind))
+        if self.kind not in _NAMES:
+            raise NetgeomError("There is no such kind of curve.", expected=", ".join(_NAMES), got=repr(self.kind))
         if len(self.coordinates) != len(self.distance):
             raise NetgeomError(
                 "The distances do not belong to the curve.", expected=f"{len(self.coordinates)}",
@@ -82,6 +87,13 @@ class CurveMarks:
             lines.append(plot.multi_line("xs", "ys", line_color=colour, line_width=2.2, line_dash=dash, **look))
         tips = [("@kind", "@name"), ("distance to the plane", "@far")]
         plot.add_tools(HoverTool(renderers=lines, tooltips=tips, line_policy="interp"))
+        self._images = ColumnDataSource({name: [] for name in ("x", "y", "alpha", "name", "kind", "far")})
+        colour, marker = _MARK
+        marks = plot.scatter(
+            "x", "y", source=self._images, marker=marker, size=13, fill_color=colour, fill_alpha="alpha",
+            line_color="#101010", line_alpha="alpha",
+        )  # fmt: skip
+        plot.add_tools(HoverTool(renderers=[marks], tooltips=tips))
 
     def draw(
         self, curves: Sequence[tuple[SliceCurve, Float[np.ndarray, "m 2"], Float[np.ndarray, " m"]]], reach: float
@@ -90,7 +102,11 @@ class CurveMarks:
         columns: dict[str, dict[str, list[Any]]] = {
             kind: {name: [] for name in source.data} for kind, source in self._sources.items()
         }
+        images: dict[str, list[Any]] = {name: [] for name in self._images.data}
         for curve, points, distance in curves:
+            if curve.kind == IMAGE:
+                _add_images(images, curve, points, nearness(distance, reach), distance)
+                continue
             into = columns[curve.kind]
             for start, end, level in _pieces(nearness(distance, reach)):
                 into["xs"].append(points[start:end, 0])
@@ -102,12 +118,27 @@ class CurveMarks:
         for kind, source in self._sources.items():
             if columns[kind]["xs"] or len(source.data["xs"]):
                 source.data = columns[kind]
+        if images["x"] or len(self._images.data["x"]):
+            self._images.data = images
 
     @property
     def legend(self) -> list[tuple[str, str, str]]:
         """Entries for the kinds that are drawn."""
         shown = [kind for kind, source in self._sources.items() if len(source.data["xs"])]
-        return [(_NAMES[kind], CURVES[kind][0], "dash") for kind in shown]
+        images = [(_NAMES[IMAGE], *_MARK)] if len(self._images.data["x"]) else []
+        return [*((_NAMES[kind], CURVES[kind][0], "dash") for kind in shown), *images]
+
+
+def _add_images(
+    into: dict[str, list[Any]], curve: SliceCurve, points: np.ndarray, share: np.ndarray, distance: np.ndarray
+) -> None:
+    """Put marks into columns."""
+    into["x"] += points[:, 0].tolist()
+    into["y"] += points[:, 1].tolist()
+    into["alpha"] += between(_ALPHAS, share).tolist()
+    into["name"] += [literal(curve.name)] * len(points)
+    into["kind"] += [_NAMES[IMAGE]] * len(points)
+    into["far"] += [number(far) for far in distance.tolist()]
 
 
 def _pieces(share: np.ndarray) -> list[tuple[int, int, float]]:

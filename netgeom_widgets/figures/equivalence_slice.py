@@ -49,8 +49,8 @@ from netgeom_widgets.figures.plots import (
 from netgeom_widgets.figures.taps import on_tap
 from netgeom_widgets.figures.theme import PICKED
 
-#: Entries of the legend at most: statuses, kinds of curves, contour, centre, directions.
-_ENTRIES = len(STATUSES) + len(CURVES) + 3
+#: Entries of the legend at most: statuses, kinds of curves, images, contour, centre, directions.
+_ENTRIES = len(STATUSES) + len(CURVES) + 4
 _PLACE = ("image", "x", "y", "dw", "dh")
 #: Pixels of the legend across, of a line of words below the plot, and of all at most.
 _LEGEND, _LINE, _MOST = 430, 15, 600

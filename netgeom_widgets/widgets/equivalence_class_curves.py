@@ -17,7 +17,7 @@ from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.equivalence_curves import ClassCurve, ClassCurvesFigure
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.widgets.controls import OptionalNumber, narrow
-from netgeom_widgets.widgets.equivalence_local import PLACES, LocalSpaces, lacks_point, needed_of, point_of
+from netgeom_widgets.widgets.equivalence_local import PLACES, LocalSpaces, lacks_point, needed_of, point_of, reach_of
 from netgeom_widgets.widgets.equivalence_overlays import ParameterCurve
 from netgeom_widgets.widgets.equivalence_spectrum import SpectrumPanel
 from netgeom_widgets.widgets.frame import remarks_html
@@ -141,7 +141,7 @@ class ClassCurvesPart(Part):
     ) -> Found:
         """Both ways along each direction; what is done is shown."""
         steps = options["trace_steps"]
-        size = options["trace_step_size"] or _reach(subject) / steps
+        size = options["trace_step_size"] or reach_of(subject) / steps
         for at, (name, direction) in enumerate(directions):
             ways = []
             for number_of_way, sign in enumerate((1.0, -1.0)):
@@ -191,7 +191,8 @@ class ClassCurvesPart(Part):
         self._told.value = remarks_html(found.notes)
         kinds = (("class", found.traces), ("orbit", found.orbits))
         curves = [ParameterCurve(points, kind, name) for kind, rows in kinds for name, points in rows]
-        self._overlay(self.key, curves, found.arrows)
+        images = [ParameterCurve(found.images, "image")] if len(found.images) else []
+        self._overlay(self.key, [*curves, *images], found.arrows)
 
     def words(self, found: Found, subject: Picture) -> str:
         """How well the curves keep to the class."""
@@ -267,12 +268,6 @@ class ClassCurvesPanel(SpectrumPanel):
         if size is not None and not 0 < size < math.inf:
             raise bad_setting("trace_step_size", "This is no step.", "a positive number, or nothing", size)
         super()._validate(settings)  # type: ignore[misc]
-
-
-def _reach(picture: Picture) -> float:
-    """Half the longest side of the slice, in the space of parameters."""
-    rows = np.linalg.norm(picture.basis, axis=1).tolist()
-    return max(float(axis[-1] - axis[0]) / 2 * row for axis, row in zip(picture.found.axes, rows, strict=False))
 
 
 def _along_axes(picture: Picture, space: Any) -> list[Points]:

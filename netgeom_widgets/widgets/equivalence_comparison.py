@@ -13,6 +13,7 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.equivalence_comparison import ComparisonPicture
+from netgeom_widgets.widgets.equivalence_local import reach_of
 from netgeom_widgets.widgets.equivalence_parts import ViewerParts
 from netgeom_widgets.widgets.equivalence_plane import Plane, members
 from netgeom_widgets.widgets.equivalence_space import evaluated, grid_arrays, plane_like
@@ -110,6 +111,7 @@ class ComparisonPart(Part):
         spanning = _of_kind(picture, wanted) if wanted in _OF_ELEMENTS else ()
         kind = "differences" if wanted in _OF_ELEMENTS else wanted
         changed = {"plane": kind, "spanning": spanning, "dimension": 2, "resolution": points}
+        changed["half_width"] = reach_of(picture)  # shares of the points mean the same only at one size
         return plane_like(picture, changed, progress=progress, cancel=cancel)
 
     def make(self) -> LayoutDOM:

@@ -42,6 +42,12 @@ def point_of(picture: Picture, place: str, element: int) -> tuple[np.ndarray, st
     return np.asarray(picture.plane.center), PLACES[place]
 
 
+def reach_of(picture: Picture) -> float:
+    """Half the longest side of the slice, in the space of parameters."""
+    rows = np.linalg.norm(picture.basis, axis=1).tolist()
+    return max(float(axis[-1] - axis[0]) / 2 * row for axis, row in zip(picture.found.axes, rows, strict=True))
+
+
 class LocalSpaces:
     """The null spaces of the last few points: picking to and fro computes none anew; of use on one thread."""
 

@@ -22,7 +22,7 @@ class ParameterCurve:
     Attributes
     ----------
     points : (m, P) float64
-    kind : {"class", "closed form", "orbit", "path"}
+    kind : {"class", "closed form", "orbit", "path", "image"}
         How it is drawn and what the legend calls it.
     name : str
         For the hover box.
@@ -79,8 +79,9 @@ class Overlays(traitlets.HasTraits):
 
     def _draw_overlays(self, picture: Picture) -> None:
         """Project curves and directions; called with the lock held, in a batch."""
-        laid = self.__dict__.get("_laid", {})
-        if picture.plane is None or self._laid_drawn == (picture.plane, laid):
+        laid = self.__dict__.setdefault("_laid", {})
+        drawn = self._laid_drawn
+        if picture.plane is None or (drawn is not None and drawn[0] is picture.plane and drawn[1] is laid):
             return
         self._laid_drawn = (picture.plane, laid)
         curves = [ParameterCurve(points, "closed form", name) for name, points in self._source.curves.items()]

@@ -96,17 +96,24 @@ def test_curves_and_directions_fade_out_of_the_plane():
     t = np.linspace(0.5, 2, 50)
     inside = SliceCurve(np.column_stack([t, 1 / t]), 0 * t, "closed form", HOSTILE)
     leaving = SliceCurve(np.column_stack([t, t]), 9 * (t - 0.5), "path")
-    part.draw_curves([inside, leaving])
+    images = SliceCurve(np.array([[1.0, 1.0], [-1.0, 0.5]]), np.array([0.0, 4.0]), "image")
+    part.draw_curves([inside, leaving, images])
+    marks = part._curves._images.data
+    assert marks["x"] == [1.0, -1.0] and marks["alpha"][0] == 1.0 > marks["alpha"][1] and marks["far"] == ["0", "4"]
     data = part._curves._sources["path"].data
     assert len(data["xs"]) > 2 and list(data["alpha"]) == sorted(data["alpha"], reverse=True)
     assert np.allclose(np.unique(np.concatenate(data["xs"])), t) and "projections" in caption(part.root)
     assert len(part._curves._sources["closed form"].data["xs"]) == 1
     part.draw_directions(np.array([[1.0, 0.0], [0.0, 0.2]]), ["n 1", "n 2"], origin=(1.0, 1.0))
     assert np.allclose(part._directions._lines.data["part"], [1, 0.2])
-    assert {"class, closed form", "optimiser path", "null direction"} <= texts(part.root) and whole(part.root)
+    assert {"class, closed form", "optimiser path", "null direction", "image under symmetries"} <= texts(
+        part.root
+    ) and whole(part.root)
     part.draw_curves([])
     part.draw_directions(np.empty((0, 2)), [])
-    assert "null direction" not in texts(part.root) and "projections" not in caption(part.root)
+    assert not {"null direction", "image under symmetries"} & texts(part.root) and "projections" not in caption(
+        part.root
+    )
     with pytest.raises(NetgeomError, match="no such kind"):
         SliceCurve(np.zeros((2, 2)), np.zeros(2), "line")
 

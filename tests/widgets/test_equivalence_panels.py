@@ -165,6 +165,12 @@ def test_images_under_the_discrete_symmetries_are_all_or_drawn_at_random(make, v
     opened(viewer, "class_curves", images=True, trace_along="nothing")
     assert np.array_equal(found(viewer, "class_curves").images, kernels.discrete_images(TEACHER, THETA))
     pairs = torch.randn(60, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert [curve.kind for curve in viewer._laid["class_curves"][0]] == ["image"]
+    viewer.arrows = True
+    viewer.wait(60)
+    viewer.trace_along = "null"
+    viewer.wait(60)
+    assert list(viewer._laid["class_curves"][1]) == ["null direction 0", "null direction 1"]
     wide = make(net(2, 4, 1, act=nn.Tanh, bias=True), pairs, n_elements=0, plane="random", images=True, **SMALL)
     wide.wait(60)
     words = opened(wide, "class_curves", trace_along="null")
@@ -215,6 +221,7 @@ def test_another_slice_stands_beside_in_the_same_colours(viewer):
     wanted = kernels.difference_basis(THETA, outside)
     assert np.allclose(np.abs(pair.other_plane.basis @ wanted.T), np.eye(2), atol=1e-9)
     assert words.startswith("Through elements outside of the class. R up to 0.0001: ")
+    assert np.allclose(pair.other.axes[0][-1], viewer.result.axes[0][-1]), "shares of planes of one size"
     figure = viewer._shown_parts["comparison"].part._figure
     assert figure.pictures[0].limits == figure.pictures[1].limits
     viewer.epsilon = 0.5
