@@ -46,10 +46,10 @@ def assess_elements(
     """
     rows = as_rows(parameters, "parameters")
     search = Search(model, inputs, targets, len(rows), "levenberg-marquardt", tolerance, 1, rows, 0)
-    nothing = np.full(len(search.checkpoints), np.nan)
-    found = {i: search.element(Ended(i, row, 0, "iterations"), nothing) for i, row in enumerate(search.start)}
-    for element in found.values():
-        found[element.index] = replace(element, history=np.array([element.relative_loss, *nothing[1:]]))
+    history = np.full((len(rows), len(search.checkpoints)), np.nan)
+    ended = [Ended(i, row, 0, "iterations") for i, row in enumerate(search.start)]
+    found = {element.index: element for element in search.judged(ended, history)}
+    history[:, 0] = [element.relative_loss for element in found.values()]
     elements = search.gathered(found)
     settings = {name: value for name, value in elements.settings.items() if name != "seed"}
     return replace(elements, settings=settings | {"method": "given", "max_iterations": 0})

@@ -189,12 +189,16 @@ def has_dead_layer(network: FlatNetwork, theta: torch.Tensor) -> bool:
     return any(len(entry.shape) > 1 and not bool(gradients[:, entry.part].any()) for entry in network.layout)
 
 
-def count_dead_units(network: FlatNetwork, theta: torch.Tensor) -> int:
-    """Hidden units that are never active on the samples; -1 where the network has no closed form."""
+def count_dead_units(network: FlatNetwork, theta: torch.Tensor) -> list[int]:
+    """Hidden units that are never active on the samples, for each row of theta; -1 where there is no closed form."""
     if network.mlp is None:
-        return -1
-    states = unit_states(Chain(network.mlp, theta.numpy()), network.features.numpy(), 0.0)
-    return sum(int((state.silent & state.frozen).sum()) for state in states[:-1])
+        return [-1] * len(theta)
+    counts = torch.zeros(len(theta), dtype=torch.int64)
+    values = network.mlp.pre_activations(theta, network.features)
+    for layer, (z, value) in zip(network.mlp.hidden, values, strict=False):  # the last one is the output layer
+        silent, frozen = (value == 0).all(-1), (layer.activation.derivative(z) == 0).all(-1)
+        counts += (silent & frozen).sum(-1)
+    return counts.tolist()
 
 
 def _random_gradients(network: FlatNetwork, theta: torch.Tensor) -> torch.Tensor:

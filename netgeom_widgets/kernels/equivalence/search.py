@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from netgeom_widgets.kernels.equivalence.optimisation import Ended, Report
 from netgeom_widgets.kernels.equivalence.options import Options, as_options
 from netgeom_widgets.kernels.equivalence.problem import as_parameters, as_problem
 from netgeom_widgets.kernels.equivalence.starts import initial_parameters
-from netgeom_widgets.kernels.equivalence.status import verdict
+from netgeom_widgets.kernels.equivalence.status import verdicts
 
 _MOST_STARTS = 1_000_000
 _MOST_SEED = (1 << 63) - 1
@@ -166,8 +166,7 @@ class Search:
         torch.get_num_threads()  # a fresh thread settles how many it uses only when asked
         for report in self._reports(found) if len(found) < self.n else ():
             self._record(history, report)
-            for ended in report.ended:
-                element = self.element(ended, history[ended.index])
+            for element in self.judged(report.ended, history):
                 found[element.index] = element
                 if on_element is not None:
                     on_element(element)
@@ -198,21 +197,21 @@ class Search:
         on = self.checkpoints[place] == iterations
         history[report.index.numpy()[on], place[on]] = report.loss.numpy()[on] / self.problem.variance
 
-    def element(self, ended: Ended, history: ndarray) -> Element:
-        """What a start has come to, judged afresh."""
-        judged = verdict(self.problem, ended, self.tolerance)
-        return Element(
-            ended.index,
-            ended.parameters.numpy(),
-            self.start[ended.index].numpy(),
-            judged.loss,
-            judged.loss / self.problem.variance,
-            judged.status,
-            ended.iterations,
-            judged.gradient_norm,
-            judged.dead_units,
-            history,
-        )
+    def judged(self, ended: Sequence[Ended], history: ndarray) -> Iterator[Element]:
+        """What starts have come to, judged afresh; `history` has a row for every start."""
+        for one, found in zip(ended, verdicts(self.problem, ended, self.tolerance), strict=True):
+            yield Element(
+                one.index,
+                one.parameters.numpy(),
+                self.start[one.index].numpy(),
+                found.loss,
+                found.loss / self.problem.variance,
+                found.status,
+                one.iterations,
+                found.gradient_norm,
+                found.dead_units,
+                history[one.index],
+            )
 
     def gathered(self, found: Mapping[int, Element]) -> Elements:
         """Those that are settled, in the order of the starts."""

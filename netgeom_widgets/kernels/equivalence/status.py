@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,14 +25,17 @@ class Verdict:
     status: str
 
 
-def verdict(problem: Problem, ended: Ended, tolerance: float) -> Verdict:
-    """Judge one parameter vector: one forward pass of the module itself and one gradient."""
-    network, theta = problem.network, ended.parameters
-    with torch.no_grad():
-        loss = float(problem.mean_square(network.one(theta)[None]))
-    _, gradient = network.pullback(theta[None], lambda outputs: 2 * (outputs - problem.targets) / outputs[0].numel())
-    size = float(gradient.norm())
-    return Verdict(loss, size, count_dead_units(network, theta), _status(problem, ended, loss, size, tolerance))
+def verdicts(problem: Problem, ended: Sequence[Ended], tolerance: float) -> Iterator[Verdict]:
+    """Judge parameter vectors: one forward pass of the module itself and one gradient each."""
+    network = problem.network
+    rows = network.rows_at_once()
+    for some in (ended[first : first + rows] for first in range(0, len(ended), rows)):
+        theta = torch.stack([one.parameters for one in some])
+        _, gradient = network.pullback(theta, lambda y: (y - problem.targets).mul_(2 / y[0].numel()))
+        for one, size, dead in zip(some, gradient.norm(dim=1).tolist(), count_dead_units(network, theta), strict=True):
+            with torch.no_grad():
+                loss = float(problem.mean_square(network.one(one.parameters)[None]))
+            yield Verdict(loss, size, dead, _status(problem, one, loss, size, tolerance))
 
 
 def _status(problem: Problem, ended: Ended, loss: float, gradient_norm: float, tolerance: float) -> str:
