@@ -84,6 +84,28 @@ def test_bases(name):
     close(distance, 0, atol=1e-10)
 
 
+# ------------------------------------------------------------------------------------------------------------- orbits
+
+
+@pytest.mark.parametrize("name", ORBITS)
+def test_images_by_their_permutations_and_factors(name):
+    case = golden(name)
+    model = net_of(name, case)
+    for image, perm, scale in zip(case["orbit"], case["perm"], case["scale"], strict=True):
+        close(twin.image(case["sizes"], True, case["theta"], perm, scale), image, rtol=1e-14)
+        close(twin.outputs(model, image, case["x"][:5]), case["y"][:5], atol=1e-11)
+        found = eq.alignment(model, image, case["theta"])
+        assert found.permutations[0].tolist() == perm.tolist()
+        close(found.factors[0], scale[perm], rtol=1e-9)
+    close(eq.relative_loss(model, case["x"], case["y"], case["orbit"]).relative_loss, 0, atol=1e-28)
+    if name == "orbit_relu_1":  # one unit after the other, then their order
+        image = case["theta"]
+        for unit, factor in enumerate(case["scale"][1]):
+            image = eq.symmetry_orbit(model, image, unit, [1.0, factor])[1]
+        identity = np.arange(len(case["scale"][1]))
+        close(image, twin.image(case["sizes"], True, case["theta"], identity, case["scale"][1]), rtol=1e-14)
+
+
 # --------------------------------------------------------------------------------------------------------- null spaces
 
 
