@@ -98,17 +98,16 @@ class LevenbergMarquardt:
         outputs, jacobian = self._network.jacobian(theta)
         residuals = (outputs - self._targets).flatten(1)
         columns = jacobian.flatten(2)  # (B, P, residuals): what the formulas above call A, transposed
-        if self._directions is not None:
+        if self._directions is not None and self._dual:
             columns = self._directions @ columns
-        model = {
-            "loss": residuals.square().mean(1),
-            "gradient": (columns @ residuals[:, :, None])[:, :, 0],
-        }
+        gradient = (columns @ residuals[:, :, None])[:, :, 0]
+        gram = columns.mT @ columns if self._dual else columns @ columns.mT
+        if self._directions is not None and not self._dual:  # afterwards: these are small, columns are long
+            gradient, gram = gradient @ self._directions.T, self._directions @ gram @ self._directions.T
+        model = {"loss": residuals.square().mean(1), "gradient": gradient, "gram": gram}
         if self._dual:
-            gram = columns.mT @ columns
-            return model | {"gram": gram, "scale": columns.square().sum(2), "columns": columns, "residuals": residuals}
-        gram = columns @ columns.mT
-        return model | {"gram": gram, "scale": gram.diagonal(dim1=1, dim2=2)}
+            return model | {"scale": columns.square().sum(2), "columns": columns, "residuals": residuals}
+        return model | {"scale": gram.diagonal(dim1=1, dim2=2)}
 
     def _without_ended(self, rows: _Rows) -> tuple[_Rows, Report]:
         reasons = self._reasons(rows)
@@ -161,15 +160,22 @@ class LevenbergMarquardt:
         rows["damping"] = torch.where(taken, eased, rows["damping"] * rows["growth"])
         rows["growth"] = torch.where(taken, 2.0, rows["growth"] * 2)
         if fresh or bool(taken.any()):
-            rows = self._relinearised(rows, trial, taken, fresh)
+            rows = self._relinearised(rows, trial, loss, taken, fresh)
         rows["damping"] = rows["damping"].maximum(_LEAST_DAMPING * rows["scale"].amax(1))
         return rows
 
     def _relinearised(
-        self, rows: _Rows, trial: torch.Tensor, taken: torch.Tensor, fresh: list[tuple[int, torch.Tensor]]
+        self,
+        rows: _Rows,
+        trial: torch.Tensor,
+        loss: torch.Tensor,
+        taken: torch.Tensor,
+        fresh: list[tuple[int, torch.Tensor]],
     ) -> _Rows:
         if bool(taken.any()):
-            for name, values in {"theta": trial[taken], **self._linear_model(trial[taken])}.items():
+            # the loss that was found lower: computed again among other rows it may differ by rounding, and climb
+            known = {"theta": trial[taken], "loss": loss[taken]}
+            for name, values in (self._linear_model(trial[taken]) | known).items():
                 rows[name] = rows[name].index_put((taken,), values)
         if not fresh:
             return rows
