@@ -257,8 +257,9 @@ def test_what_cannot_be_read_is_refused() -> None:
     ):
         with pytest.raises(UnsupportedModuleError, match="cannot be read"):
             call()
-    with pytest.raises(NetgeomError):
+    with pytest.raises(UnsupportedModuleError, match=r"of 0 cannot be read.*Conv1d"):
         canonicalize(conv, parameters_of(conv))
+    assert "no chain" in symmetry_generators(conv, parameters_of(conv)).notes[0]
     model = mlp((2, 3, 1))
     for wrong in (np.zeros(12), np.full(13, np.nan), np.zeros((2, 13))):
         with pytest.raises(NetgeomError):

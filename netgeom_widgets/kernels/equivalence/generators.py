@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
 from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels.equivalence.invariances import Chain, read_network
 from netgeom_widgets.kernels.equivalence.moves import Move, families_of_weights, families_on_samples
@@ -89,11 +89,13 @@ def symmetry_generators(model: Any, parameters: Any, inputs: Any = None) -> Gene
     holds on these inputs. What is longer than one layer's relations (a weight of one layer against another's, on few
     samples) is not found. Memory 8 k P bytes, at most 256 MiB: groups beyond are left out, and named in the notes.
     """
-    network = read_network(model, inputs)
-    theta = as_parameters(parameters, network.n_parameters)[0].numpy()
+    try:
+        network = read_network(model, inputs)
+    except UnsupportedModuleError:  # parameters outside linear layers, and no inputs to call them on
+        return _none_known(parameters, sum(parameter.numel() for parameter in model.parameters()))
     if network.mlp is None:
-        note = "No symmetries are known for this model: it is no chain of linear layers and activations."
-        return Generators(np.zeros((0, len(theta))), (), (), (note,))
+        return _none_known(parameters, network.n_parameters)
+    theta = as_parameters(parameters, network.n_parameters)[0].numpy()
     chain, notes = Chain(network.mlp, theta), []
     families = families_of_weights(chain)
     if inputs is None and not isinstance(model, FlatNetwork):
@@ -111,6 +113,12 @@ def symmetry_generators(model: Any, parameters: Any, inputs: Any = None) -> Gene
     moves = sorted((move for move in moves if move.row.any()), key=lambda move: KINDS.index(move.kind))
     rows = np.array([move.row for move in moves]).reshape(len(moves), len(theta))
     return Generators(rows, tuple(m.kind for m in moves), tuple(m.label for m in moves), tuple(notes))
+
+
+def _none_known(parameters: Any, n_parameters: int) -> Generators:
+    as_parameters(parameters, n_parameters)
+    note = "No symmetries are known for this model: it is no chain of linear layers and activations."
+    return Generators(np.zeros((0, n_parameters)), (), (), (note,))
 
 
 def symmetry_basis(

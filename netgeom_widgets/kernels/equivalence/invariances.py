@@ -11,6 +11,7 @@ from numpy import ndarray
 from torch import nn
 
 from netgeom_widgets.errors import NetgeomError, UnsupportedModuleError
+from netgeom_widgets.kernels._model import unwrapped
 from netgeom_widgets.kernels.equivalence.activations import Activation
 from netgeom_widgets.kernels.equivalence.mlp import MLP
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
@@ -105,20 +106,33 @@ def read_network(model: Any, inputs: Any = None) -> FlatNetwork:
 
     Raises
     ------
+    UnsupportedModuleError
+        Inputs left out, and the model has parameters outside linear layers.
     NetgeomError
-        No model; inputs left out and no linear layer to take their number from.
+        No model, no linear layer, inputs that do not fit.
     """
     if isinstance(model, FlatNetwork):
-        return model
-    if inputs is None:
-        modules = model.modules() if isinstance(model, nn.Module) else ()
-        first = next((module for module in modules if isinstance(module, nn.Linear)), None)
-        if first is None:
-            raise NetgeomError(
-                "The size of an input cannot be read from this model", expected="a model that begins with nn.Linear"
-            )
-        inputs = probes(first.in_features).T
+        return model if inputs is None else model.at(inputs)
+    if inputs is None and isinstance(model, nn.Module):
+        inputs = probes(_first_linear(unwrapped(model)).in_features).T
     return FlatNetwork(model, inputs)
+
+
+def _first_linear(model: nn.Module) -> nn.Linear:
+    """It says how many numbers an input has."""
+    own = [(path, module) for path, module in model.named_modules() if list(module.parameters(recurse=False))]
+    other = next(((path, module) for path, module in own if type(module) is not nn.Linear), ("", model))
+    if not own or other[1] is not model or not isinstance(own[0][1], nn.Linear):
+        raise _unreadable(*other)
+    return own[0][1]
+
+
+def _unreadable(path: str, module: nn.Module) -> UnsupportedModuleError:
+    return UnsupportedModuleError(
+        f"The symmetries of {path or 'this model'} cannot be read",
+        expected="a chain of nn.Linear layers, each weight used once, with elementwise activations between them",
+        got=type(module).__name__,
+    )
 
 
 def read_mlp(model: Any, inputs: Any = None) -> MLP:
@@ -131,11 +145,7 @@ def read_mlp(model: Any, inputs: Any = None) -> MLP:
     """
     network = read_network(model, inputs)
     if network.mlp is None:
-        raise UnsupportedModuleError(
-            "The symmetries of this model cannot be read",
-            expected="a chain of nn.Linear layers, each weight used once, with elementwise activations between them",
-            got=type(model).__name__,
-        )
+        raise _unreadable("", network.model)
     return network.mlp
 
 
