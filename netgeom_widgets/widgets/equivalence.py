@@ -20,7 +20,7 @@ from netgeom_widgets.widgets.equivalence_overlays import Overlays
 from netgeom_widgets.widgets.equivalence_picking import Picking
 from netgeom_widgets.widgets.equivalence_picture import Picture, PictureMaker
 from netgeom_widgets.widgets.equivalence_pointing import Pointing
-from netgeom_widgets.widgets.equivalence_settings import EquivalenceSettings
+from netgeom_widgets.widgets.equivalence_settings import EquivalenceSettings, defaults
 from netgeom_widgets.widgets.equivalence_source import Source
 from netgeom_widgets.widgets.equivalence_third import ThirdDirection
 from netgeom_widgets.widgets.equivalence_words import counts_words, element_lines, remarks, summary
@@ -105,9 +105,7 @@ class EquivalenceSliceViewer(
         self._copies = 0
         self._drawn: Any = None
         self._remarked = ""
-        for name, value in _defaults(self._source).items():
-            kwargs.setdefault(name, value)
-        super().__init__(**kwargs)
+        super().__init__(**{**defaults(self._source, kwargs), **kwargs})
 
     @classmethod
     def demo(cls, name: str = "hyperbola", **kwargs: Any) -> Self:
@@ -257,18 +255,6 @@ class EquivalenceSliceViewer(
         if "_maker" in self.__dict__:
             self._maker.forget()
             self._drawn = None
-
-
-def _defaults(source: Source) -> dict[str, Any]:
-    """Settings to begin with, from what was given."""
-    if source.is_grid:
-        return {}
-    found: dict[str, Any] = {}
-    if source.n_parameters == 1:
-        found["dimension"] = 1
-    if source.n_parameters > 5_000:  # hundreds of milliseconds a point
-        found["resolution"] = 25
-    return found
 
 
 def _note(picture: Picture) -> str:

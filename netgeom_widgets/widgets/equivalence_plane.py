@@ -166,10 +166,22 @@ def _differences(wanted: _Wanted) -> _Spanned:
             ids, basis = [*ids, i], found
         if len(basis) == k:
             return basis, tuple(f"towards element {i}" for i in ids), tuple(ids)
-    raise bad_setting(
-        "plane", "The elements span no such plane.", f"{k} elements in different directions from the centre",
-        f"{len(basis)} of {len(parameters)} elements; try more of them, or directions of the null space",
-    )  # fmt: skip
+    if wanted.settings["spanning"]:
+        what = "These elements span no such plane."
+        raise bad_setting("spanning", what, f"{k} in different directions from the centre", f"{len(basis)} directions")
+    return _completed(wanted, basis, ids)
+
+
+def _completed(wanted: _Wanted, basis: np.ndarray, ids: list[int]) -> _Spanned:
+    """Where elements are too few, or are the centre itself, the other directions are random ones."""
+    from netgeom_widgets.kernels.equivalence import random_basis
+    from netgeom_widgets.kernels.equivalence.planes import independent_rows
+
+    k = wanted.k
+    more = random_basis(wanted.model, k, normalise=None, parameters=wanted.center, seed=wanted.settings["seed"])
+    rows, _ = independent_rows(np.concatenate([basis, more]))
+    names = [f"towards element {i}" for i in ids] + [f"random direction {i}" for i in range(k - len(ids))]
+    return rows[:k], tuple(names), tuple(ids)
 
 
 def _candidates(wanted: _Wanted) -> list[int]:

@@ -39,6 +39,10 @@ OF_ELEMENTS = ("differences", "pca")
 OF_SEARCH = ("n_elements", "method", "lr", "tolerance", "max_iterations", "seed")
 #: Settings on which plane and axes depend.
 OF_PLANE = ("plane", "spanning", "center", "dimension", "half_width", "resolution", "seed")
+#: Of more parameters a point of the slice takes a tenth of a second.
+_MANY = 5_000
+#: Multiplications in a step of Levenberg-Marquardt, beyond which a search is not begun unasked.
+_COSTLY = 1_000_000_000
 #: Elements that get a line in the menu of centres.
 _LISTED = 200
 
@@ -190,3 +194,19 @@ class EquivalenceSettings(traitlets.HasTraits):
         shown |= {"seed": searched or (not source.is_grid and self.plane == "random"), "epsilon": True}
         for name, visible in shown.items():
             self._controls[name].box.layout.display = None if visible else "none"  # type: ignore[attr-defined]
+
+
+def defaults(source: Source, given: dict[str, Any]) -> dict[str, Any]:
+    """Settings to begin with, from what was given: a first picture comes soon, whatever the size of the network."""
+    if source.is_grid:
+        return {}
+    p, numbers = source.n_parameters, source.n_samples * source.n_outputs
+    found: dict[str, Any] = {"dimension": 1} if p == 1 else {}
+    if p > _MANY:
+        found["resolution"] = 25
+    if numbers * p * min(p, numbers) <= _COSTLY or source.given is not None:
+        return found
+    found["method"] = "adam"
+    if "n_elements" not in given and given.get("plane") not in OF_ELEMENTS and not isinstance(given.get("center"), int):
+        found |= {"n_elements": 0, "plane": "random"}
+    return found

@@ -117,17 +117,29 @@ def _of_center(picture: Picture) -> list[str]:
 
 
 def _of_spanning(picture: Picture) -> list[str]:
-    elements = picture.elements
-    foreign = [i for i in picture.plane.spanned_by if str(elements.status[i]) != MEMBER]
-    if not foreign:
-        return []
-    told = [
-        f"{i} ({status_words(elements.status[i])}, R = {number(float(elements.relative_loss[i]))})" for i in foreign
-    ]
-    what = "Element {} spans" if len(foreign) == 1 else "Elements {} span"
-    return [
-        f"{what.format(shortened(told))} the plane without being in the class: the picture shows no class but by luck."
-    ]
+    elements, plane = picture.elements, picture.plane
+    if elements is None:
+        return ["No elements have been searched: Find more begins."]
+    words = []
+    n, k = len(plane.spanned_by), len(plane.basis)
+    if picture.settings["plane"] == "differences" and n < k:
+        which = "the other is" if k - n == 1 else "the others are"
+        words.append(
+            f"Elements span {n} of {k} directions: {which} random."
+            if n
+            else "Every element is the centre itself: the class is one point, as far as seen. Directions are random."
+        )
+    foreign = [i for i in plane.spanned_by if str(elements.status[i]) != MEMBER]
+    if foreign:
+        told = [
+            f"{i} ({status_words(elements.status[i])}, R = {number(float(elements.relative_loss[i]))})" for i in foreign
+        ]
+        what = "Element {} spans" if len(foreign) == 1 else "Elements {} span"
+        words.append(
+            f"{what.format(shortened(told))} the plane without being in the class: the picture shows no class but by "
+            "luck."
+        )
+    return words
 
 
 def _of_slice(picture: Picture) -> list[str]:
@@ -145,7 +157,8 @@ def _of_network(picture: Picture) -> list[str]:
     network = picture.problem.network
     targets = "the outputs of the model itself" if picture.source.is_teacher else "the targets given"
     held = f"Compared with {targets}, on these {network.n_samples:,} samples alone"
+    size = f"{network.n_parameters:,} parameter{'s' * (network.n_parameters != 1)}"
     return [
-        f"{held}; {network.n_parameters:,} parameters, eval mode, weights {network.digest[:12]}.",
+        f"{held}; {size}, eval mode, weights {network.digest[:12]}.",
         *(f"{note}." for note in network.notes),
     ]

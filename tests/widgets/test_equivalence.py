@@ -275,6 +275,19 @@ def test_states_are_said(make):
     assert "is one constant" in tiny._figure.plane._caption.text
 
 
+def test_a_first_picture_comes_whatever_the_network(make):
+    alone = make(net(1, 1), _X, n_elements=2, **SMALL)  # its class is one point
+    alone.wait(60)
+    assert alone.result.loss.ndim == 1 and "class is one point" in alone._panel._badges.value
+    same = make(TEACHER, _X, elements=SCALED[[1, 1, 1]], **SMALL)
+    same.wait(60)
+    assert "span 1 of 2 directions" in same._panel._badges.value and same._picture.names[1] == "random direction 0"
+    large = make(nn.Sequential(nn.Linear(200, 300), nn.ReLU(), nn.Linear(300, 5)), torch.randn(60, 200), resolution=3)
+    large.wait(60)
+    assert large.elements is None and large.plane == "random" and "Find more begins" in large._panel._badges.value
+    assert large.method == "adam"
+
+
 # ---- picking
 
 
