@@ -7,7 +7,8 @@ machine disturbs both sides alike. What is compared agrees, or the benchmark fai
   net of GENNI (101 x 101), 2-8-1, 784-128-64-10, and GENNI's LeNet, for which there is no gain: it says which way was
   chosen. N = 500.
 - Jacobians of perceptrons in closed form, against vmap of jacrev over samples and of jacfwd over parameter vectors.
-- Null space of 4-32-32-1 with its explanation, against jacrev and numpy's SVD; 200 steps along the class aw = 1.
+- Null space of 4-32-32-1 with its explanation, against jacrev and numpy's SVD.
+- Alone: 200 steps along the class aw = 1, a profile slice of 41 x 41 points, clusters of 1,000 images of one vector.
 - SGD as GENNI does it, 100 nets at once, against a loop over torch.optim.SGD; the weights agree.
 - Levenberg-Marquardt to R < 1e-20 against Adam to R < 1e-6, both batched, same starts: seconds by success, for a 2-4-1
   tanh teacher and for the 4-parameter ReLU net.
@@ -35,8 +36,11 @@ from torch import nn  # noqa: E402
 from torch.func import functional_call, jacfwd, jacrev, vmap  # noqa: E402
 
 from netgeom_widgets.kernels.equivalence import (  # noqa: E402
+    cluster_elements,
+    discrete_images,
     find_elements,
     null_space,
+    profile_slice,
     relative_loss_slice,
     trace_class,
 )
@@ -144,11 +148,29 @@ def measure_null_space(name: str, repetitions: int) -> dict:
     return row(f"null space {name} P={theta.size}", times, "kernel", "numpy", f"jacrev, SVD (dimension {dimension})")
 
 
-def measure_trace(steps: int) -> dict:
+def timed(steps: int, points: int, copies: int) -> list[dict]:
+    """What is compared with nothing but its closed form."""
+    rows = []
     model, x = mlp((1, 1, 1), "relu", False, [1.0, 1.0]), np.random.default_rng(0).standard_normal((64, 1))
-    elapsed, found = seconds(lambda: trace_class(model, None, x, [1.0, 0.0], steps=steps, step_size=0.05))
-    require_close(found.parameters.prod(1), np.ones(steps + 1), 1e-10, "the traced hyperbola")
-    return {"case": f"trace of {steps} steps", "kernel_s": elapsed, "corrections": float(found.corrections.mean())}
+    elapsed, trace = seconds(lambda: trace_class(model, None, x, [1.0, 0.0], steps=steps, step_size=0.05))
+    require_close(trace.parameters.prod(1), np.ones(steps + 1), 1e-10, "the traced hyperbola")
+    rows.append({"case": f"trace of aw = 1, {steps} steps", "kernel_s": elapsed})
+
+    model, x, _ = network("1-2-1")
+    center, axes = np.zeros(4), [np.linspace(-2, 2, points)] * 2
+    elapsed, least = seconds(lambda: profile_slice(model, x, None, center, np.eye(4)[:2], axes))
+    opposed = np.sign(axes[0])[:, None] * np.sign(axes[1]) < 0
+    if (least[opposed] > 1e-12).any():
+        raise SystemExit("profile: not 0 where the incoming weights have both signs")
+    rows.append({"case": f"profile 1-2-1 {points}x{points}", "kernel_s": elapsed})
+
+    model = mlp((2, 6, 1), "tanh")
+    images = discrete_images(model, parameters_of(model), n=copies)
+    elapsed, labels = seconds(lambda: cluster_elements(model, images))
+    if labels.any():
+        raise SystemExit("clusters: images of one vector are told apart")
+    rows.append({"case": f"clusters of {copies} images, 2-6-1", "kernel_s": elapsed})
+    return rows
 
 
 def one_after_the_other(x: np.ndarray, y: np.ndarray, starts: np.ndarray, steps: int, size: int, lr: float):
@@ -264,9 +286,9 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
         for found in measure_jacobian(name, n_vectors, n_samples, repetitions):
             report(found)
     report(measure_null_space("2-8-1" if quick else "4-32-32-1", repetitions))
-    rows.append(measure_trace(20 if quick else 200))
-    print("{case:>32} {0:>10.1f} ms, {corrections:.1f} corrections a step".format(
-        1e3 * rows[-1]["kernel_s"], **rows[-1]), flush=True)  # fmt: skip
+    for found in timed(20, 11, 50) if quick else timed(200, 41, 1000):
+        rows.append(found)
+        print(f"{found['case']:>32} {1e3 * found['kernel_s']:>10.1f}", flush=True)
     report(measure_sgd(100, 2 if quick else 10, 20 if quick else 200, repetitions))
     report(measure_search((2, 4, 1), "tanh", 8 if quick else 128, 300 if quick else 5000))
     report(measure_search((1, 2, 1), "relu", 16 if quick else 256, 300 if quick else 5000))
