@@ -270,6 +270,7 @@ def test_same_question_same_bits():
         ({"parameters": np.zeros(4)}, r"do not fit the model.*\(22,\)"),
         ({"parameters": np.full(22, np.nan)}, "not finite"),
         ({"parameters": np.zeros((2, 22))}, r"Too many parameters: one is wanted.*2 rows"),
+        ({"parameters": np.full(22, 1e200)}, r"derivatives are not finite.*not so large"),
         ({"inputs": np.zeros((0, 2))}, "inputs"),
         ({"inputs": np.zeros((3, 5))}, "fails on the inputs"),
     ],

@@ -220,8 +220,11 @@ def _stepped(problem: Problem, start: Tensor, step: Tensor, rtol: float, cancel:
         residual = float(residuals.square().mean()) / problem.variance
         if not residual <= _FASTER * least:  # NaN too
             break
+        try:
+            factors = jacobian_svd(problem.network, theta, residuals, cancel=cancel)
+        except NetgeomError:  # derivatives that are not finite: too far
+            break
         best, least = theta, residual
-        factors = jacobian_svd(problem.network, theta, residuals)
         if residual <= _ROUNDING:
             break
         rank = factors.rank(rtol)

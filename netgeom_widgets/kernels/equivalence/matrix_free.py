@@ -13,6 +13,7 @@ from torch import Tensor
 
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels.equivalence.jacobian_svd import require_finite
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 
 _CONVERGED = 1e-8  # error of a singular value, in terms of the largest, at which Lanczos steps end
@@ -35,13 +36,15 @@ class Jacobian:
     def times(self, direction: Float64[ndarray, " P"]) -> Float64[ndarray, " rows"]:
         """J v."""
         self.cancel.checkpoint()
-        return self.network.jvp(self.theta, torch.from_numpy(direction)[None])[0].reshape(-1).numpy()
+        moved = self.network.jvp(self.theta, torch.from_numpy(direction)[None])
+        return require_finite(moved)[0].reshape(-1).numpy()
 
     def transposed_times(self, cotangent: Float64[ndarray, " rows"]) -> Float64[ndarray, " P"]:
         """J^T u."""
         self.cancel.checkpoint()
         shape = (1, self.network.n_outputs, self.network.n_samples)
-        return self.network.vjp(self.theta, torch.from_numpy(cotangent).reshape(shape))[0].numpy()
+        pulled = self.network.vjp(self.theta, torch.from_numpy(cotangent).reshape(shape))
+        return require_finite(pulled)[0].numpy()
 
 
 def top_singular_vectors(

@@ -65,13 +65,15 @@ def null_space(
     Raises
     ------
     NetgeomError
-        As `FlatNetwork`; parameters that do not fit or are not finite, an rtol that is not between 0 and 1.
+        As `FlatNetwork`; parameters that do not fit, what is not finite there (parameters, outputs, derivatives), an
+        rtol that is not between 0 and 1.
     TooLargeError
         The factors do not fit in memory.
 
     Notes
     -----
-    Time O(N C P min(N C, P)). Memory: P^2 and a block of samples, or 3 N C P for P > N C.
+    Time O(N C P min(N C, P)): 20 s on one core for 3,183 parameters and 6,000 outputs, 6 s for 43,661 and 500. Memory:
+    P^2 and a block of samples, or 3 N C P for P > N C. Whether a unit sits on its kink is seen in perceptrons only.
     """
     cancel, reports = as_cancel(cancel), as_progress(progress)
     rtol = as_rtol(rtol)
