@@ -75,7 +75,7 @@ class ElementsPart(Part):
         if found is None:
             publish(listed)
             progress.update(text="looking for copies …")
-            found = (*_clusters(subject, elements), elements)  # an id is theirs while they are held
+            found = (*_clusters(subject, elements, progress, cancel), elements)  # an id is theirs while they are held
             cancel.checkpoint()
             self._known.put(id(elements), found)
         return Listed(elements, listed.distance, *found[:2])
@@ -123,7 +123,7 @@ class ElementsPanel(ViewerParts):
         return [*super()._make_parts(), ElementsPart(self._pick_element)]
 
 
-def _clusters(picture: Picture, elements: Any) -> tuple[Any, str]:
+def _clusters(picture: Picture, elements: Any, progress: Progress, cancel: Cancel) -> tuple[Any, str]:
     """Which members are trivial copies of each other, and why that is not known."""
     from netgeom_widgets.kernels.equivalence import element_clusters
 
@@ -131,9 +131,10 @@ def _clusters(picture: Picture, elements: Any) -> tuple[Any, str]:
         return None, ""
     teacher = picture.problem.network.parameters.numpy() if picture.source.is_teacher else None
     try:
-        return element_clusters(picture.model, elements, reference=teacher), ""
+        found = element_clusters(picture.model, elements, reference=teacher, progress=progress, cancel=cancel)
     except NetgeomError as error:
         return None, f"Copies cannot be told from new elements: {error}"
+    return found, ""
 
 
 def _labels(found: Listed) -> np.ndarray | None:
