@@ -12,7 +12,7 @@ from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool, Legend, Leg
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.equivalence_scale import EPSILON, FLOOR, log_loss, quantity, slice_values
-from netgeom_widgets.figures.equivalence_slice import epsilon_words, reference_words, zero_value
+from netgeom_widgets.figures.equivalence_words import epsilon_words, reference_words, zero_value
 from netgeom_widgets.figures.plots import (
     LEGEND_ENTRIES,
     SMALL,

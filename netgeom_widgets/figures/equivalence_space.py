@@ -13,7 +13,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.equivalence_marks import ElementMarks, SliceElements, status_look, status_name
 from netgeom_widgets.figures.equivalence_scale import FLOOR, EvenGrid, colours, log_loss, quantity, slice_values
-from netgeom_widgets.figures.equivalence_slice import axis_names, epsilon_words, reference_words, zero_value
+from netgeom_widgets.figures.equivalence_words import axis_names, epsilon_words, reference_words, zero_value
 from netgeom_widgets.figures.orthographic import Cube, CubePlot, View
 from netgeom_widgets.figures.plots import KeyLegend, add_caption, add_colour_bar, limits, literal, say
 

@@ -10,19 +10,16 @@ import numpy as np
 from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper
 from jaxtyping import Float
 
-from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
+from netgeom_widgets.figures.equivalence_plane import SlicePlane
 from netgeom_widgets.figures.equivalence_scale import (
-    check_axis,
     colours,
     log_loss,
     quantity,
     scale_limits,
     scale_words,
-    slice_values,
 )
-from netgeom_widgets.figures.equivalence_slice import axis_names, reference_words
-from netgeom_widgets.figures.order_retraction_raster import slice_of
+from netgeom_widgets.figures.equivalence_words import axis_names, reference_words
 from netgeom_widgets.figures.orthographic import Cube, CubePlot, View
 from netgeom_widgets.figures.plots import add_caption, add_colour_bar, limits, literal, say
 
@@ -89,23 +86,15 @@ class LossSurface:
         NetgeomError
             For fewer axes than two, and axes that are not evenly spaced.
         """
-        values, letter = slice_values(loss_slice)
-        k = len(loss_slice.axes)
-        if k < 2 or values.ndim != k:
-            raise NetgeomError("The slice has no plane to show.", expected="two axes or more", got=f"{k} axes")
-        pair, places = slice_of(values.shape, axes, at)
-        plane = values[tuple(places.get(axis, slice(None)) for axis in range(k))]
-        plane = plane if pair[0] < pair[1] else plane.T
-        across, along = (np.asarray(loss_slice.axes[axis], dtype=float) for axis in pair)
-        for axis in (across, along):
-            check_axis(axis)
+        seen = SlicePlane.of(loss_slice, axes, at)
+        across, along, plane, letter = seen.grid.across, seen.grid.up, seen.grid.values, seen.letter
         steps = tuple(max(1, math.ceil(len(axis) / _SIDE)) for axis in (across, along))
         across, along, plane = across[:: steps[0]], along[:: steps[1]], plane[:: steps[0], :: steps[1]]
         heights = log_loss(plane) if log else np.where(np.isfinite(plane), plane, np.nan)
         low, high = limits(heights)
         low = scale_limits(heights)[0] if log else low  # a few exact zeros would flatten the rest
         label = f"log10 {letter}" if log else letter
-        called = [f"c{axis + 1}" for axis in pair]
+        called = [f"c{axis + 1}" for axis in seen.axes]
         self._cube = Cube(np.array([across[[0, -1]], along[[0, -1]], [low, high]]), [*called, label])
         self._cut(across, along, np.clip(heights, low, high))
         self._mapper.update(low=low, high=high)
@@ -117,14 +106,14 @@ class LossSurface:
             if max(steps) > 1
             else ""
         )
-        said = [f"{name}." for name in axis_names(k, names)] if names is not None else []
+        said = [f"{name}." for name in axis_names(seen.k, names)] if names is not None else []
         missing = int(np.isnan(heights).sum())
         cut = (
             scale_words(heights, (low, high), letter, missing="Holes")
             if log
             else ([f"Holes: not finite ({missing:,} points)."] if missing else [])
         )
-        say(self._caption, fewer, *cut, *said, *reference_words(loss_slice, letter), literal(note))
+        say(self._caption, fewer, *cut, *said, seen.words, *reference_words(loss_slice, letter), literal(note))
         self._move()
 
     def set_view(self, azimuth: float, elevation: float) -> None:

@@ -20,7 +20,11 @@ def test_two_slices_have_one_colour_scale_and_one_epsilon():
     picture.show(bowl(9, 1e-9), bowl(5, 1e-3), titles=("members", HOSTILE), names=(("a", "b"), None), epsilon=0.5)
     one, other = picture.pictures
     assert one.limits == other.limits and one.epsilon == other.epsilon == 0.5
-    assert one.root.title.text == "members" and one.slice.loss.shape == (9, 9) and other.slice.loss.shape == (5, 5)
+    assert (
+        one.root.title.text == "members"
+        and one.plane.loss_slice.loss.shape == (9, 9)
+        and other.plane.loss_slice.loss.shape == (5, 5)
+    )
     low = one.limits[0]
     picture.set_epsilon(0.25)
     assert one.epsilon == other.epsilon == 0.25 and one.limits[0] == low

@@ -21,16 +21,16 @@ from tests.figures.slices import hyperbola, loss_slice, sphere
 def test_pixels_have_their_centres_at_the_points_of_the_grid():
     part, drawn = LossSlicePicture(), hyperbola()
     part.show(drawn, names=["towards element 1", HOSTILE], note=HOSTILE, epsilon=0.01)
-    data = part._image.data
+    data = part.raster.image.data
     assert np.allclose(data["image"][0], np.log10(np.maximum(drawn.relative_loss, FLOOR)).T, atol=1e-6)
     a, w = drawn.axes
     left, step = data["x"][0], data["dw"][0] / len(a)
     assert np.allclose(left + step * (np.arange(len(a)) + 0.5), a)
     assert np.allclose(data["y"][0] + data["dh"][0] / len(w) * (np.arange(len(w)) + 0.5), w)
-    assert part._bar.title == "log10 R" and "c1: towards element 1 (basis units)" in texts(part.root)
+    assert part.raster.bar.title == "log10 R" and "c1: towards element 1 (basis units)" in texts(part.root)
     assert "Zero function: R = 0.98; best constant: R = 1." in caption(part.root) and whole(part.root)
     part.show(drawn, axes=(1, 0))
-    assert np.allclose(part._image.data["image"][0], np.log10(np.maximum(drawn.relative_loss, FLOOR)), atol=1e-6)
+    assert np.allclose(part.raster.image.data["image"][0], np.log10(np.maximum(drawn.relative_loss, FLOOR)), atol=1e-6)
     assert part.epsilon == 0.01  # stays
 
 
@@ -38,21 +38,21 @@ def test_epsilon_moves_contours_and_nothing_else():
     part, drawn = LossSlicePicture(), hyperbola(201, 161)
     part.show(drawn)
     sent = []
-    for source in (part._image, part._thin):
+    for source in (part.raster.image, part.raster.thin):
         source.on_change("data", lambda attr, old, new: sent.append(attr))
     part.set_epsilon(1e-2)
-    for x, y in zip(part._strong.data["xs"], part._strong.data["ys"], strict=True):
+    for x, y in zip(part.raster.strong.data["xs"], part.raster.strong.data["ys"], strict=True):
         assert np.abs(np.abs(x * y - 1) - 0.1).max() < 0.02  # (a w - 1)^2 = 0.01
     inside = int((drawn.relative_loss <= 1e-2).sum())
     assert not sent and f"{inside:,} of {201 * 161:,} points have R ≤ 0.01." in caption(part.root)
-    assert part._veil.data["xs"] and "R ≤ ε (hatched)" in texts(part.root)
+    assert part.raster.veil.data["xs"] and "R ≤ ε (hatched)" in texts(part.root)
     part.set_epsilon(1e-9)
     inside = int((drawn.relative_loss <= 1e-9).sum())
     assert f"{inside} of {201 * 161:,} points" in caption(part.root)
     part.set_epsilon(0.99)
     assert "zero everywhere" in caption(part.root)
     part.set_epsilon(None)
-    assert not sent and not part._strong.data["xs"] and not part._veil.data["xs"]
+    assert not sent and not part.raster.strong.data["xs"] and not part.raster.veil.data["xs"]
     part.show(loss_slice(drawn.relative_loss + 0.25, drawn.axes), epsilon=1e-3)
     assert "No grid point has R ≤ 0.001: the least R is 0.25." in caption(part.root)
     for wrong in (0.0, -1.0, float("nan")):
@@ -143,7 +143,7 @@ def test_what_has_no_value_is_grey_and_said():
     part = LossSlicePicture()
     part.show(drawn, epsilon=1.0)
     assert "Grey: not finite (10 points)." in caption(part.root) and "of 1e-16 or less" in caption(part.root)
-    assert np.isnan(part._image.data["image"][0]).sum() == 10 and whole(part.root)
+    assert np.isnan(part.raster.image.data["image"][0]).sum() == 10 and whole(part.root)
     part.show(loss_slice(np.full((5, 4), np.nan), (np.arange(5.0), np.arange(4.0))))
     assert whole(part.root) and part.limits == (-1, 0)
     part.show(loss_slice(np.full((5, 4), 2.0), (np.arange(5.0), np.arange(4.0))))
@@ -151,7 +151,7 @@ def test_what_has_no_value_is_grey_and_said():
     own = loss_slice(np.ones((5, 4)), (np.arange(5.0), np.arange(4.0)))
     own.relative_loss = own.variance = own.zero_loss = None
     part.show(own)
-    assert part._bar.title == "log10 J" and "Zero function" not in caption(part.root)
+    assert part.raster.bar.title == "log10 J" and "Zero function" not in caption(part.root)
     part.clear("Nothing yet.")
     assert caption(part.root) == "Nothing yet." and part.point_at(0, 0) is None and whole(part.root)
     for axes in ((np.array([0.0, 1, 3, 4, 5]), np.arange(4.0)), (np.zeros(5), np.arange(4.0)), (np.arange(5.0),)):
@@ -169,10 +169,10 @@ def test_a_grid_that_is_half_known_is_drawn_coarsely():
     assert np.isin(with_nearest(known), values[::4, ::4]).all() and with_nearest(known)[1, 1] == 0
     part = LossSlicePicture()
     part.show(loss_slice(known, axes), epsilon=20.0, partial=True)
-    assert not np.isnan(part._image.data["image"][0]).any() and "Grey" not in caption(part.root)
+    assert not np.isnan(part.raster.image.data["image"][0]).any() and "Grey" not in caption(part.root)
     part.draw_elements(SliceElements(np.array([[3.0, 3.0]]), np.zeros(1)))
     part.update(loss_slice(values, axes), note="all")
-    assert (part._plane == values).all() and caption(part.root).endswith("all")
+    assert (part.plane.grid.values == values).all() and caption(part.root).endswith("all")
     assert len(part._marks.source.data["x"]) == 1 and "21 of 81 points" in caption(part.root)
     profile = loss_slice(values, axes)
     profile.plain_loss, profile.converged = values, values > 2
