@@ -50,7 +50,7 @@ class EquivalenceSliceViewer(
     elements : (n, P) array, Elements, path, or list; optional
         Parameter vectors in the order of ``model.parameters()``, what `find_elements` returned, an .npz that
         ``Elements.save`` wrote or an .npy, or a list of models, state dicts or files of these: nothing is searched.
-    loss, axes : array (m, ...) and a list of arrays, optional
+    loss, axes : array (m, ...) and a list of one to three arrays, optional
         A grid that is drawn as it is, without a model; first array axis = first coordinate.
     basis : (k, P) array or path of an .npy, optional
         Directions of your own, for ``plane="own"``.
@@ -133,6 +133,7 @@ class EquivalenceSliceViewer(
         self._setup_pointing()
         self._show_dimension()
         self.observe(lambda _: self._paint(self._show_dimension, "dimension"), "dimension")
+        self.observe(self._say_kept, "status")
         return figure.root
 
     def _panels(self) -> list[ipywidgets.Widget]:
@@ -141,7 +142,7 @@ class EquivalenceSliceViewer(
     def _show_dimension(self) -> None:
         """A plot for one direction or for two; in a message of its own, before anything is drawn in it."""
         grid = self._source.grid
-        self._figure.show_dimension(len(grid.axes) if grid is not None else min(self.dimension, 2))
+        self._figure.show_dimension(len(grid.axes) if grid is not None else self.dimension)
 
     def run(self) -> None:
         """Start a run on a copy of the model as it is now; one that is running is cancelled. Returns at once."""
@@ -158,7 +159,7 @@ class EquivalenceSliceViewer(
         )  # fmt: skip
 
     def _result_of(self, computed: Picture) -> Any:
-        return computed.found
+        return computed.found if self._source.grid is None else self._source.grid
 
     def _draw(self, result: Picture, settings: dict[str, Any], *, final: bool) -> None:
         place, values = (result.plane, result.found.axes), result.found
@@ -229,6 +230,11 @@ class EquivalenceSliceViewer(
             raise NetgeomError("Nothing is searched here.", expected="a model without elements=", got="elements given")
         self.n_elements += n if n is not None else max(self.n_elements, 1)
         self.run()
+
+    def _say_kept(self, change: Any) -> None:
+        """A search that was cancelled has not been for nothing."""
+        if change["new"] == "cancelled" and self.elements is not None and len(self.elements) < self.n_elements:
+            self._say(f"cancelled; {len(self.elements)} of {self.n_elements} elements are kept, Run goes on")
 
     def _find_more_pressed(self) -> None:
         try:

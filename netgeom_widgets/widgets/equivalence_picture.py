@@ -144,7 +144,7 @@ class PictureMaker:
         """
         source = self.source
         if model is None:
-            return Picture(source, None, None, None, None, source.grid, settings, True)
+            return Picture(source, None, None, None, None, self._layer(settings["third"]), settings, True)
         problem = self._problems.get(key, lambda: source.problem(model))
         made = Picture(source, model, problem, None, None, None, settings, False)
         of_elements = settings["plane"] in OF_ELEMENTS or isinstance(settings["center"], int)
@@ -165,6 +165,12 @@ class PictureMaker:
         if of_elements:
             made = self._sliced(self._placed(made, progress, cancel), progress, cancel, publish)
         return replace(made, final=True)
+
+    def _layer(self, third: float) -> Any:
+        """What is shown of the grid given, the same object for the same place."""
+        grid = self.source.grid
+        assert grid is not None  # noqa: S101  # by the caller
+        return self._slices.get(third if len(grid.axes) > 2 else None, lambda: grid.layer(third))
 
     def _placed(self, made: Picture, progress: Progress, cancel: Cancel) -> Picture:
         """The picture with its plane."""

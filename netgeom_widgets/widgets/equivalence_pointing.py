@@ -125,7 +125,7 @@ class Pointing(traitlets.HasTraits):
             self.set_trait("pointed", function)
             self._pointed_in = picture.model
             with self.pane.batch():  # type: ignore[attr-defined]
-                self._draw_function(function)
+                self._draw_function(function, picture)
             self._panel.point("" if hovered is None else escape(_words(function)))
             self._show_picked(picture)
         self._keep_picture()  # type: ignore[attr-defined]
@@ -162,11 +162,13 @@ class Pointing(traitlets.HasTraits):
         arrays = (parameters, outputs[0].T.numpy(), problem.targets.T.numpy())
         return Function(name, point, *arrays, loss, loss / problem.variance, curve)
 
-    def _draw_function(self, function: Function) -> None:
+    def _draw_function(self, function: Function, picture: Picture) -> None:
+        in_plane = picture.settings["profile"] and function.point is not None
         self._figure.function.set_targets(function.targets)
         self._figure.function.show(
             function.outputs, relative_loss=function.relative_loss, loss=function.loss, curve=function.curve,
             title=f"Function at {function.name}",
+            note="In the plane itself, not where the other parameters are best." if in_plane else "",
         )  # fmt: skip
 
     def _show_picked(self, picture: Picture) -> None:

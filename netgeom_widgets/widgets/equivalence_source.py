@@ -22,9 +22,10 @@ class GivenSlice:
 
     Attributes
     ----------
-    loss : (m,) or (m, n) float64
+    loss : (m, ...) float64
         First array axis = first coordinate.
     axes : tuple of (m,) float64
+        One to three.
     """
 
     loss: np.ndarray
@@ -32,6 +33,13 @@ class GivenSlice:
     relative_loss: None = None
     zero_loss: None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def layer(self, third: float) -> GivenSlice:
+        """What is shown of it: of three axes the first two, at the point of the third next to a coordinate."""
+        if len(self.axes) < 3:
+            return self
+        at = int(np.argmin(np.abs(self.axes[2] - third)))
+        return GivenSlice(self.loss[..., at], self.axes[:2])
 
 
 class Source:
@@ -166,10 +174,10 @@ def _grid_of(loss: Any, axes: Any) -> GivenSlice | None:
     values = as_array(loss, "loss").astype(np.float64)
     axes = [axes] if values.ndim == 1 and np.ndim(axes) == 1 else list(axes)
     arrays = tuple(as_array(axis, "axes").astype(np.float64) for axis in axes)
-    if values.ndim not in (1, 2) or values.shape != tuple(axis.size for axis in arrays):
+    if values.ndim not in (1, 2, 3) or values.shape != tuple(axis.size for axis in arrays):
         raise NetgeomError(
             "The grid does not fit its axes.",
-            expected="loss (len(axes[0]), len(axes[1])), first array axis = first coordinate",
+            expected="loss (len(axes[0]), ...) of one to three axes, first array axis = first coordinate",
             got=f"loss {values.shape}, axes of {', '.join(str(axis.size) for axis in arrays)}",
         )
     if not np.isfinite(values).any():

@@ -8,12 +8,14 @@ import ipywidgets
 
 from netgeom_widgets.widgets.controls import ROW
 from netgeom_widgets.widgets.equivalence_picture import Picture
+from netgeom_widgets.widgets.equivalence_source import Source
 from netgeom_widgets.widgets.live_runs import LiveRuns
 
 
 class ThirdDirection(LiveRuns):
     """The slice moves along the third direction while the slider is dragged."""
 
+    _source: Source
     _fitting_third = False
 
     def _bars(self) -> list[ipywidgets.Widget]:
@@ -42,21 +44,22 @@ class ThirdDirection(LiveRuns):
 
     def _fit_third(self, picture: Picture) -> None:
         """Let the slider reach as far as the third axis does."""
-        plane = picture.plane
-        if plane is not None and len(plane.basis) > 2:
-            reach = max(float(abs(plane.axes[2]).max()), abs(self.third))
-            self._show_third(reach)
+        plane, grid = picture.plane, picture.source.grid
+        axes = grid.axes if grid is not None else () if plane is None else plane.axes
+        if len(axes) > 2:
+            self._show_third((float(axes[2].min()), float(axes[2].max())))
 
-    def _show_third(self, reach: float | None = None) -> None:
+    def _show_third(self, ends: tuple[float, float] | None = None) -> None:
+        """Show where the slice is, on a slider between these ends or wider."""
+        low, high = ends or (self._third.min, self._third.max)
         self._fitting_third = True
         try:
-            if reach is not None:
-                self._third.step = reach / 100
-                with self._third.hold_trait_notifications():
-                    self._third.min, self._third.max = -reach, reach
-            elif abs(self.third) > self._third.max:
-                self._third.min, self._third.max = -abs(self.third), abs(self.third)
+            with self._third.hold_trait_notifications():
+                self._third.min, self._third.max = min(low, self.third), max(high, self.third)
+                self._third.step = (high - low) / 200
             self._third.value = self.third
         finally:
             self._fitting_third = False
-        self._third.layout.display = None if self.dimension == 3 else "none"  # type: ignore[attr-defined]
+        grid = self._source.grid
+        there = self.dimension == 3 if grid is None else len(grid.axes) == 3  # type: ignore[attr-defined]
+        self._third.layout.display = None if there else "none"

@@ -162,7 +162,7 @@ def test_cancel_keeps_the_elements_found(make):
     viewer.observe(stop, "elements")
     viewer.wait(60)
     viewer.unobserve(stop, "elements")
-    assert viewer.status == "cancelled" and viewer.result is None
+    assert viewer.status == "cancelled" and viewer.result is None and "of 30 elements are kept" in viewer.message
     found = len(viewer.elements)
     assert 1 <= found < 30
     viewer.resolution = 9
@@ -186,6 +186,14 @@ def test_a_grid_is_drawn_without_a_model(make):
     line = make(loss=loss[1], axes=np.linspace(0, 1, 5))
     line.wait(60)
     assert line._figure.line.root.visible and not line._figure.plane.root.visible
+    cube = make(
+        loss=np.stack([loss, loss + 1, loss + 2], axis=2), axes=[*viewer.result.axes, np.array([3.0, 4.0, 5.0])]
+    )
+    cube.wait(60)
+    assert cube._third.layout.display is None and cube._third.max == 5 and cube.result.loss.shape == (7, 5, 3)
+    cube._third.value = 4.1
+    cube.wait(60)
+    assert np.array_equal(cube._picture.found.loss, loss + 1, equal_nan=True)
     with pytest.raises(NetgeomError, match="where this grid lies"):
         viewer.parameters_at((0, 0))
 
