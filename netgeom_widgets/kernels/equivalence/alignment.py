@@ -14,7 +14,7 @@ from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels.equivalence.invariances import Chain, chain_at, read_mlp, require_same_function
 from netgeom_widgets.kernels.equivalence.linear_layers import align_layer
 
-_SWEEPS = 200  # a bound only: sweeps end when the distance no longer falls
+_SWEEPS = 2000  # a bound only: sweeps end when the distance no longer falls
 _GAIN = 1e-9  # relative: a sweep that gains less is the last
 _CLOSE = 1e-12  # relative: distances that are rounding
 _SMALLEST = 1e-8  # scales are kept between this and its inverse where the nearest image lies at 0 or infinity
