@@ -60,28 +60,29 @@ def test_outgoing_weights_of_several_outputs_by_least_squares():
 )
 def test_never_above_the_plain_slice_and_where_it_says(architecture, k, seed):
     sizes, activation = architecture
-    model = mlp(sizes, activation, seed=seed)
-    targets = np.sin(_X[:, :1] * 2 + seed)
+    model, x = mlp(sizes, activation, seed=seed), _X[:15]
+    targets = np.sin(x[:, :1] * 2 + seed)
     center = parameters_of(model)
     basis = random_basis(model, k, normalise=None, seed=seed) * 0.7
-    axes = [np.linspace(-1, 1, 4 - (k == 3)), np.linspace(0, 1, 3), np.array([0.5, -0.5])][:k]
-    found = relative_profile_slice(model, _X, targets, center, basis, axes, max_iterations=60)
-    plain = loss_slice(model, _X, targets, center, basis, axes)
+    axes = [np.linspace(-1, 1, 3), np.linspace(0, 1, 3), np.array([0.5, -0.5])][:k]
+    found = relative_profile_slice(model, x, targets, center, basis, axes, max_iterations=40)
+    plain = loss_slice(model, x, targets, center, basis, axes)
     assert (found.loss <= plain * (1 + 1e-12)).all() and np.allclose(found.plain_loss, plain, rtol=1e-12)
     rows = found.parameters.reshape(-1, center.size)
     places, _ = coordinates(rows, center, basis)
     grid = np.stack([part.ravel() for part in np.meshgrid(*axes, indexing="ij")], 1)
     assert np.allclose(places, grid, atol=1e-9)
     inside = np.linalg.qr(basis.T)[0]
-    network = FlatNetwork(model, _X)
-    for theta, loss, converged in zip(rows, found.loss.ravel(), found.converged.ravel(), strict=True):
-        assert loss == pytest.approx(reference.loss(model, theta, _X, targets), rel=1e-9, abs=1e-25)
-        if converged and activation == "tanh":  # a ReLU may stop at a kink
-            outputs, jacobian = network.jacobian(torch.from_numpy(theta)[None])
+    network = FlatNetwork(model, x)
+    for i in range(0, len(rows), 4):
+        loss = found.loss.flat[i]
+        assert loss == pytest.approx(reference.loss(model, rows[i], x, targets), rel=1e-9, abs=1e-25)
+        if found.converged.flat[i] and activation == "tanh":  # a ReLU may stop at a kink
+            outputs, jacobian = network.jacobian(torch.from_numpy(rows[i])[None])
             columns = jacobian[0, :, 0].numpy()
             slope = columns @ (outputs[0, 0].numpy() - targets[:, 0])
             slope -= inside @ (inside.T @ slope)
-            assert np.abs(slope).max() <= 1e-4 * np.sqrt(40 * loss) * np.linalg.norm(columns, axis=1).max() + 1e-11
+            assert np.abs(slope).max() <= 1e-4 * np.sqrt(15 * loss) * np.linalg.norm(columns, axis=1).max() + 1e-11
 
 
 def test_a_plane_through_the_class_is_projected_from_all_sides():

@@ -71,7 +71,7 @@ class Elements:
         "converged": R is at most the tolerance. "local_minimum": R above it, and the gradient is small (a relative
         change e of the parameters changes J by less than 1e-6 e), or no step, however short, lowers J (a kink).
         "dead": the gradient is 0 because every unit of a layer is. "diverged": J or the parameters grew without bound.
-        "unfinished": none of these; out of iterations.
+        "unfinished": none of these; out of iterations, or (Levenberg-Marquardt) J fell by less than 1 % in 100 of them.
     history : (n, checkpoints) float64
         R after `history_iterations` iterations, NaN after a start's end.
     history_iterations : (checkpoints,) int64

@@ -17,6 +17,7 @@ _WIDEST = 64  # starts in a batch; more do not make the products faster
 _NUMBERS_AT_ONCE = 1 << 24  # entries of the Jacobians of a batch: 128 MiB, and as much for what comes and goes
 _MOST_NUMBERS = 1 << 27  # of one start: 1 GiB
 _LEAST_PROMISE = 1e-16  # less is lost in the rounding of J
+_WINDOW, _SLOW = 100, 1.01  # whose J has not fallen by 1 % in so many steps, as good as never gets to the target
 _FLAT = 1e-11  # cosine between the residuals and any column of the Jacobian
 
 _Rows = dict[str, torch.Tensor]  # everything known about the starts in the batch, one row a start
@@ -92,6 +93,7 @@ class LevenbergMarquardt:
             "damping": self._first_damping * largest,
             "growth": torch.full_like(largest, 2.0),
             "promise": torch.full_like(largest, torch.inf),
+            "mark": rows["loss"],
         }
 
     def _linear_model(self, theta: torch.Tensor) -> _Rows:
@@ -138,6 +140,7 @@ class LevenbergMarquardt:
             "flat": cosine <= _FLAT,
             "stuck": (rows["damping"] > _MOST_DAMPING * scale.amax(1)) | (rows["promise"] <= self._least_promise),
             "iterations": rows["iterations"] >= self._max_iterations,
+            "slow": (rows["iterations"] % _WINDOW == 0) & (rows["iterations"] > 0) & (loss * _SLOW > rows["mark"]),
         }
         found = [""] * len(loss)
         for reason, test in reversed(tests.items()):
@@ -148,6 +151,7 @@ class LevenbergMarquardt:
     def _advanced(self, rows: _Rows, fresh: list[tuple[int, torch.Tensor]]) -> _Rows:
         """Every row after one more trial step, and the fresh ones beside them."""
         rows = dict(rows)
+        rows["mark"] = torch.where(rows["iterations"] % _WINDOW == 0, rows["loss"], rows["mark"])
         step, promised, solved = self._steps(rows)
         moved = step if self._directions is None else step @ self._directions
         trial = rows["theta"] + moved
@@ -174,8 +178,11 @@ class LevenbergMarquardt:
     ) -> _Rows:
         if bool(taken.any()):
             # the loss that was found lower: computed again among other rows it may differ by rounding, and climb
-            known = {"theta": trial[taken], "loss": loss[taken]}
-            for name, values in (self._linear_model(trial[taken]) | known).items():
+            changed = self._linear_model(trial[taken]) | {"theta": trial[taken], "loss": loss[taken]}
+            if bool(taken.all()):  # one large network alone: its Jacobian is not copied again
+                rows |= changed
+                changed = {}
+            for name, values in changed.items():
                 rows[name] = rows[name].index_put((taken,), values)
         if not fresh:
             return rows

@@ -20,7 +20,8 @@ class Ended:
     iterations : int
     reason : str
         "target": the loss is low enough; "flat": the gradient is as small as rounding lets it be; "stuck": no step,
-        however short, lowers the loss; "not finite": loss or parameters grew without bound; "iterations": out of them.
+        however short, lowers the loss; "not finite": loss or parameters grew without bound; "iterations": out of
+        them; "slow": J hardly falls any more.
     loss : float
         J as the optimiser saw it, where it says.
     """

@@ -76,7 +76,7 @@ def find_elements(
     tolerance : float
         1e-28 to below 1 (R of the best constant function; that of the zero function is never less).
     max_iterations : int, optional
-        Of each start; by default 500, 5000 (Adam) or 1000 (SGD).
+        Of each start; by default 2000, 5000 (Adam) or 1000 (SGD).
     start : array (n, P), optional
         By default the modules' own initialisation (``reset_parameters``), in float64, each start from its own seed:
         start i is the same whatever n. Parameters that no module initialises are uniform within 1/sqrt(fan-in).
