@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool, Legend, Leg
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.equivalence_scale import EPSILON, FLOOR, log_loss, quantity, slice_values
+from netgeom_widgets.figures.equivalence_scale import EPSILON, FLOOR, as_epsilon, log_loss, quantity, slice_values
 from netgeom_widgets.figures.equivalence_words import epsilon_words, reference_words, zero_value
 from netgeom_widgets.figures.plots import (
     LEGEND_ENTRIES,
@@ -132,9 +132,7 @@ class LossLinePicture:
 
     def set_epsilon(self, epsilon: float | None) -> None:
         """Move the line of epsilon; None draws none."""
-        if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
-            raise NetgeomError("epsilon is a bound of a loss.", expected="a positive number", got=f"{epsilon}")
-        self.epsilon = epsilon
+        self.epsilon = as_epsilon(epsilon)
         self._span.visible = epsilon is not None
         said = ""
         if epsilon is not None:

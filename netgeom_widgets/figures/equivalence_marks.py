@@ -118,6 +118,11 @@ class SliceElements:
         found = {""} if self.status is None else {str(one) if str(one) in STATUSES else "" for one in self.status}
         return [status for status in STATUSES if status in found and len(self)]
 
+    @property
+    def legend(self) -> list[tuple[str, str, str]]:
+        """An entry for each of them."""
+        return [(status_name(kind), *status_look(kind)) for kind in self.kinds]
+
 
 class ElementMarks:
     """Elements in one plot, whose axes are two coordinates of a slice."""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.equivalence_marks import ElementMarks, SliceElements, status_look, status_name
+from netgeom_widgets.figures.equivalence_marks import ElementMarks, SliceElements
 from netgeom_widgets.figures.equivalence_scale import log_loss, quantity
 from netgeom_widgets.figures.plots import (
     KeyLegend,
@@ -109,9 +109,7 @@ class ProjectionPicture:
         else:
             reach = 0.5 * float(np.hypot(*np.ptp(places[:m], axis=0))) if m else 1.0
             self._marks.draw(elements, places[m:], np.asarray(elements.distance, dtype=float), reach)
-        self._legend.set(
-            [] if elements is None else [(status_name(kind), *status_look(kind)) for kind in elements.kinds]
-        )
+        self._legend.set([] if elements is None else elements.legend)
         self._label(projection)
         self.root.title.text = literal(title) if title is not None else f"Projected set of small {quantity(letter)}"
         bound = "" if epsilon is None else f" with {letter} \N{LESS-THAN OR EQUAL TO} {number(epsilon)}"

@@ -36,6 +36,19 @@ def log_loss(values: Any, floor: float = FLOOR) -> Float[np.ndarray, "*shape"]:
     return np.where(finite, np.log10(np.maximum(np.where(finite, values, 1.0), floor)), np.nan)
 
 
+def as_epsilon(epsilon: float | None) -> float | None:
+    """An epsilon, or none.
+
+    Raises
+    ------
+    NetgeomError
+        No positive number.
+    """
+    if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
+        raise NetgeomError("epsilon is a bound of a loss.", expected="a positive number", got=f"{epsilon}")
+    return epsilon
+
+
 def slice_values(loss_slice: Any) -> tuple[np.ndarray, str]:
     """What is drawn of a slice, and its letter: the relative loss R, or the loss J where no variance is known."""
     relative = getattr(loss_slice, "relative_loss", None)

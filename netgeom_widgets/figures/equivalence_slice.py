@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,13 +16,11 @@ from netgeom_widgets.figures.equivalence_marks import (
     ElementMarks,
     SliceElements,
     element_words,
-    status_look,
-    status_name,
 )
 from netgeom_widgets.figures.equivalence_overlays import CURVES, CurveMarks, DirectionMarks, SliceCurve
 from netgeom_widgets.figures.equivalence_plane import SlicePlane
 from netgeom_widgets.figures.equivalence_raster import LossRaster
-from netgeom_widgets.figures.equivalence_scale import EPSILON, quantity, scale_words
+from netgeom_widgets.figures.equivalence_scale import EPSILON, as_epsilon, quantity, scale_words
 from netgeom_widgets.figures.equivalence_words import (
     axis_names,
     epsilon_words,
@@ -164,9 +161,7 @@ class LossSlicePicture:
 
     def set_epsilon(self, epsilon: float | None) -> None:
         """Move the strong contour; only contours are sent, nothing is evaluated. None draws none."""
-        if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
-            raise NetgeomError("epsilon is a bound of a loss.", expected="a positive number", got=f"{epsilon}")
-        self.epsilon = epsilon
+        self.epsilon = as_epsilon(epsilon)
         self.raster.draw_epsilon(epsilon)
         plane, self._epsilon_said = self.plane, ""
         if plane is not None and epsilon is not None:
@@ -261,8 +256,7 @@ class LossSlicePicture:
 
     def _entries(self, plane: SlicePlane) -> list[tuple[str, str, str]]:
         """What is drawn, for the legend."""
-        kinds = [] if self._elements is None else self._elements.kinds
-        entries = [(status_name(kind), *status_look(kind)) for kind in kinds]
+        entries = [] if self._elements is None else self._elements.legend
         if len(self.raster.strong.data["xs"]):
             entries.append((f"{plane.letter} {_BELOW}", EPSILON, "dash"))
         if len(self._cross.data["x"]):

@@ -11,8 +11,16 @@ from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
-from netgeom_widgets.figures.equivalence_marks import ElementMarks, SliceElements, status_look, status_name
-from netgeom_widgets.figures.equivalence_scale import FLOOR, EvenGrid, colours, log_loss, quantity, slice_values
+from netgeom_widgets.figures.equivalence_marks import ElementMarks, SliceElements
+from netgeom_widgets.figures.equivalence_scale import (
+    FLOOR,
+    EvenGrid,
+    as_epsilon,
+    colours,
+    log_loss,
+    quantity,
+    slice_values,
+)
 from netgeom_widgets.figures.equivalence_words import axis_names, epsilon_words, reference_words, zero_value
 from netgeom_widgets.figures.orthographic import Cube, CubePlot, View
 from netgeom_widgets.figures.plots import KeyLegend, add_caption, add_colour_bar, limits, literal, say
@@ -123,11 +131,9 @@ class EpsilonSpace:
 
     def set_epsilon(self, epsilon: float | None, mode: Mode | None = None) -> None:
         """Show the set of another epsilon, or in the other way; nothing is evaluated."""
-        if epsilon is not None and not (math.isfinite(epsilon) and epsilon > 0):
-            raise NetgeomError("epsilon is a bound of a loss.", expected="a positive number", got=f"{epsilon}")
         if mode is not None and mode not in MODES:
             raise NetgeomError("There is no such way to draw a set.", expected=", ".join(MODES), got=repr(mode))
-        self.epsilon, self.mode = epsilon, self.mode if mode is None else mode
+        self.epsilon, self.mode = as_epsilon(epsilon), self.mode if mode is None else mode
         if self._slice is None:
             return
         values, letter = slice_values(self._slice)
@@ -152,9 +158,7 @@ class EpsilonSpace:
     def draw_elements(self, elements: SliceElements | None) -> None:
         """Show elements by their three coordinates; None shows none."""
         self._elements = elements
-        self._legend.set(
-            [] if elements is None else [(status_name(kind), *status_look(kind)) for kind in elements.kinds]
-        )
+        self._legend.set([] if elements is None else elements.legend)
         self._place_elements()
 
     def pick_element(self, element: int | None) -> None:
