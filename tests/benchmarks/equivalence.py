@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for the networks of the te
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from timing import alone, megabytes, paired, parser_of, reporter, row, seconds  # noqa: E402
+from timing import alone, megabytes, paired, reporter, row, run_benchmark, seconds  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.func import functional_call, jacfwd, jacrev, vmap  # noqa: E402
 
@@ -251,26 +251,10 @@ def print_alone(name: str, points: int) -> None:
     print(json.dumps({"case": case, "s": elapsed, "peak_MB": peak, "grid_MB": found.loss.nbytes / 2**20}))
 
 
-def main() -> None:
-    parser = parser_of(
-        "speed and memory of equivalence classes",
-        quick="small sizes, once: does it run, same answers",
-        large="large grids, nothing else",
-        alone=("CASE", "POINTS"),
-    )
-    arguments = parser.parse_args()
-    if arguments.alone:
-        print_alone(arguments.alone[0], int(arguments.alone[1]))
-        return
-    rows: list[dict] = []
-    if arguments.large:
-        for name, points in (("LeNet", "20"), ("784-128-64-10", "101"), ("1-2-1", "51")):
-            rows.append(alone("--alone", name, points))
-            print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB".format(**rows[-1]), flush=True)
-    else:
-        compare(rows, arguments.quick, 1 if arguments.quick else arguments.repetitions)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(rows, indent=1))
+def measure_large(rows: list[dict]) -> None:
+    for name, points in (("LeNet", "20"), ("784-128-64-10", "101"), ("1-2-1", "51")):
+        rows.append(alone("--alone", name, points))
+        print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB".format(**rows[-1]), flush=True)
 
 
 def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
@@ -290,9 +274,12 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
         rows.append(found)
         print(f"{found['case']:>32} {1e3 * found['kernel_s']:>10.1f}", flush=True)
     report(measure_sgd(100, 2 if quick else 10, 20 if quick else 200, repetitions))
-    report(measure_search((2, 4, 1), "tanh", 8 if quick else 128, 300 if quick else 5000))
-    report(measure_search((1, 2, 1), "relu", 16 if quick else 256, 300 if quick else 5000))
+    report(measure_search((2, 4, 1), "tanh", 4 if quick else 128, 100 if quick else 5000))
+    report(measure_search((1, 2, 1), "relu", 8 if quick else 256, 100 if quick else 5000))
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(
+        "speed and memory of equivalence classes", compare, print_alone, measure_large,
+        large="large grids, nothing else",
+    )  # fmt: skip

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -30,7 +29,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: E402
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel  # noqa: E402
-from timing import alone, megabytes, paired, parser_of, reporter, row, seconds  # noqa: E402
+from timing import alone, megabytes, paired, reporter, row, run_benchmark, seconds  # noqa: E402
 
 from netgeom_widgets.kernels.order_retraction import (  # noqa: E402
     BoxImages,
@@ -191,27 +190,11 @@ def print_alone(side: str, subdivisions: int) -> None:
     print(json.dumps({"case": case, "s": elapsed, "peak_MB": peak, "nodes": len(sizes), "edges": edges}))
 
 
-def main() -> None:
-    parser = parser_of(
-        "speed and memory of Morse graphs and order retractions",
-        quick="small sizes, once: does it run, same answers",
-        large="2^22 cells, nothing else",
-        alone=("SIDE", "N"),
-    )
-    arguments = parser.parse_args()
-    if arguments.alone:
-        print_alone(arguments.alone[0], int(arguments.alone[1]))
-        return
-    rows: list[dict] = []
-    if arguments.large:
-        for side, n in (("kernel", "22"), ("CMGDB", "22"), ("kernel, wide boxes", "18")):
-            rows.append(alone("--alone", side, n))
-            print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB, {nodes} nodes".format(**rows[-1]), flush=True)
-        require_same(*([one["nodes"], one["edges"]] for one in rows[:2]), "the Morse graphs of 2^22 cells")
-    else:
-        compare(rows, arguments.quick, 1 if arguments.quick else arguments.repetitions)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(rows, indent=1))
+def measure_large(rows: list[dict]) -> None:
+    for side, n in (("kernel", "22"), ("CMGDB", "22"), ("kernel, wide boxes", "18")):
+        rows.append(alone("--alone", side, n))
+        print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB, {nodes} nodes".format(**rows[-1]), flush=True)
+    require_same(*([one["nodes"], one["edges"]] for one in rows[:2]), "the Morse graphs of 2^22 cells")
 
 
 def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
@@ -228,4 +211,7 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(
+        "speed and memory of Morse graphs and order retractions", compare, print_alone, measure_large,
+        large="2^22 cells, nothing else",
+    )  # fmt: skip

@@ -28,7 +28,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from per_sample import autograd_loop, batched, cosines, normalised_traces  # noqa: E402
-from timing import alone, megabytes, paired, parser_of, reporter, row, seconds  # noqa: E402
+from timing import alone, megabytes, paired, reporter, row, run_benchmark, seconds  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
@@ -186,26 +186,9 @@ def print_alone(name: str, n: int) -> None:
     print(json.dumps({"case": f"{name} n={n}", "s": elapsed, "peak_MB": peak, "disk_MB": disk}))
 
 
-def main() -> None:
-    parser = parser_of(
-        "speed and memory of the similarity kernel",
-        quick="small sizes, once: does it run, same answers",
-        large="20,000 inputs to disk, nothing else",
-        alone=("CASE", "N"),
-    )
-    arguments = parser.parse_args()
-    if arguments.alone:
-        print_alone(arguments.alone[0], int(arguments.alone[1]))
-        return
-    rows: list[dict] = []
-    if not arguments.large:
-        compare(rows, arguments.quick, 1 if arguments.quick else arguments.repetitions)
-    singles = [("MLP tiles", 20_000)] if arguments.large else [] if arguments.quick else [("ResNet18", 256)]
-    for name, n in singles:
-        rows.append(alone("--alone", name, str(n)))
-        print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB, on disk {disk_MB:.0f} MB".format(**rows[-1]), flush=True)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(rows, indent=1))
+def measure_alone(rows: list[dict], name: str, n: int) -> None:
+    rows.append(alone("--alone", name, str(n)))
+    print("{case}: {s:.1f} s, peak {peak_MB:.0f} MB, on disk {disk_MB:.0f} MB".format(**rows[-1]), flush=True)
 
 
 def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
@@ -222,7 +205,12 @@ def compare(rows: list[dict], quick: bool, repetitions: int) -> None:
     for name, n in (("MLP", 60),) if quick else (("MLP", 400), ("CNN", 100)):
         rows.append(measure_accuracy(name, n))
         print("{case:>24} error {kernel_error:.1e}, {other} {other_error:.1e}".format(**rows[-1]), flush=True)
+    if not quick:
+        measure_alone(rows, "ResNet18", 256)
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(
+        "speed and memory of the similarity kernel", compare, print_alone,
+        lambda rows: measure_alone(rows, "MLP tiles", 20_000), large="20,000 inputs to disk, nothing else",
+    )  # fmt: skip

@@ -73,12 +73,29 @@ def reporter(rows: list[dict[str, Any]], width: int) -> Callable[[dict[str, Any]
     return report
 
 
-def parser_of(description: str, *, quick: str, large: str, alone: tuple[str, str]) -> argparse.ArgumentParser:
-    """Arguments of a benchmark with small and large sizes, and with processes that compute one thing `alone`."""
+def run_benchmark(
+    description: str,
+    compare: Callable[[list[dict[str, Any]], bool, int], None],
+    print_alone: Callable[[str, int], None],
+    measure_large: Callable[[list[dict[str, Any]]], None],
+    *,
+    large: str,
+) -> None:
+    """What the arguments ask for: `compare` (rows, quick, repetitions), large sizes, or one thing `alone`."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--quick", action="store_true", help="small sizes, once: does it run, same answers")
     parser.add_argument("--large", action="store_true", help=large)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--json", metavar="FILE", help="write the rows as JSON too")
-    parser.add_argument("--alone", metavar=alone, nargs=2, help=argparse.SUPPRESS)
-    return parser
+    parser.add_argument("--alone", metavar=("CASE", "N"), nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.alone:
+        print_alone(arguments.alone[0], int(arguments.alone[1]))
+        return
+    rows: list[dict[str, Any]] = []
+    if arguments.large:
+        measure_large(rows)
+    else:
+        compare(rows, arguments.quick, 1 if arguments.quick else arguments.repetitions)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(rows, indent=1))
