@@ -34,8 +34,8 @@ optimizer: SGD
 META = """basis_coordinates:
 - - -1.5
   - -3.7e-09
-- - 2.0
-  - 0.25
+- [2.0,
+  0.25]
 basis_orthonorm_vectors:
 - !!python/object/apply:os.system
   - touch {bait}
@@ -46,9 +46,7 @@ basis_vectors:
   steps:
   - 26
   - 26
-center:
-  idx: 0
-  step: 26
+center: {{idx: 0, step: 26}}
 center_coordinates:
 - - 0
   - 0
@@ -170,7 +168,9 @@ def test_stored_arrays_of_both_precisions_and_orders(tmp_path):
             np.testing.assert_array_equal(read_losses(tmp_path / "data.pkl"), array)
 
 
-@pytest.mark.parametrize("text", ["a: 1\n  b: 2\n", "- 1\n", "a:\n  - 1\n  b: 2\n", "a:\n  x\n  y\n"])
+@pytest.mark.parametrize(
+    "text", ["a: 1\n  b: 2\n", "- 1\n", "a:\n  - 1\n  b: 2\n", "a:\n  x\n  y\n", "a: [[1], [2]]\n", "a: [1\n"]
+)
 def test_other_yaml_is_refused(tmp_path, text):
     (tmp_path / "config.yml").write_text(text)
     with pytest.raises(NetgeomError, match="not plain YAML"):

@@ -43,7 +43,12 @@ def read_settings(path: Path) -> dict[str, Any]:
                 raise _not_plain(path, line)
             blocks[-1].append(line)
     plain = [block for block in blocks if not any("!!" in line for line in block)]
-    lines = [(len(line) - len(line.lstrip()), line.strip()) for block in plain for line in block]
+    lines: Lines = []
+    for line in (line for block in plain for line in block):
+        if lines and _is_open(lines[-1][1]):  # a list in brackets that goes on
+            lines[-1] = lines[-1][0], f"{lines[-1][1]} {line.strip()}"
+        else:
+            lines.append((len(line) - len(line.lstrip()), line.strip()))
     try:
         return dict(_value(lines)) if lines else {}
     except (ValueError, IndexError, TypeError) as error:
@@ -92,9 +97,18 @@ def _split(lines: Lines, indent: int, mark: str) -> list[Lines]:
     return entries
 
 
+def _is_open(text: str) -> bool:
+    return sum(text.count(mark) for mark in "[{") > sum(text.count(mark) for mark in "]}")
+
+
 def _scalar(text: str) -> Any:
+    inside = [part.strip() for part in text[1:-1].split(",") if part.strip()]
+    if text[:1] in ("[", "{") and (_is_open(text) or any(mark in text[1:] for mark in "[{")):
+        raise ValueError(text)  # brackets in brackets, or without an end
     if text.startswith("[") and text.endswith("]"):
-        return [_scalar(part.strip()) for part in text[1:-1].split(",") if part.strip()]
+        return [_scalar(part) for part in inside]
+    if text.startswith("{") and text.endswith("}"):
+        return {key: _scalar(value.strip()) for key, _, value in (part.partition(":") for part in inside)}
     if text in ("null", "~", ""):
         return None
     if text in ("true", "false"):
