@@ -99,9 +99,27 @@ def test_what_grows_without_bound_has_diverged_and_keeps_finite_parameters():
         ("sgd", {"lr": float("nan")}, "lr is out of range"),
         ("sgd", {"momentum": 1.0}, "momentum is out of range"),
         ("sgd", {"batch_size": 0}, "batch_size"),
+        ("adam", {"warm_up": 5}, "warm_up is no option"),
+        ("levenberg-marquardt", {"max_iterations": 10, "warm_up": 10}, "warm_up is out of range"),
         ("adam", {"betas": (0.9, 1.0)}, "beta is out of range"),
     ],
 )
 def test_options_that_a_method_does_not_have_or_take(method, options, words):
     with pytest.raises(NetgeomError, match=words):
         find_elements(mlp((2, 2, 2)), _X, _Y, 1, method=method, **options)
+
+
+def test_a_warm_up_is_adam_and_then_levenberg_marquardt():
+    model = mlp((2, 4, 1), "tanh", seed=3)
+    plain = find_elements(model, _X, None, 24, seed=6, max_iterations=400)
+    warm = find_elements(model, _X, None, 24, seed=6, max_iterations=400, warm_up=50)
+    adam = find_elements(model, _X, None, 24, seed=6, max_iterations=50, method="adam", lr=0.03)
+    first = (warm.history_iterations <= 50) & np.isin(warm.history_iterations, adam.history_iterations)
+    same = np.isin(adam.history_iterations, warm.history_iterations[first])
+    assert first.sum() > 20 and np.allclose(warm.history[:, first], adam.history[:, same], rtol=1e-9)
+    later = warm.history[:, warm.history_iterations >= 50]
+    assert (np.diff(later, axis=1)[np.isfinite(later[:, 1:])] <= 0).all()
+    assert warm.is_member.sum() > plain.is_member.sum() >= 1 and (warm.iterations <= 400).all()
+    assert warm.settings["warm_up"] == 50 and plain.settings["warm_up"] == 0
+    found = find_elements(model, _X, None, 1, start=parameters_of(model)[None], warm_up=5)
+    assert found.counts() == {"converged": 1} and found.iterations.tolist() == [0]

@@ -16,7 +16,7 @@ Options = dict[str, Any]
 # SGD: as GENNI's experiment with a two-unit network. Adam: of rates 0.01 to 0.1, with and without decay, the one that
 # found most members of classes of tanh and ReLU networks with 4 to 33 parameters.
 _DEFAULTS: dict[str, Options] = {
-    "levenberg-marquardt": {"max_iterations": 2000},
+    "levenberg-marquardt": {"max_iterations": 2000, "warm_up": 0},
     "adam": {"max_iterations": 5000, "lr": 0.1, "lr_decay": False, "batch_size": None, "betas": (0.9, 0.999)},
     "sgd": {"max_iterations": 1000, "lr": 0.015, "lr_decay": False, "batch_size": 256, "momentum": 0.0},
 }
@@ -40,6 +40,8 @@ def as_options(method: str, given: Options, n_samples: int) -> Options:
         )
     options = defaults | chosen
     as_count(options["max_iterations"], 1, 10**9, "max_iterations")
+    if "warm_up" in options:
+        as_count(options["warm_up"], 0, options["max_iterations"] - 1, "warm_up")
     if "lr" in options:
         options["lr"] = _as_number(options["lr"], "lr", 0, math.inf)
         if not isinstance(options["lr_decay"], bool | np.bool_):
