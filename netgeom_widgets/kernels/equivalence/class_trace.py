@@ -130,7 +130,7 @@ def trace_class(
     NetgeomError
         As `null_space`; outputs that are the same for all inputs; a direction that is zero or not finite.
     TooLargeError
-        P and N C both above 5,000, or the curve does not fit in memory.
+        The null space would be `estimated`, or the curve does not fit in memory.
 
     Notes
     -----

@@ -47,7 +47,7 @@ def gauss_newton_basis(
         "top": right singular vectors of the Jacobian of the outputs by descending singular value s; with squared loss
         they are eigenvectors of its Gauss-Newton matrix, to eigenvalues 2 s^2 / (N C), and at a member of the class of
         its Hessian. "null": directions that move no output, those of `NullSpace.directions`, which depend on the null
-        space alone; where P and N C both are above 5,000, `NullSpace.sample` with `seed`.
+        space alone; where that is `estimated`, `NullSpace.sample` with `seed`.
     rtol : float
         As in `null_space`.
     progress, cancel, executor, seed
@@ -65,7 +65,7 @@ def gauss_newton_basis(
 
     Notes
     -----
-    Cost as `null_space`; "top" with P and N C above 5,000 is matrix-free: a few passes over the samples for each.
+    Cost as `null_space`; "top" is matrix-free where that is `estimated`: a few passes over the samples for each.
     """
     if as_choice(directions, ("null", "top"), "directions") == "null":
         space = null_space(model, parameters, inputs, rtol=rtol, progress=progress, cancel=cancel, seed=seed)

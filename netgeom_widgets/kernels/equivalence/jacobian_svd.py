@@ -13,7 +13,8 @@ from netgeom_widgets.execution import Cancel, as_cancel
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 
-LARGEST_DENSE = 5_000  # of P and N * C the smaller one: the SVD of a triangle of this size takes minutes
+LARGEST_DENSE = 5_000  # parameters, or outputs of samples: the SVD of a triangle of this size takes a minute or two
+LARGEST_JACOBIAN = 200_000_000  # entries where there are more parameters: 1.6 GB, of which three are needed
 _BLOCK = 1 << 22  # entries of the Jacobian at a time: 32 MiB
 
 
@@ -63,7 +64,13 @@ def as_rtol(rtol: float) -> float:
 
 def is_dense(network: FlatNetwork) -> bool:
     """Whether P or N C is small enough for a factorisation."""
-    return min(network.n_parameters, network.n_samples * network.n_outputs) <= LARGEST_DENSE
+    n_rows = network.n_samples * network.n_outputs
+    return network.n_parameters <= LARGEST_DENSE or n_rows <= most_rows(network.n_parameters)
+
+
+def most_rows(n_parameters: int) -> int:
+    """Outputs of samples up to which the Jacobian by more than `LARGEST_DENSE` parameters is factored."""
+    return min(LARGEST_DENSE, LARGEST_JACOBIAN // n_parameters)
 
 
 def jacobian_svd(
@@ -85,7 +92,8 @@ def jacobian_svd(
     NetgeomError
         Derivatives that are not finite.
     TooLargeError
-        P and N C both above `LARGEST_DENSE`, or what is needed at once does not fit in memory.
+        More than `LARGEST_DENSE` parameters with more outputs than `most_rows`, or what is needed at once does not fit
+        in memory.
 
     Notes
     -----
@@ -97,9 +105,9 @@ def jacobian_svd(
     if not is_dense(network):
         raise TooLargeError(
             "The Jacobian is too large to be factored",
-            expected=f"parameters, or samples times outputs, at most {LARGEST_DENSE}",
+            expected=f"at most {LARGEST_DENSE} parameters, or at most {most_rows(p)} outputs of samples",
             got=f"{p} parameters, {network.n_samples} samples of {network.n_outputs} outputs",
-            try_this=f"the first {max(1, LARGEST_DENSE // network.n_outputs)} samples",
+            try_this=f"the first {max(1, most_rows(p) // network.n_outputs)} samples",
         )
     if n_rows < p:
         require_memory(24 * n_rows * p, "The Jacobian", "fewer samples")

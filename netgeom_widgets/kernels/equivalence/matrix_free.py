@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 from numpy import ndarray
-from scipy.sparse.linalg import LinearOperator, lsmr
 from torch import Tensor
 
 from netgeom_widgets.execution import Cancel, Progress
@@ -47,6 +46,28 @@ class Jacobian:
         return require_finite(pulled)[0].numpy()
 
 
+class _Rows:
+    """Orthonormal rows to which more are added: copied when their number has doubled, not each time."""
+
+    def __init__(self, rows: Float64[ndarray, "m P"]) -> None:
+        self._buffer, self._count = rows, len(rows)
+
+    @property
+    def rows(self) -> Float64[ndarray, "m P"]:
+        """All so far."""
+        return self._buffer[: self._count]
+
+    def add(self, row: Float64[ndarray, " P"]) -> None:
+        """One more."""
+        if self._count == len(self._buffer):
+            room = np.empty((max(16, 2 * self._count), row.size))
+            require_memory(room.nbytes, "The directions found so far", "fewer samples, or fewer directions")
+            room[: self._count] = self._buffer
+            self._buffer = room
+        self._buffer[self._count] = row
+        self._count += 1
+
+
 def top_singular_vectors(
     jacobian: Jacobian, k: int, *, progress: Progress, rng: np.random.Generator
 ) -> tuple[Float64[ndarray, " m"], Float64[ndarray, "m P"]]:
@@ -65,40 +86,41 @@ def top_singular_vectors(
     Steps end when each value is exact to 1e-8 of the largest: each step is two passes over the samples and
     O(steps (P + N C)).
     """
-    most = min(jacobian.shape)
-    lefts, rights = np.empty((0, jacobian.shape[0])), np.empty((0, jacobian.shape[1]))
+    lefts, rights = (_Rows(np.empty((0, size))) for size in jacobian.shape)
     alphas: list[float] = []
     betas: list[float] = []
-    right = rng.standard_normal(jacobian.shape[1])
-    right /= np.linalg.norm(right)
+    # From a random cotangent, so that all right vectors lie in the row space; null directions would take steps.
+    right, beta = _next(jacobian.transposed_times(rng.standard_normal(jacobian.shape[0])), rights.rows)
     values, mixing = np.empty(0), np.empty((0, 0))
-    for step in range(1, most + 1):
-        require_memory(16 * (step + 1) * sum(jacobian.shape), "The Lanczos vectors", "fewer directions")
-        rights = np.vstack([rights, right])
-        left, alpha = _next(jacobian.times(right), lefts)
+    while beta > _BREAKDOWN * max(alphas, default=0.0) and len(alphas) < min(jacobian.shape):
+        rights.add(right)
+        left, alpha = _next(jacobian.times(right), lefts.rows)
+        lefts.add(left)
         alphas.append(alpha)
-        scale = max(alphas + betas)
-        if alpha > _BREAKDOWN * scale:
-            lefts = np.vstack([lefts, left])
-            right, beta = _next(jacobian.transposed_times(left), rights)
-        else:  # the last right vector is a null direction
-            alphas[-1], beta, lefts = 0.0, 0.0, np.vstack([lefts, np.zeros_like(left)])
+        right, beta = _next(jacobian.transposed_times(left), rights.rows)
         left_mixing, values, mixing = np.linalg.svd(np.diag(alphas) + np.diag(betas, 1))
         errors = beta * np.abs(left_mixing[-1, :k])
-        progress.update(int((errors <= _CONVERGED * values[0]).sum()), k, "singular values")
-        if beta <= _BREAKDOWN * scale or (step >= k and (errors <= _CONVERGED * values[0]).all()):
+        done = int((errors <= _CONVERGED * values[0]).sum())
+        progress.update(done, k, "singular values")
+        if len(alphas) >= k and done == k:
             break
         betas.append(beta)
-    kept = (values[:k] > _BREAKDOWN * max(values[0], np.finfo(float).tiny)).sum()
-    return values[:kept], mixing[:kept] @ rights
+    kept = int((values[:k] > _BREAKDOWN * values.max(initial=0)).sum())
+    return values[:kept], mixing[:kept] @ rights.rows
 
 
 def _next(vector: ndarray, earlier: ndarray) -> tuple[ndarray, float]:
     """A vector made orthogonal to earlier ones, at length one, and the length it had."""
-    for _ in range(2):  # once leaves what rounding put back
-        vector = vector - earlier.T @ (earlier @ vector)
+    vector = _off(vector, earlier)
     length = float(np.linalg.norm(vector))
     return (vector / length if length else vector), length
+
+
+def _off(vector: ndarray, rows: ndarray) -> ndarray:
+    """A vector minus its part in the span of orthonormal rows."""
+    for _ in range(2):  # once leaves what rounding put back
+        vector = vector - rows.T @ (rows @ vector)
+    return vector
 
 
 def projected_off(
@@ -106,35 +128,45 @@ def projected_off(
     vectors: Float64[ndarray, "k P"],
     known: Float64[ndarray, "m P"],
     *,
+    norm: float,
     tolerance: float,
-    max_iterations: int,
+    max_steps: int,
     progress: Progress,
 ) -> Float64[ndarray, "k P"]:
-    """Vectors minus their part in the row space of J, by LSMR on min_u ||J^T u - v||, whose remainder has J v = 0.
+    """Vectors minus their part in the row space of J, which is spanned step by step by J^T J times what is left.
 
-    LSMR lets ||J v|| fall with every iteration, and ends where ||J v|| <= tolerance ||J|| ||v||.
+    That is the subspace in which LSQR (Paige, Saunders 1982) solves min_u ||J^T u - v||, and the same remainder, in
+    exact arithmetic; here the basis is kept orthogonal, which takes memory, saves the many steps that LSQR needs once
+    it has lost orthogonality, and serves the next vector too. Each step adds a direction, so there are at most as many
+    as J has rank, for all vectors together.
 
     Parameters
     ----------
     known : (m, P)
-        Orthonormal directions of the row space (the top ones), taken out exactly: what remains is better conditioned.
+        Orthonormal directions of the row space.
+    norm : float
+        ||J||, its largest singular value.
+    tolerance : float
+        A vector is done when ||J v|| <= tolerance ||J|| ||v||.
+    max_steps : int
+        For each vector.
+
+    Raises
+    ------
+    TooLargeError
+        The basis does not fit in memory.
     """
-
-    def off(vector: ndarray) -> ndarray:
-        return vector - known.T @ (known @ vector)
-
-    rows, columns = jacobian.shape
-    operator = LinearOperator(
-        (columns, rows),
-        matvec=lambda u: off(jacobian.transposed_times(np.ravel(u))),
-        rmatvec=lambda v: jacobian.times(off(np.ravel(v))),
-        dtype=np.float64,
-    )
-    found = np.empty_like(vectors)
+    row_space, found = _Rows(known), np.empty_like(vectors)
     for number, vector in enumerate(vectors):
         progress.update(number, len(vectors), "null directions")
-        start = off(vector)
-        solution = lsmr(operator, start, atol=tolerance, btol=0.0, conlim=0.0, maxiter=max_iterations)[0]
-        found[number] = off(off(start - operator.matvec(solution)))
+        left = _off(vector, row_space.rows)
+        for _ in range(max_steps):
+            moved = jacobian.times(left)
+            if np.linalg.norm(moved) <= tolerance * norm * np.linalg.norm(left):
+                break
+            direction = _next(jacobian.transposed_times(moved), row_space.rows)[0]
+            row_space.add(direction)
+            left = left - (left @ direction) * direction
+        found[number] = _off(left, row_space.rows)
     progress.update(len(vectors))
     return found

@@ -17,12 +17,12 @@ from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.equivalence.bases import with_signs
-from netgeom_widgets.kernels.equivalence.jacobian_svd import LARGEST_DENSE
+from netgeom_widgets.kernels.equivalence.jacobian_svd import LARGEST_DENSE, most_rows
 from netgeom_widgets.kernels.equivalence.matrix_free import Jacobian, projected_off
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 
 _TOLERANCE = 1e-9  # ||J v|| / (||J|| ||v||) at which the search for a null direction ends
-_MAX_ITERATIONS = 2_000
+_MAX_STEPS = 1_000
 _TIE = 1e-6  # coordinate axes whose parts in the null space are equal but for this share: the first is taken
 
 
@@ -54,7 +54,7 @@ class NullSpace:
         Orthonormal rows, right singular vectors by descending value: the null space is what is orthogonal to them. Only
         the top ones where `estimated`.
     estimated : bool
-        P and N C are both too large for a factorisation.
+        P and N C are too large for a factorisation.
     n_samples : int
         Samples on which nothing changes: the null space of these, not of all inputs.
     notes : tuple of str
@@ -101,7 +101,7 @@ class NullSpace:
         if self.dimension is None:
             raise TooLargeError(
                 "The null space is known only by its directions",
-                expected=f"parameters, or samples times outputs, at most {LARGEST_DENSE}",
+                expected=f"at most {LARGEST_DENSE} parameters, or {most_rows(self.n_parameters)} outputs of samples",
                 got=f"{self.n_parameters} parameters, {self.n_samples} samples",
                 try_this="sample(k), which draws null directions",
             )
@@ -115,7 +115,7 @@ class NullSpace:
     def project(self, vectors: Float64[ndarray, "k P"]) -> Float64[ndarray, "k P"]:
         """The parts of vectors that lie in the null space.
 
-        Where `estimated`, by LSMR until ||J v|| is below 1e-9 ||J|| ||v|| or 2,000 iterations are done: `residual` says
+        Where `estimated`, until ||J v|| is below 1e-9 ||J|| ||v|| or 1,000 steps are done for a vector: `residual` says
         what was reached.
         """
         if self.estimated:
@@ -201,8 +201,9 @@ class NullSpace:
             Jacobian(self._network, self._theta, cancel),
             np.asarray(vectors, dtype=np.float64),
             self.row_space,
+            norm=float(self.singular_values.max(initial=0)),
             tolerance=_TOLERANCE,
-            max_iterations=_MAX_ITERATIONS,
+            max_steps=_MAX_STEPS,
             progress=progress,
         )
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels.equivalence.bases import with_signs
 from netgeom_widgets.kernels.equivalence.explanation import explained_dimensions
-from netgeom_widgets.kernels.equivalence.jacobian_svd import as_rtol, count_above, is_dense, jacobian_svd
+from netgeom_widgets.kernels.equivalence.jacobian_svd import as_rtol, count_above, is_dense, jacobian_svd, most_rows
 from netgeom_widgets.kernels.equivalence.matrix_free import Jacobian, top_singular_vectors
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from netgeom_widgets.kernels.equivalence.null_directions import NullSpace
@@ -58,9 +58,10 @@ def null_space(
     Returns
     -------
     NullSpace
-        Exact to rounding where P or N C is at most 5,000. Above, `estimated` is set: the largest 16 singular values by
-        Lanczos steps, bounds for the dimension (at least P - N C and what symmetries give; at most P less the rank on
-        about 1,000 of the outputs), and `sample` draws null directions by iteration.
+        Exact to rounding with at most 5,000 parameters, whatever N is, and with more where N C is at most 5,000 and
+        N C P at most 2e8. Beyond, `estimated` is set: the largest 16 singular values by Lanczos steps, bounds for the
+        dimension (at least P - N C and what symmetries give; at most P less the rank on about 1,000 of the outputs),
+        and `sample` draws null directions by iteration.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def _estimated(
     p, n_rows = network.n_parameters, network.n_samples * network.n_outputs
     values, vectors = top_singular_vectors(Jacobian(network, theta, cancel), _TOP, progress=progress, rng=rng)
     explained, notes = explained_dimensions(network, theta, vectors)
-    few = max(1, _PROBED_ROWS // network.n_outputs)
+    few = max(1, min(_PROBED_ROWS, most_rows(p) // 2) // network.n_outputs)
     probed = jacobian_svd(network.at(network.inputs[:few]), theta, cancel=cancel).rank(rtol)
     bounds = (max(p - n_rows, sum(explained.values()), 0), p - max(probed, len(values)))
     notes.insert(0, f"With {p} parameters and {n_rows} outputs the dimension is not computed: bounds are given.")
