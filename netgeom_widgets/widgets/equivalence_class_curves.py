@@ -144,9 +144,12 @@ class ClassCurvesPart(Part):
         size = options["trace_step_size"] or reach_of(subject) / steps
         for at, (name, direction) in enumerate(directions):
             ways = []
-            for number_of_way, sign in enumerate((1.0, -1.0)):
-                progress.update(2 * at + number_of_way, 2 * len(directions), f"following {name}")
-                ways.append(self._trace(subject, start, direction, steps, sign * size, cancel))
+            try:
+                for way, sign in enumerate((1.0, -1.0)):
+                    progress.update(2 * at + way, 2 * len(directions), f"following {name}")
+                    ways.append(self._trace(subject, start, direction, steps, sign * size, cancel))
+            except NetgeomError as error:  # constant outputs have no R, and the largest networks no factorisation
+                return replace(found, notes=(*found.notes, str(error)))
             points, curve = _joined(name, *ways, subject)
             stopped = {f"{name}: {way.stopped}." for way in ways if way.stopped}
             found = replace(

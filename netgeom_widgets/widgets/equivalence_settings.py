@@ -202,9 +202,14 @@ def defaults(source: Source, given: dict[str, Any]) -> dict[str, Any]:
         return {}
     p, numbers = source.n_parameters, source.n_samples * source.n_outputs
     found: dict[str, Any] = {"dimension": 1} if p == 1 else {}
+    if source.given is not None and len(source.given) == 1 and given.get("plane", "differences") in OF_ELEMENTS:
+        found["dimension"] = 1  # one element spans a line
     if p > _MANY:
         found["resolution"] = 25
-    if numbers * p * min(p, numbers) <= _COSTLY or source.given is not None:
+    costly = numbers * p * min(p, numbers) > _COSTLY
+    if costly:
+        found["compare_with"] = "random"  # null directions take minutes
+    if not costly or source.given is not None:
         return found
     found["method"] = "adam"
     if "n_elements" not in given and given.get("plane") not in OF_ELEMENTS and not isinstance(given.get("center"), int):

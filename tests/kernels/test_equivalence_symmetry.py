@@ -17,6 +17,7 @@ from netgeom_widgets.kernels.equivalence import (
     symmetry_basis,
     symmetry_generators,
 )
+from netgeom_widgets.kernels.equivalence.dead import has_dead_layer
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from tests.kernels.equivalence_models import LeNet, golden, lenet_inputs, mlp, parameters_of
 
@@ -138,6 +139,29 @@ def test_gennis_lenet_is_dead_and_has_no_known_symmetry() -> None:
     assert len(found) == 0 and found.rows.shape == (0, 43661) and "no chain" in found.notes[0]
     with pytest.raises(UnsupportedModuleError, match=r"this model cannot be read.*LeNet"):
         dead_units(LeNet(), case["theta"][0], x)
+
+
+class OneStep(nn.Module):
+    """A recurrence of one step: the weights of its state, which is 0, are not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.last = nn.GRU(2, 3, batch_first=True), nn.Linear(3, 1)
+
+    def forward(self, x):
+        return self.last(self.gru(x[:, None])[0][:, 0])
+
+
+def test_a_layer_is_dead_where_the_outputs_are_constant_too() -> None:
+    x = np.random.default_rng(0).standard_normal((30, 2))
+    alive = FlatNetwork(OneStep(), x)
+    assert not has_dead_layer(alive, alive.parameters)
+    for bias, dead in ((-50.0, True), (0.0, False)):
+        model = mlp((2, 4, 3, 1), "relu")
+        with torch.no_grad():
+            model[2].bias.fill_(bias)
+        network = FlatNetwork(model, x)
+        assert has_dead_layer(network, network.parameters) is dead
 
 
 def test_a_basis_of_symmetries_is_orthonormal_and_keeps_the_loss_to_second_order() -> None:

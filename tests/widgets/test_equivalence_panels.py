@@ -248,6 +248,27 @@ def test_what_there_is_nothing_of_is_said(make):
     assert "No hidden unit can be scaled" in odd._shown_parts["class_curves"].part._told.value
 
 
+def test_what_the_kernels_refuse_is_said_and_does_not_fail(make):
+    dead = net(1, 2, 1)
+    targets = np.sin(_X.numpy())
+    viewer = make(dead, _X, targets, elements=-np.abs(ELEMENTS[:3]) * [1, 1, 0, 0], center=0, plane="random", **SMALL)
+    viewer.class_curves = True
+    viewer.wait(60)
+    assert "targets are constant" in viewer._shown_parts["class_curves"].part._told.value
+    tanh = make(
+        net(2, 3, 2, act=nn.Tanh, bias=True), torch.randn(40, 2).double(), n_elements=0, plane="random", **SMALL
+    )
+    tanh.comparison = True
+    tanh.wait(60)
+    assert fold(tanh, "comparison").words.startswith("There are no null directions.")
+    one = make(TEACHER, _X, elements=ELEMENTS[:1], **SMALL)
+    one.wait(60)
+    assert one.dimension == 1 and one.status == "done"
+    one.comparison = True
+    one.wait(60)
+    assert fold(one, "comparison").words == "A line is not compared: choose two dimensions."
+
+
 def test_a_grid_in_three_directions_can_be_stopped_and_begun_again(make, monkeypatch):
     viewer = make(TEACHER, _X, elements=ELEMENTS, **SMALL)
     viewer.wait(60)

@@ -16,6 +16,7 @@ from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from netgeom_widgets.kernels.equivalence.problem import as_parameters
 
 _N_COTANGENTS = 3
+_CONSTANT = 1e-12  # of the largest output: what rounding may make of equal outputs
 
 
 @dataclass(frozen=True)
@@ -184,9 +185,17 @@ def is_dead_network(model: Any, parameters: Any, inputs: Any) -> bool:
 
 
 def has_dead_layer(network: FlatNetwork, theta: torch.Tensor) -> bool:
-    """Whether no entry of some weight matrix changes any output on the samples: the layer, or one after it, is dead."""
+    """Whether a layer is dead on the samples: some weight matrix changes no output, and the outputs are constant.
+
+    The first alone holds for matrices that a live network does not use, such as those of a recurrence of one step.
+    """
     gradients = _random_gradients(network, theta)
-    return any(len(entry.shape) > 1 and not bool(gradients[:, entry.part].any()) for entry in network.layout)
+    if not any(len(entry.shape) > 1 and not bool(gradients[:, entry.part].any()) for entry in network.layout):
+        return False
+    with torch.no_grad():
+        outputs = network.outputs(theta)
+    spread = (outputs - outputs[:, :1]).abs().amax()
+    return bool(spread <= _CONSTANT * outputs.abs().amax())
 
 
 def count_dead_units(network: FlatNetwork, theta: torch.Tensor) -> list[int]:

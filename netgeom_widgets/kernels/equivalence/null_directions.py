@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 from torch import Tensor
 
-from netgeom_widgets.errors import TooLargeError
+from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels._memory import require_memory
@@ -187,14 +187,14 @@ class NullSpace:
         return moved / (scale * np.linalg.norm(directions, axis=1))
 
     def _as_number(self, k: int) -> int:
+        most = self.bounds[1]
+        if not most:
+            raise NetgeomError(
+                "There are no null directions", expected="a null space that is not empty",
+                got=f"rank {self.rank}, all {self.n_parameters} parameters move the outputs", try_this="top directions",
+            )  # fmt: skip
         known = self.dimension is not None
-        return as_count(
-            k,
-            1,
-            self.bounds[1],
-            f"The number of null directions ({'of' if known else 'of at most'} {self.bounds[1]})",
-            try_this="the null space is empty: top directions" if not self.bounds[1] else "",
-        )
+        return as_count(k, 1, most, f"The number of null directions ({'of' if known else 'of at most'} {most})")
 
     def _projected_off(self, vectors: ndarray, progress: Progress, cancel: Cancel) -> ndarray:
         return projected_off(
