@@ -62,7 +62,7 @@ class HistoryPicture:
         )  # fmt: skip
         ends.nonselection_glyph = ends.selection_glyph = ends.glyph
         tips = [("element", "@id"), ("status", "@status"), ("R at the end", "@loss")]
-        self.root.add_tools(HoverTool(renderers=[self._drawn], tooltips=tips, line_policy="nearest"))
+        self.root.add_tools(HoverTool(renderers=[self._drawn], tooltips=tips, line_policy="nearest", limit=4))
         self._legend = KeyLegend(self.root, "below", width=430, room=len(STATUSES) + len(self._spans))
         self._caption = add_caption(self.root)
         self._picked: int | None = None

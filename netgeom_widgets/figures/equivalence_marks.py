@@ -142,7 +142,7 @@ class ElementMarks:
                 "x", "y", source=self._ring, size=20, fill_color=None, line_color=colour, line_width=width
             )  # fmt: skip
         facts = (("element", "@id @name"), ("status", "@status"), ("R", "@loss"), ("distance to the plane", "@far"))
-        plot.add_tools(HoverTool(renderers=[marks], tooltips=list(facts)))
+        plot.add_tools(HoverTool(renderers=[marks], tooltips=list(facts), limit=5))
 
     def draw(
         self,

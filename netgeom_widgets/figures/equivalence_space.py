@@ -66,7 +66,8 @@ class EpsilonSpace:
         )
         tips = [*((f"c{axis}", f"@c{axis}{{%.4g}}") for axis in (1, 2, 3)), ("loss", "@value{%.3g}")]
         formats: dict[str, Any] = dict.fromkeys(("@c1", "@c2", "@c3", "@value"), "printf")
-        self.root.add_tools(HoverTool(renderers=[dots], tooltips=tips, formatters=formats))
+        nearest: dict[str, Any] = {"sort_by": [("size", -1)], "limit": 1}  # what is on top
+        self.root.add_tools(HoverTool(renderers=[dots], tooltips=tips, formatters=formats, **nearest))
         self.root.add_tools(HoverTool(renderers=[lines], tooltips=[("c3", "@c3{%.4g}")], formatters={"@c3": "printf"}))
         self._marks = ElementMarks(self.root)
         self._bar = add_colour_bar(self.root, self._mapper)

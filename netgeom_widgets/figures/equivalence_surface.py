@@ -49,13 +49,14 @@ class LossSurface:
         self._heights: Float[np.ndarray, " f"] = np.empty(0)
         self._fills: np.ndarray = np.empty(0, dtype=object)
         self._mapper = LinearColorMapper(palette=list(palettes.VIRIDIS), low=-1, high=0)
-        self._patches = ColumnDataSource({name: [] for name in ("xs", "ys", "fill", "c1", "c2", "value")})
+        self._patches = ColumnDataSource({name: [] for name in ("xs", "ys", "fill", "c1", "c2", "value", "depth")})
         faces = self.root.patches(
             "xs", "ys", source=self._patches, fill_color="fill", line_color="#101010", line_alpha=0.25, line_width=0.5
         )
         tips = [("c across", "@c1{%.4g}"), ("c along", "@c2{%.4g}"), ("height", "@value{%.4g}")]
         formats: dict[str, Any] = dict.fromkeys(("@c1", "@c2", "@value"), "printf")
-        self.root.add_tools(HoverTool(renderers=[faces], tooltips=tips, formatters=formats))
+        nearest: dict[str, Any] = {"sort_by": [("depth", -1)], "limit": 1}  # what is on top
+        self.root.add_tools(HoverTool(renderers=[faces], tooltips=tips, formatters=formats, **nearest))
         self._bar = add_colour_bar(self.root, self._mapper)
         self._caption = add_caption(self.root)
 
@@ -138,7 +139,7 @@ class LossSurface:
         middles = self._faces.mean(axis=1)[order]
         self._patches.data = {
             "xs": list(places[order, :, 0]), "ys": list(places[order, :, 1]), "fill": self._fills[order].tolist(),
-            "c1": middles[:, 0], "c2": middles[:, 1], "value": middles[:, 2],
+            "c1": middles[:, 0], "c2": middles[:, 1], "value": middles[:, 2], "depth": depth.mean(axis=1)[order],
         }  # fmt: skip
 
 
