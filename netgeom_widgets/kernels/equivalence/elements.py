@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64, Shaped
 from numpy import ndarray
 
-from netgeom_widgets._files import write_file
-from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._npz import load_npz, save_npz
 
 STATUSES = ("converged", "local_minimum", "dead", "diverged", "unfinished")
 _FORMAT = "netgeom_widgets elements 1"
@@ -137,11 +133,10 @@ class Elements:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one npz file; an older file of that name is replaced in one step."""
-        about = {name: getattr(self, name) for name in ("zero_loss", "constant_loss", "variance", "n_samples")}
-        file = io.BytesIO()
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
-        np.savez_compressed(file, about=json.dumps(about | {"format": _FORMAT, "settings": self.settings}), **arrays)
-        write_file(Path(path), file.getbuffer())
+        about = {
+            name: getattr(self, name) for name in ("zero_loss", "constant_loss", "variance", "n_samples", "settings")
+        }
+        save_npz(path, _FORMAT, {name: getattr(self, name) for name in _ARRAYS}, about, compress=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Elements:
@@ -152,19 +147,13 @@ class Elements:
         NetgeomError
             The file holds something else, or arrays that do not fit each other.
         """
-        try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                about = json.loads(str(stored["about"]))
-                arrays = {name: stored[name] for name in _ARRAYS}
-            if about.pop("format") != _FORMAT:
-                raise ValueError("another format")
-            return _checked(cls(**arrays, **about))
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # a damaged zip, a missing array, another program's file: one answer to all
-            raise NetgeomError(
-                f"{path} holds no elements", expected="a file of Elements.save", got=f"{type(error).__name__}: {error}"
-            ) from error
+        return load_npz(
+            path,
+            _FORMAT,
+            lambda arrays, about: _checked(cls(**arrays, **about)),
+            what="elements",
+            writer="Elements.save",
+        )
 
 
 _ARRAYS = tuple(field.name for field in fields(Elements))[:10]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_executor, as_progress, single_blas_threads
 from netgeom_widgets.kernels._inputs import as_choice, as_count
 from netgeom_widgets.kernels._memory import require_memory
+from netgeom_widgets.kernels._npz import load_npz, save_npz
 from netgeom_widgets.kernels.transitions.inputs import Snapshots, as_rows
 from netgeom_widgets.kernels.transitions.search import METRICS, nearest
 
@@ -112,15 +111,10 @@ class Neighbours:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one npz file; an older file of that name is replaced in one step."""
-        path = Path(path)
-        partial = path.with_name(f"{path.name}.partial")
         arrays: dict[str, Any] = {"ids": self.ids, "distances": self.distances}
         if self.samples is not None:
             arrays["samples"] = self.samples
-        about = {"format": _FORMAT, "metric": self.metric, "versions": self.versions}
-        with partial.open("wb") as file:
-            np.savez(file, about=json.dumps(about), **arrays)
-        partial.replace(path)
+        save_npz(path, _FORMAT, arrays, {"metric": self.metric, "versions": self.versions}, compress=False)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Neighbours:
@@ -131,21 +125,11 @@ class Neighbours:
         NetgeomError
             The file holds something else, or arrays that do not fit each other.
         """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                about = json.loads(str(stored["about"]))
-                arrays = {key: stored[key] for key in ("ids", "distances", "samples") if key in stored.files}
-            if about["format"] != _FORMAT:
-                raise ValueError(f"format {about['format']!r}")
+
+        def build(arrays: dict[str, Any], about: dict[str, Any]) -> Neighbours:
             return cls(**arrays, metric=about["metric"], versions=dict(about["versions"]))._checked()
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # a damaged zip, a missing array, another program's file: one answer to all
-            raise NetgeomError(
-                f"{path} holds no neighbours",
-                expected="a file of Neighbours.save",
-                got=f"{type(error).__name__}: {error}",
-            ) from error
+
+        return load_npz(path, _FORMAT, build, what="neighbours", writer="Neighbours.save")
 
     def _checked(self) -> Neighbours:
         """Self, unless the arrays contradict each other: later code would read beyond them."""
