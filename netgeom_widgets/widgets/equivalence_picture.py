@@ -186,14 +186,18 @@ class PictureMaker:
 
     def _provisional(self, made: Picture, elements: Any) -> Picture | None:
         """Where the elements found so far lie, that will span the plane; None while they are too few."""
-        settings = made.settings
+        from netgeom_widgets.kernels.equivalence.slices import SliceEvaluator
+
+        settings, network = made.settings, made.problem.network
+        quiet = {"progress": Progress(), "cancel": Cancel()}
         try:
-            plane = make_plane(
-                self.source, made.model, made.problem.network, elements, settings, progress=Progress(), cancel=Cancel()
-            )
+            plane = make_plane(self.source, made.model, network, elements, settings, **quiet)  # type: ignore[arg-type]
         except NetgeomError:
             return None
-        evaluator = _evaluator(made, plane)
+        if len(plane.spanned_by) < len(plane.basis):
+            return None
+        k = plane.shown
+        evaluator = SliceEvaluator(made.problem, plane.slice_center, plane.basis[:k], plane.axes[:k], "loop")
         return replace(made, plane=plane, found=evaluator.result(np.full(evaluator.n_points, np.nan)))
 
     def _sliced(self, made: Picture, progress: Progress, cancel: Cancel, publish: Callable[[Picture], None]) -> Picture:

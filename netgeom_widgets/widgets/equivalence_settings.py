@@ -190,6 +190,8 @@ class EquivalenceSettings(traitlets.HasTraits):
         searched = not source.is_grid and source.given is None
         shown = dict.fromkeys(self._controls, not source.is_grid)  # type: ignore[attr-defined]
         shown |= dict.fromkeys((*OF_SEARCH, "seed"), searched)
+        judged = source.given is not None and not hasattr(source.given, "status")
+        shown["tolerance"] = searched or judged
         shown["lr"] = searched and self.method != "levenberg-marquardt"  # type: ignore[attr-defined]
         shown |= {"seed": searched or (not source.is_grid and self.plane == "random"), "epsilon": True}
         for name, visible in shown.items():

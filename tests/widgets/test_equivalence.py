@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gc
 import itertools
 import json
@@ -173,6 +174,18 @@ def test_cancel_keeps_the_elements_found(make):
     viewer.run()
     viewer.wait(60)
     assert len(viewer.elements) == 30
+
+
+def test_elements_that_will_span_the_plane_show_where_they_lie(viewer):
+    begun = dataclasses.replace(viewer._picture, final=False)
+    shown = viewer._maker._provisional(begun, viewer.elements)
+    assert np.isnan(shown.found.loss).all() and np.array_equal(shown.plane.basis, viewer._picture.plane.basis)
+    first = kernels.assess_elements(TEACHER, _X, None, SCALED[:1])
+    assert viewer._maker._provisional(begun, first) is None, "one element spans no plane"
+    with viewer._lock, viewer.pane.batch():
+        viewer._draw(shown, viewer._picture.settings, final=False)
+    assert "once they span the plane" in viewer._figure.plane._caption.text.replace("\n", " ")
+    assert len(viewer._figure.plane._marks.source.data["x"]) == 3
 
 
 def test_a_grid_is_drawn_without_a_model(make):
