@@ -130,6 +130,20 @@ def test_starts_are_the_modules_own_and_leave_the_random_state_alone():
     assert bool((named["norm.weight"] == 1).all()) and bool((named["norm.bias"] == 0).all())
 
 
+def test_a_module_that_does_not_initialise_itself_is_refused_by_name():
+    class Stubborn(nn.Linear):
+        def reset_parameters(self, gain: float | None = None) -> None:
+            if hasattr(self, "built"):
+                raise RuntimeError("only once")
+            self.built = True
+            super().reset_parameters()
+
+    model = nn.Sequential(Stubborn(2, 2), nn.Linear(2, 1))
+    with pytest.raises(NetgeomError, match=r"0 does not initialise itself \(RuntimeError: only once\)"):
+        find_elements(model, _X, None, 1)
+    assert len(find_elements(model, _X, None, 1, start=np.ones((1, 9)), max_iterations=2)) == 1
+
+
 def test_a_start_in_the_class_is_converged_at_once_and_a_dead_one_dead():
     relu = mlp((2, 4, 1), "relu", seed=3)
     theta = parameters_of(relu)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.kernels._model import private_copy
 
 
@@ -47,10 +48,18 @@ def initial_parameters(model: nn.Module, seeds: Iterator[int]) -> Iterator[Tenso
 def _initialise(network: nn.Module) -> None:
     for parameter in network.parameters():
         parameter.fill_(math.nan)  # what no module sets stays recognisable
-    for module in network.modules():
+    for name, module in network.named_modules():
         reset: Callable[[], Any] | None = getattr(module, "reset_parameters", None)
-        if callable(reset):
+        if not callable(reset):
+            continue
+        try:
             reset()
+        except Exception as error:  # the user's module raises whatever it likes
+            raise NetgeomError(
+                f"{name or 'The model'} does not initialise itself ({type(error).__name__}: {error})",
+                expected="reset_parameters() without arguments",
+                try_this="start=, parameter vectors of your own",
+            ) from error
     for module in network.modules():
         fan_in = None
         for parameter in module.parameters(recurse=False):
