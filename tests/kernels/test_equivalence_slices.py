@@ -55,6 +55,40 @@ class Branching(nn.Module):
         return y.abs() if float(self.layer.weight.sum()) > 0 else y**2
 
 
+class Overwriting(nn.Module):
+    """Changes the inputs that it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x):
+        x += 1
+        return self.layer(x)
+
+
+class Random(nn.Module):
+    """Drops units in eval mode too."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.layer(F.dropout(x))
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        return self.layer(x) * self.calls
+
+
 class Twice(nn.Module):
     def __init__(self):
         super().__init__()
@@ -91,6 +125,7 @@ ODD = {
     "tied": (Tied, 0),
     "one weight twice": (Twice, 0),
     "branching": (Branching, 0),
+    "overwriting": (Overwriting, 0),
     "reshaping": (Reshaping, 2),
     "gelu, dropout": (lambda: nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Dropout(), nn.Linear(4, 2)), 0),
     "activation last": (lambda: nn.Sequential(nn.Linear(3, 4, bias=False), nn.ELU(), nn.Linear(4, 2), nn.ReLU()), 0),
@@ -116,6 +151,7 @@ def problem(name: str, n: int = 7):
 def test_odd_modules(name):
     model, inputs, targets, theta, rng = problem(name)
     before = {key: value.clone() for key, value in model.state_dict().items()}
+    given = inputs.copy()
     plane = (theta, rng.standard_normal((2, theta.size)), ([-0.5, 0.0, 1.5], [0.3, -1.0]))
     expected = twin.loss_slice(model, inputs, targets, *plane)
     for method in ("auto", "loop") if name == "branching" else ("auto", "batch", "loop"):
@@ -123,6 +159,7 @@ def test_odd_modules(name):
         np.testing.assert_allclose(found.loss, expected, rtol=1e-10, err_msg=method)
         np.testing.assert_allclose(found.relative_loss, expected / twin.variance(targets), rtol=1e-10)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    np.testing.assert_array_equal(inputs, given)
     network = flat_network.FlatNetwork(model, inputs)
     is_mlp = name in ("reshaping", "gelu, dropout", "activation last", "float32")
     assert (network.mlp is not None) == is_mlp
@@ -326,6 +363,13 @@ def test_refusals(part, changes):
 def test_a_grid_too_large_for_memory():
     plane = {"basis": np.eye(26)[:4], "axes": [np.zeros(10_000)] * 4}
     refused(r"A grid of 10000000000000000 points.*GiB.*fewer points", TooLargeError, **plane)
+
+
+@pytest.mark.parametrize("model", [Random(), Counting()], ids=["random", "counting"])
+def test_models_that_are_no_functions_are_refused(model):
+    rng = np.random.default_rng(0)
+    with pytest.raises(NetgeomError, match=r"other outputs when it is called again.*training=self.training"):
+        eq.relative_loss(model, rng.standard_normal((5, 3)), rng.standard_normal((5, 2)), np.zeros(8))
 
 
 def test_other_refusals():

@@ -26,7 +26,8 @@ def outputs(model: nn.Module, theta, inputs) -> np.ndarray:
     """(N, C), one sample at a time."""
     model = at(model, theta)
     with torch.no_grad():
-        return np.array([model(x[None]).reshape(-1).numpy() for x in torch.as_tensor(np.asarray(inputs)).double()])
+        samples = torch.tensor(np.asarray(inputs), dtype=torch.float64)  # copied: a model may write into it
+        return np.array([model(x[None]).reshape(-1).numpy() for x in samples])
 
 
 def loss(model: nn.Module, theta, inputs, targets) -> float:
@@ -50,7 +51,7 @@ def jacobian(model: nn.Module, theta, inputs) -> np.ndarray:
     """(N * C, P): derivatives of every output of every sample, samples first, one autograd call each."""
     model = at(model, theta).requires_grad_()
     rows = []
-    for x in torch.as_tensor(np.asarray(inputs)).double():
+    for x in torch.tensor(np.asarray(inputs), dtype=torch.float64):
         for value in model(x[None]).reshape(-1):
             found = torch.autograd.grad(
                 value, list(model.parameters()), retain_graph=True, allow_unused=True, materialize_grads=True

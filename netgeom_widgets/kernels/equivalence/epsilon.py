@@ -51,7 +51,7 @@ def epsilon_set(loss: Any, axes: Any, epsilon: float) -> Float64[ndarray, "M k"]
             expected=f"shape {tuple(axis.size for axis in grid)}, first axis first",
             got=f"shape {values.shape}",
         )
-    if not epsilon >= 0:  # NaN too
+    if not isinstance(epsilon, int | float | np.number) or not epsilon >= 0:  # NaN too
         raise NetgeomError("epsilon is out of range", expected="a number of 0 or more", got=f"{epsilon!r}")
     places = np.flatnonzero(values.ravel() <= epsilon)
     require_memory(16 * places.size * len(grid), "The epsilon set", "a smaller epsilon or a coarser grid")

@@ -153,6 +153,7 @@ class FlatNetwork:
     def one(self, theta: Tensor, inputs: Tensor | None = None) -> Tensor:
         """Outputs (C, N) of theta (P,) by the module itself; differentiable."""
         inputs = self.inputs if inputs is None else inputs
+        inputs = inputs.clone() if self._overwrites else inputs
         return functional_call(self.model, self.views(theta), (inputs,)).reshape(len(inputs), -1).T
 
     def _batched(self, theta: Tensor, inputs: Tensor) -> Tensor:
@@ -162,15 +163,17 @@ class FlatNetwork:
 
     def _first_outputs(self) -> Tensor:
         """Outputs (C, N), checked; inputs that are whole numbers become floats where the module takes no others."""
+        given = self.inputs.clone()
         try:
             with torch.no_grad():
                 try:
-                    result = self.model(self.inputs)
+                    result = self.model(given)
                 except Exception:
                     if self.inputs.is_floating_point():
                         raise
                     self.inputs = self.inputs.double()
-                    result = self.model(self.inputs)
+                    given = self.inputs.clone()
+                    result = self.model(given)
         except Exception as error:  # the user's forward raises whatever it likes
             raise NetgeomError(
                 f"The model fails on the inputs ({type(error).__name__}: {error})",
@@ -187,7 +190,23 @@ class FlatNetwork:
             raise NetgeomError(
                 "Some outputs of the model are not finite", expected="finite outputs", got="NaN or infinity"
             )
-        return result.reshape(len(self.inputs), -1).T
+        self._overwrites = not torch.equal(given, self.inputs)
+        outputs = result.reshape(len(self.inputs), -1).T.clone()
+        self._require_repeatable(outputs)
+        return outputs
+
+    def _require_repeatable(self, outputs: Tensor) -> None:
+        with torch.no_grad():
+            again = self.one(self.parameters)
+        change = float((again - outputs).abs().max())
+        if not change <= 1e-9 * float(outputs.abs().max()):
+            raise NetgeomError(
+                "The model gives other outputs when it is called again",
+                expected="outputs that depend on parameters and inputs alone, in eval mode",
+                got=f"a change by {change:.2g}",
+                try_this="no random numbers in forward, such as dropout without training=self.training, and no buffers"
+                " that change with each call",
+            )
 
     def _settle(self) -> None:
         """Which way holds: the closed form, vmap, or one parameter vector after the other."""
