@@ -286,7 +286,7 @@ def test_more_directions_than_there_are():
     space = eq.null_space(model, None, inputs)
     assert space.dimension == 0 and space.basis.shape == (0, 17)
     for ask in (space.sample, space.directions, lambda k: eq.gauss_newton_basis(model, None, inputs, k)):
-        with pytest.raises(NetgeomError, match=r"of 0\).*the null space is empty"):
+        with pytest.raises(NetgeomError, match=r"no null directions.*top directions"):
             ask(1)
     with pytest.raises(NetgeomError, match="from 1 to 17"):
         eq.gauss_newton_basis(model, None, inputs, 18, directions="top")

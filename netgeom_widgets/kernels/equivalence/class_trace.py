@@ -69,11 +69,11 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """A member of the class with what is known there."""
+    """A member of the class; the rows that span what moves the outputs there are kept apart, for one point only."""
 
     theta: Tensor
     residual: float
-    factors: JacobianSVD
+    dimension: int
     corrections: int = 0
 
 
@@ -151,7 +151,7 @@ def trace_class(
     return Trace(
         parameters=torch.stack([point.theta for point in points]).numpy(),
         residual=np.array([point.residual for point in points]),
-        dimension=np.array([network.n_parameters - point.factors.rank(rtol) for point in points]),
+        dimension=np.array([point.dimension for point in points], dtype=np.int64),
         step_lengths=np.array(lengths, dtype=np.float64),
         corrections=np.array([point.corrections for point in points[1:]], dtype=np.int64),
         stopped=stopped,
@@ -170,15 +170,17 @@ def _follow(
     cancel: Cancel,
 ) -> tuple[list[_Point], list[float], str]:
     """Points, step lengths, and why the curve ended early."""
-    points = [_Point(theta, 0.0, jacobian_svd(problem.network, theta))]
+    rows = _row_space(jacobian_svd(problem.network, theta, cancel=cancel), rtol)
+    points = [_Point(theta, 0.0, len(theta) - len(rows))]
     lengths: list[float] = []
     length = step_size
     while len(lengths) < steps:
         cancel.checkpoint()
         progress.update(len(lengths), steps, "points of the class")
-        part = _null_part(points[-1].factors, way, rtol)
+        part = _null_part(rows, way)
         if part is None:
-            return points, lengths, _no_way(problem, points[-1].factors, rtol)
+            alone = "the null space is empty: to first order the point is alone in its class"
+            return points, lengths, "the direction has no part in the null space" if points[-1].dimension else alone
         way = part
         found = None
         for _ in range(_MOST_HALVINGS):
@@ -188,32 +190,33 @@ def _follow(
             length /= 2
         if found is None:
             return points, lengths, f"no step of {abs(step_size):.3g} or shorter could be put back onto the class"
-        points.append(found)
+        point, rows = found
+        points.append(point)
         lengths.append(length)
         length = step_size if abs(2 * length) >= abs(step_size) else 2 * length
     progress.update(steps)
     return points, lengths, ""
 
 
-def _null_part(factors: JacobianSVD, way: Tensor, rtol: float) -> Tensor | None:
-    """The part of a unit direction in the null space, at length one; None where there is next to nothing."""
-    rows = factors.vectors[: factors.rank(rtol)]
+def _row_space(factors: JacobianSVD, rtol: float) -> Tensor:
+    """Orthonormal rows."""
+    return factors.vectors[: factors.rank(rtol)]
+
+
+def _null_part(rows: Tensor, way: Tensor) -> Tensor | None:
+    """The part of a unit direction off the row space, at length one; None where there is next to nothing."""
     for _ in range(2):
         way = way - rows.T @ (rows @ way)
     length = float(way.norm())
     return way / length if length > _NO_COMPONENT else None
 
 
-def _no_way(problem: Problem, factors: JacobianSVD, rtol: float) -> str:
-    if factors.rank(rtol) == problem.network.n_parameters:
-        return "the null space is empty: to first order the point is alone in its class"
-    return "the direction has no part in the null space"
-
-
-def _stepped(problem: Problem, start: Tensor, step: Tensor, rtol: float, cancel: Cancel) -> _Point | None:
-    """The member of the class that corrections reach from start + step; None where they fail."""
+def _stepped(
+    problem: Problem, start: Tensor, step: Tensor, rtol: float, cancel: Cancel
+) -> tuple[_Point, Tensor] | None:
+    """The member of the class that corrections reach from start + step, and its row space; None where they fail."""
     theta, least, count = start + step, float("inf"), 0
-    best = theta
+    best, rows = theta, theta[:0]
     while count <= _MOST_CORRECTIONS:
         cancel.checkpoint()
         residuals = problem.residuals(theta[None])[0]
@@ -224,15 +227,14 @@ def _stepped(problem: Problem, start: Tensor, step: Tensor, rtol: float, cancel:
             factors = jacobian_svd(problem.network, theta, residuals, cancel=cancel)
         except NetgeomError:  # derivatives that are not finite: too far
             break
-        best, least = theta, residual
+        best, least, rows = theta, residual, _row_space(factors, rtol)
         if residual <= _ROUNDING:
             break
-        rank = factors.rank(rtol)
         assert factors.coefficients is not None  # noqa: S101 - residuals were given
-        correction = factors.vectors[:rank].T @ (factors.coefficients[:rank] / factors.singular_values[:rank])
+        correction = rows.T @ (factors.coefficients[: len(rows)] / factors.singular_values[: len(rows)])
         theta, count = theta - correction, count + 1
     moved = best - start
     size = float(step.norm())
     if least > _MEMBER or float((moved - step).norm()) > _FARTHEST * size or float(moved @ step) < _LEAST * size**2:
         return None
-    return _Point(best, least, factors, count)
+    return _Point(best, least, len(best) - len(rows), count), rows

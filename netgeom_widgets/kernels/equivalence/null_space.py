@@ -16,7 +16,7 @@ from netgeom_widgets.kernels.equivalence.jacobian_svd import as_rtol, count_abov
 from netgeom_widgets.kernels.equivalence.matrix_free import Jacobian, top_singular_vectors
 from netgeom_widgets.kernels.equivalence.network import FlatNetwork
 from netgeom_widgets.kernels.equivalence.null_directions import NullSpace
-from netgeom_widgets.kernels.equivalence.problem import network_at
+from netgeom_widgets.kernels.equivalence.problem import network_at, origin
 
 _TOP = 16  # singular values that are computed where not all can be
 _PROBED_ROWS = 1_000  # of a Jacobian too large to be factored: enough for an upper bound of the dimension
@@ -113,7 +113,7 @@ def _exact(network: FlatNetwork, theta: Tensor, rtol: float, cancel: Cancel) -> 
         estimated=False,
         n_samples=network.n_samples,
         notes=(_equivalence(network), *notes, *network.notes, *_kinks(network, theta)),
-        settings={"rtol": rtol, "method": "factorisation", "model": network.digest},
+        settings={"rtol": rtol, "method": "factorisation", **origin(network)},
         _network=network,
         _theta=theta,
         _rows=with_signs(vectors[rank:]) if len(vectors) == p else None,
@@ -148,7 +148,7 @@ def _estimated(
         estimated=True,
         n_samples=network.n_samples,
         notes=(_equivalence(network), *notes, *network.notes, *_kinks(network, theta)),
-        settings={"rtol": rtol, "method": "matrix-free", "model": network.digest, "n_probed": few},
+        settings={"rtol": rtol, "method": "matrix-free", "n_probed": few, **origin(network)},
         _network=network,
         _theta=theta,
     )

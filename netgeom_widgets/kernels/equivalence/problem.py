@@ -54,15 +54,19 @@ class Problem:
 
     def about(self) -> dict[str, Any]:
         """What every result says of its origin."""
-        from netgeom_widgets import __version__
+        return {**origin(self.network), "is_teacher": self.is_teacher}
 
-        return {
-            "n_samples": self.network.n_samples,
-            "n_parameters": self.network.n_parameters,
-            "model": self.network.digest,
-            "is_teacher": self.is_teacher,
-            "versions": {"netgeom_widgets": __version__, "torch": torch.__version__},
-        }
+
+def origin(network: FlatNetwork) -> dict[str, Any]:
+    """What a result says of the network and the samples it is about."""
+    from netgeom_widgets import __version__
+
+    return {
+        "n_samples": network.n_samples,
+        "n_parameters": network.n_parameters,
+        "model": network.digest,
+        "versions": {"netgeom_widgets": __version__, "torch": torch.__version__},
+    }
 
 
 @dataclass(frozen=True, eq=False)
