@@ -14,10 +14,10 @@ from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.equivalence_plane import SlicePlane
 from netgeom_widgets.figures.equivalence_scale import (
     EPSILON,
-    FLOOR,
     EvenGrid,
     contour_levels,
     log_loss,
+    root_grid,
     scale_limits,
     with_nearest,
 )
@@ -42,6 +42,7 @@ class LossRaster:
 
     def __init__(self, plot: figure) -> None:
         self.logs: EvenGrid | None = None
+        self._roots: EvenGrid | None = None
         self.limits: tuple[float, float] = (-1.0, 0.0)
         self._x: Range1d = plot.x_range
         self._y: Range1d = plot.y_range
@@ -65,10 +66,12 @@ class LossRaster:
         """Show the numbers of a plane; ``partial``: NaN is what is not known yet."""
         values = with_nearest(plane.grid.values) if partial else plane.grid.values
         self.logs = logs = replace(plane.grid, values=log_loss(values))
+        self._roots = root_grid(replace(plane.grid, values=values))
         self.limits = scale_limits(logs.values) if limits is None else (float(limits[0]), float(limits[1]))
         self.mapper.update(low=self.limits[0], high=self.limits[1])
         self.image.data = logs.image
-        xs, ys = logs.lines(contour_levels(self.limits[0], float(np.nanmax(logs.values, initial=self.limits[1]))))
+        levels = contour_levels(self.limits[0], float(np.nanmax(logs.values, initial=self.limits[1])))
+        xs, ys = self._roots.lines([10 ** (level / 2) for level in levels])
         self.thin.data = {"xs": xs, "ys": ys}
         left, right, bottom, top = logs.bounds
         fit_range(self._x, left, right)
@@ -83,15 +86,15 @@ class LossRaster:
         """Show the contour at epsilon, and hatch the set below; None takes them away. Nothing else is sent."""
         strong: tuple[list[Any], list[Any]] = ([], [])
         veil = strong
-        if self.logs is not None and epsilon is not None:
-            level = math.log10(max(epsilon, FLOOR))
-            strong, veil = self.logs.lines([level]), self.logs.filled_below(level)
+        if self._roots is not None and epsilon is not None:
+            level = math.sqrt(epsilon)
+            strong, veil = self._roots.lines([level]), self._roots.filled_below(level)
         for source, (xs, ys) in ((self.strong, strong), (self.veil, veil)):
             if xs or len(source.data["xs"]):
                 source.data = {"xs": xs, "ys": ys}
 
     def clear(self) -> None:
         """Show nothing."""
-        self.logs = None
+        self.logs = self._roots = None
         for source in (self.image, self.thin, self.strong, self.veil):
             source.data = {name: [] for name in source.data}

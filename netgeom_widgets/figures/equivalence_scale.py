@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -174,6 +174,12 @@ class EvenGrid:
             self.across, self.up, np.ma.masked_invalid(self.values.T), name="serial",
             line_type=contourpy.LineType.Separate, fill_type=contourpy.FillType.OuterOffset,
         )  # fmt: skip
+
+
+def root_grid(grid: EvenGrid) -> EvenGrid:
+    """A grid of losses for contours: square roots, which rise about evenly from the class, unlike logarithms."""
+    values = np.where(np.isfinite(grid.values), grid.values, np.nan)
+    return replace(grid, values=np.sqrt(np.maximum(values, 0.0)))
 
 
 def check_axis(axis: Float[np.ndarray, " m"]) -> None:

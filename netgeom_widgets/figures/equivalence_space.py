@@ -13,12 +13,12 @@ from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures import palettes
 from netgeom_widgets.figures.equivalence_marks import ElementMarks, SliceElements
 from netgeom_widgets.figures.equivalence_scale import (
-    FLOOR,
     EvenGrid,
     as_epsilon,
     colours,
     log_loss,
     quantity,
+    root_grid,
     slice_values,
 )
 from netgeom_widgets.figures.equivalence_words import axis_names, epsilon_words, reference_words, zero_value
@@ -179,9 +179,9 @@ class EpsilonSpace:
     def _take_contours(self, values: np.ndarray, epsilon: float) -> str:
         c1, c2, c3 = (np.asarray(axis, dtype=float) for axis in self._slice.axes)
         step = math.ceil(len(c3) / _LAYERS)
-        level = math.log10(max(epsilon, FLOOR))
+        level = math.sqrt(epsilon)
         for layer in range(0, len(c3), step):
-            for x, y in zip(*EvenGrid(c1, c2, log_loss(values[:, :, layer])).lines([level]), strict=True):
+            for x, y in zip(*root_grid(EvenGrid(c1, c2, values[:, :, layer])).lines([level]), strict=True):
                 self._contours.append((np.column_stack([x, y, np.full(len(x), c3[layer])]), float(c3[layer])))
         return f"Contours of one layer in {step} along c3." if step > 1 else "Contours of each layer along c3."
 

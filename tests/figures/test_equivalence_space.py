@@ -70,7 +70,7 @@ def test_contours_lie_in_their_layers():
     part.show(drawn, epsilon=0.04, mode="contours")
     for points, c3 in part._contours:
         assert (points[:, 2] == c3).all()
-        assert np.abs(np.abs(np.square(points).sum(axis=1) - 1) - 0.2).max() < 0.12
+        assert np.abs(np.abs(np.square(points).sum(axis=1) - 1) - 0.2).max() < 0.02
     assert len({c3 for _, c3 in part._contours}) > 5 and part._bar.title == "c3"
     assert "Contours of one layer in 2 along c3." in caption(part.root) and whole(part.root)
     assert not len(part._points.data["x"])
