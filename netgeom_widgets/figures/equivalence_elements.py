@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.figures.equivalence_marks import status_name
-from netgeom_widgets.figures.tables import PickTable, make_columns
+from netgeom_widgets.figures.tables import NumberedTable
 
 _COLUMNS = (  # field, title, kind, width
     ("element", "element", "whole", 64),
@@ -23,7 +22,7 @@ _COLUMNS = (  # field, title, kind, width
 )
 
 
-class ElementTable:
+class ElementTable(NumberedTable):
     """A row per element; ``root`` is a Bokeh table.
 
     Parameters
@@ -33,8 +32,7 @@ class ElementTable:
     """
 
     def __init__(self, height: int = 240) -> None:
-        self._table = PickTable(make_columns(_COLUMNS), height)
-        self.root = self._table.root
+        super().__init__(_COLUMNS, height)
 
     def show(
         self,
@@ -75,18 +73,7 @@ class ElementTable:
         wrong = {name: len(column) for name, column in shown.items() if len(column) != n}
         if wrong:
             raise NetgeomError("The columns do not belong together.", expected=f"{n} rows each", got=f"{wrong}")
-        self._table.fill({field: shown.get(field, [""] * n) for field, *_ in _COLUMNS})
-        for column in self.root.columns:
-            column.visible = column.field in shown
-
-    def pick(self, element: int | None) -> None:
-        """Select the row of an element and bring it into view, or none."""
-        ids = [int(one) for one in self._table.data["element"]]
-        self._table.pick(ids.index(element) if element in ids else None)
-
-    def on_element(self, act: Callable[[int], None]) -> None:
-        """Call with the number of the element whose row the user picks."""
-        self._table.on_pick(lambda row: act(int(self._table.data["element"][row])))
+        self.fill(shown)
 
 
 def cluster_words(labels: np.ndarray, ids: np.ndarray) -> list[str]:

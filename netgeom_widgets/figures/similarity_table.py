@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from netgeom_widgets.figures.tables import PickTable, make_columns
+from netgeom_widgets.figures.tables import NumberedTable
 
 _COLUMNS = (  # field, title, kind, width
     ("input", "input", "whole", 64),
@@ -21,8 +21,10 @@ _COLUMNS = (  # field, title, kind, width
 )
 
 
-class InputTable:
-    """A row per input; ``root`` is a Bokeh table.
+class InputTable(NumberedTable):
+    """A row per input, by columns such as `table_columns` makes.
+
+    "input" holds the ids; any of label, predicted, text, k (to the picked row), hard, soft, less_soft may be there.
 
     Parameters
     ----------
@@ -31,31 +33,7 @@ class InputTable:
     """
 
     def __init__(self, height: int = 260) -> None:
-        self._table = PickTable(make_columns(_COLUMNS), height)
-        self.root = self._table.root
-
-    def draw(self, columns: Mapping[str, Any]) -> None:
-        """Show inputs, none picked.
-
-        Parameters
-        ----------
-        columns : mapping of name to (m,) array
-            ``input``, the ids; any of label, predicted, text, k (to the picked row), hard, soft, less_soft. Columns
-            that are missing are not shown.
-        """
-        n = len(columns["input"])
-        self._table.fill({field: list(columns[field]) if field in columns else [""] * n for field, *_ in _COLUMNS})
-        for column in self.root.columns:
-            column.visible = column.field in columns
-
-    def mark(self, sample: int | None) -> None:
-        """Select the row of an input and bring it into view, or none."""
-        ids = list(self._table.data["input"])
-        self._table.pick(ids.index(sample) if sample in ids else None)
-
-    def on_sample(self, act: Callable[[int], None]) -> None:
-        """Call with the id of the input whose row the user picks."""
-        self._table.on_pick(lambda row: act(int(self._table.data["input"][row])))
+        super().__init__(_COLUMNS, height)
 
 
 def table_columns(ids: np.ndarray, named: Mapping[str, Any]) -> dict[str, list[Any]]:

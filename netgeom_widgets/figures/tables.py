@@ -128,3 +128,40 @@ class PickTable:
                 act(sorted(new))
 
         self.root.source.selected.on_change("indices", selected)
+
+
+class NumberedTable:
+    """A table with a row per thing that has a number, in its first column; columns without values are hidden.
+
+    Parameters
+    ----------
+    columns : sequence of (field, title, kind, width)
+        As `make_columns` takes them; the numbers stand in the first.
+    height : int
+        In pixels.
+
+    Attributes
+    ----------
+    root : bokeh.models.DataTable
+    """
+
+    def __init__(self, columns: Sequence[tuple[str, str, str, int]], height: int) -> None:
+        self._fields = [field for field, *_ in columns]
+        self._table = PickTable(make_columns(columns), height)
+        self.root = self._table.root
+
+    def fill(self, columns: Mapping[str, Any]) -> None:
+        """Show columns of equal length, the numbers among them; no row is picked."""
+        empty = [""] * len(columns[self._fields[0]])
+        self._table.fill({field: list(columns.get(field, empty)) for field in self._fields})
+        for column in self.root.columns:
+            column.visible = column.field in columns
+
+    def pick(self, number: int | None) -> None:
+        """Select the row with a number and bring it into view, or none."""
+        numbers = [int(one) for one in self._table.data[self._fields[0]]]
+        self._table.pick(numbers.index(number) if number in numbers else None)
+
+    def on_pick(self, act: Callable[[int], None]) -> None:
+        """Call with the number of the row that the user picks."""
+        self._table.on_pick(lambda row: act(int(self._table.data[self._fields[0]][row])))

@@ -44,6 +44,9 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
 
     title: ClassVar[str] = ""
 
+    _maker: Any = None  # what keeps results between the runs of a subclass, where it has such
+    _drawn: Any = None  # what the figure shows, where a subclass compares with it
+
     def __init__(self, *, autorun: bool = True, static_picture: bool = True, **kwargs: Any) -> None:
         self._setup_runs(static_picture=static_picture)
         names = self.trait_names()
@@ -167,7 +170,9 @@ class AnalysisWidget(Outputs, Runs, Settings, ipywidgets.VBox):
             worker.close()
         if self._stored is not None:
             self._stored.retire(text)
-        self._shown = self._last_good = None
+        self._shown = self._last_good = self._drawn = None
+        if self._maker is not None:
+            self._maker.forget()
         self.unobserve_all()
         controls = getattr(self, "_controls", {}).values()  # not yet among the children when construction failed
         for part in (*self.children, *(control.box for control in controls)):

@@ -255,13 +255,6 @@ class EquivalenceSliceViewer(
             raise NetgeomError("There is no slice yet.", try_this="run() and wait() first")
         return self._picture
 
-    def close(self) -> None:
-        """Close the widget; see :meth:`AnalysisWidget.close`."""
-        super().close()
-        if "_maker" in self.__dict__:
-            self._maker.forget()
-            self._drawn = None
-
 
 def _note(picture: Picture) -> str:
     if picture.final or np.isfinite(picture.found.loss).all():

@@ -84,7 +84,7 @@ class ElementsPart(Part):
         """Histories over the table."""
         self._history, self._table = HistoryPicture(), ElementTable()
         self._history.on_element(self._go)
-        self._table.on_element(self._go)
+        self._table.on_pick(self._go)
         return Column(self._history.root, self._table.root, sizing_mode="stretch_width")
 
     def pictured(self, root: LayoutDOM) -> LayoutDOM | None:

@@ -226,13 +226,6 @@ class OrderRetractionPlot(Folds, Stepping, Details, Viewing, Picking, OrderRetra
             raise NetgeomError("There is no retraction yet.", try_this="run() and wait() first")
         return self._picture
 
-    def close(self) -> None:
-        """Close the widget; see :meth:`AnalysisWidget.close`."""
-        super().close()
-        if "_maker" in self.__dict__:
-            self._maker.forget()
-            self._drawn = None
-
 
 def _defaults(source: Source) -> dict[str, Any]:
     """Settings to begin with, from what was given."""

@@ -257,10 +257,3 @@ class SimilarityMatrix(
         if self._picture is None:
             raise NetgeomError("There is no matrix yet.", try_this="run() and wait() first")
         return self._picture
-
-    def close(self) -> None:
-        """Close the widget; see :meth:`AnalysisWidget.close`."""
-        super().close()
-        if "_maker" in self.__dict__:
-            self._maker.forget()
-            self._drawn = None

@@ -68,8 +68,8 @@ class SelectionTable(traitlets.HasTraits):
             if not fold.is_filled:
                 self._make_table(fold)
             with self._table_pane.batch():
-                self._input_table.draw(columns)
-                self._input_table.mark(row)
+                self._input_table.fill(columns)
+                self._input_table.pick(row)
             self._table_said.value = (
                 f"{len(selection):,} selected inputs." if selection else f"All {len(ids):,} inputs: none is selected."
             ) + " A click on a column's head sorts, a click on a row picks it."
@@ -78,7 +78,7 @@ class SelectionTable(traitlets.HasTraits):
     def _make_table(self, fold: Fold) -> None:
         """Make the parts, once."""
         self._input_table = InputTable()
-        self._input_table.on_sample(lambda sample: self._paint(lambda: self._go(sample), "pick"))
+        self._input_table.on_pick(lambda sample: self._paint(lambda: self._go(sample), "pick"))
         self._table_pane = BokehPane(
             self._input_table.root,
             lock=self._lock,

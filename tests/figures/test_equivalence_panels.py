@@ -57,7 +57,7 @@ def test_histories_end_where_the_starts_did_and_say_what_became_of_them():
         relative_loss=np.array([1e-22, 0.5, np.nan, np.inf]), settings={"tolerance": 1e-20},
     )  # fmt: skip
     part, taps = HistoryPicture(), []
-    part.on_element(taps.append)
+    part.on_pick(taps.append)
     part.show(found, note=HOSTILE)
     lines = part._lines.data
     assert [len(x) for x in lines["xs"]] == [3, 2, 0, 1] and np.allclose(lines["ys"][0], [0, -2, -20])
@@ -167,7 +167,7 @@ def test_a_spectrum_shows_its_gap_and_what_explains_the_rest():
 
 def test_elements_are_rows_that_can_be_picked():
     part, picked = ElementTable(), []
-    part.on_element(picked.append)
+    part.on_pick(picked.append)
     columns = {
         "status": ["converged", "dead", "converged"],
         "relative_loss": [1e-22, 1.0, 1e-23],

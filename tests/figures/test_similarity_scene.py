@@ -72,18 +72,18 @@ def test_a_box_over_counts_gives_the_inputs_in_it():
 
 def test_the_table_has_the_columns_that_are_known():
     table, seen = InputTable(), []
-    table.on_sample(seen.append)
+    table.on_pick(seen.append)
     ids = np.array([5, 2])
     columns = table_columns(
         ids, {"label": [f"c{i}" for i in range(N)], "k": cosines(N)[0], "hard": np.arange(N), "soft": None}
     )
-    table.draw(columns)
+    table.fill(columns)
     data = table.root.source.data
     assert data["input"] == [5, 2] and data["label"] == ["c5", "c2"] and data["hard"] == [5, 2]
     assert {c.field for c in table.root.columns if c.visible} == {"input", "label", "k", "hard"}
-    table.mark(2)
+    table.pick(2)
     assert table.root.source.selected.indices == [1] and seen == []
     table.root.source.selected.indices = [0]
     assert seen == [5]
-    table.mark(7)
+    table.pick(7)
     assert table.root.source.selected.indices == []
