@@ -58,7 +58,8 @@ class EquivalenceSliceViewer(
         Parameters along known curves of the class, laid over the slice.
     **kwargs
         Settings (see :attr:`settings`), ``element``, ``point``, ``selection``, ``autorun``, ``static_picture``,
-        ``layout``.
+        ``layout``. Below the figure ``element_table``, ``spectrum``, ``class_curves``, ``comparison``, ``space`` (three
+        directions) and ``projection`` (four or more) show with True what they are called after.
 
     Attributes
     ----------

@@ -145,9 +145,9 @@ class ClassCurvesPart(Part):
         for at, (name, direction) in enumerate(directions):
             ways = []
             try:
-                for way, sign in enumerate((1.0, -1.0)):
-                    progress.update(2 * at + way, 2 * len(directions), f"following {name}")
-                    ways.append(self._trace(subject, start, direction, steps, sign * size, cancel))
+                for sign in (1.0, -1.0):
+                    part = _share(progress, 2 * at + len(ways), 2 * len(directions), f"following {name}")
+                    ways.append(self._trace(subject, start, direction, steps, sign * size, part, cancel))
             except NetgeomError as error:  # constant outputs have no R, and the largest networks no factorisation
                 return replace(found, notes=(*found.notes, str(error)))
             points, curve = _joined(name, *ways, subject)
@@ -162,7 +162,14 @@ class ClassCurvesPart(Part):
         return found
 
     def _trace(
-        self, subject: Picture, start: np.ndarray, direction: np.ndarray, steps: int, size: float, cancel: Cancel
+        self,
+        subject: Picture,
+        start: np.ndarray,
+        direction: np.ndarray,
+        steps: int,
+        size: float,
+        progress: Progress,
+        cancel: Cancel,
     ) -> Any:
         """One way; what was followed before is not followed again."""
         from netgeom_widgets.kernels.equivalence import trace_class
@@ -173,8 +180,8 @@ class ClassCurvesPart(Part):
         if found is None:
             inputs = subject.source.inputs
             found = trace_class(
-                subject.model, start, inputs, direction, steps=steps, step_size=size, cancel=cancel
-            )  # fmt: skip
+                subject.model, start, inputs, direction, steps=steps, step_size=size, progress=progress, cancel=cancel
+            )
             self._known.put(key, found)
         return found
 
@@ -222,6 +229,11 @@ class ClassCurvesPart(Part):
             arrays |= {f"trace{at}_{name}": column for name, column in {"parameters": points, **known}.items()}
         arrays |= {f"orbit{at}_parameters": points for at, (_, points) in enumerate(found.orbits)}
         return arrays | ({"images": found.images} if len(found.images) else {})
+
+
+def _share(progress: Progress, done: int, total: int, text: str) -> Progress:
+    """The progress of one of several parts of the work."""
+    return Progress(lambda part: progress.update(done + part.fraction, total, text))
 
 
 def _size_field(description: str, tooltip: str, **_: Any) -> OptionalNumber:
