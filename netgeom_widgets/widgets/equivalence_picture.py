@@ -15,6 +15,7 @@ from netgeom_widgets.widgets.equivalence_plane import Plane, make_plane
 from netgeom_widgets.widgets.equivalence_search import ElementMaker
 from netgeom_widgets.widgets.equivalence_settings import OF_ELEMENTS, OF_PLANE
 from netgeom_widgets.widgets.equivalence_source import Source
+from netgeom_widgets.widgets.equivalence_traits import is_element
 from netgeom_widgets.widgets.recent import Recent
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class PictureMaker:
             return Picture(source, None, None, None, None, self._layer(settings["third"]), settings, True)
         problem = self._problems.get(key, lambda: source.problem(model))
         made = Picture(source, model, problem, None, None, None, settings, False)
-        of_elements = settings["plane"] in OF_ELEMENTS or isinstance(settings["center"], int)
+        of_elements = settings["plane"] in OF_ELEMENTS or is_element(settings["center"])
         if not of_elements:  # elements then appear in a picture
             made = self._sliced(self._placed(made, progress, cancel), progress, cancel, publish)
             publish(made)

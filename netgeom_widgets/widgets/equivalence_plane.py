@@ -11,7 +11,7 @@ import numpy as np
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.widgets.equivalence_source import Source
-from netgeom_widgets.widgets.equivalence_traits import MODEL
+from netgeom_widgets.widgets.equivalence_traits import BEST, MODEL
 from netgeom_widgets.widgets.settings import bad_setting, shortened
 
 if TYPE_CHECKING:
@@ -99,10 +99,12 @@ def members(elements: Any) -> np.ndarray:
 
 
 def _center(network: Any, elements: Any, center: Any) -> np.ndarray:
-    if center == MODEL:
+    if center == MODEL or (center == BEST and elements is None):
         return np.asarray(network.parameters.numpy())
     if isinstance(center, tuple):
         return np.array(center)
+    if center == BEST:
+        center = int(np.argmin(np.where(np.isfinite(elements.relative_loss), elements.relative_loss, np.inf)))
     n = 0 if elements is None else len(elements.parameters)
     if center >= n:
         what = "There is no such element to begin at."

@@ -11,11 +11,13 @@ import traitlets
 from netgeom_widgets.widgets.controls import OptionalNumber, narrow
 from netgeom_widgets.widgets.equivalence_source import Source
 from netgeom_widgets.widgets.equivalence_traits import (
+    BEST,
     MODEL,
     CenterMenu,
     CenterTrait,
     Numbers,
     NumbersField,
+    is_element,
 )
 from netgeom_widgets.widgets.settings import bad_setting
 
@@ -66,9 +68,9 @@ class EquivalenceSettings(traitlets.HasTraits):
         help="Which of these span it, by number: elements, else directions in their order; empty: the first, of "
         "elements the first members of the class."
     ).tag(setting="run", label="by numbers", control=NumbersField)
-    center = CenterTrait(help="Where the plane begins: the model itself, an element, or a point picked.").tag(
-        setting="run", label="Centre", control=CenterMenu
-    )
+    center = CenterTrait(
+        help="Where the plane begins: the model itself, the element of least loss, an element, or a point picked."
+    ).tag(setting="run", label="Centre", control=CenterMenu)
     dimension = traitlets.Enum((1, 2, 3), 2, help="Directions of the slice; the third is a slider.").tag(
         setting="run", label="Dimensions"
     )
@@ -177,7 +179,7 @@ class EquivalenceSettings(traitlets.HasTraits):
         """Offer this many elements as centres."""
         name = "the teacher" if self._source.is_teacher else "the model"
         listed = [(f"element {i}", i) for i in range(min(n, _LISTED))]
-        self._controls["center"].widget.set_choices([(name, MODEL), *listed])  # type: ignore[attr-defined]
+        self._controls["center"].widget.set_choices([(name, MODEL), ("the best element", BEST), *listed])  # type: ignore[attr-defined]
 
     def _forget_spanning(self, _: Any) -> None:
         """Numbers of elements are none of directions."""
@@ -204,6 +206,8 @@ def defaults(source: Source, given: dict[str, Any]) -> dict[str, Any]:
         return {}
     p, numbers = source.n_parameters, source.n_samples * source.n_outputs
     found: dict[str, Any] = {"dimension": 1} if p == 1 else {}
+    if not source.is_teacher:
+        found["center"] = BEST  # the model given need not have learnt anything
     if source.given is not None and len(source.given) == 1 and given.get("plane", "differences") in OF_ELEMENTS:
         found["dimension"] = 1  # one element spans a line
     if p > _MANY:
@@ -214,6 +218,6 @@ def defaults(source: Source, given: dict[str, Any]) -> dict[str, Any]:
     if not costly or source.given is not None:
         return found
     found["method"] = "adam"
-    if "n_elements" not in given and given.get("plane") not in OF_ELEMENTS and not isinstance(given.get("center"), int):
+    if "n_elements" not in given and given.get("plane") not in OF_ELEMENTS and not is_element(given.get("center")):
         found |= {"n_elements": 0, "plane": "random"}
     return found

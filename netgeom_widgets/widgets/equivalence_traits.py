@@ -10,7 +10,7 @@ import traitlets
 from netgeom_widgets.widgets.controls import OptionalNumber
 from netgeom_widgets.widgets.menus import Menu
 
-MODEL = "model"
+MODEL, BEST = "model", "best"
 
 
 class ElementTrait(traitlets.TraitType):
@@ -29,15 +29,15 @@ class ElementTrait(traitlets.TraitType):
 
 
 class CenterTrait(traitlets.TraitType):
-    """Where a plane begins: "model", the number of an element, or a parameter vector as a tuple of floats."""
+    """Where a plane begins: "model", "best", the number of an element, or a parameter vector as a tuple of floats."""
 
-    info_text = '"model", the number of an element, or a parameter vector'
+    info_text = '"model", "best", the number of an element, or a parameter vector'
     default_value = MODEL
 
     def validate(self, obj: Any, value: Any) -> str | int | tuple[float, ...]:
-        """Turn the value into one of the three, or refuse it."""
+        """Turn the value into one of these, or refuse it."""
         if isinstance(value, str):
-            return MODEL if value == MODEL else self.error(obj, value)
+            return value if value in (MODEL, BEST) else self.error(obj, value)
         if hasattr(value, "__index__") and not isinstance(value, bool) and getattr(value, "ndim", 0) == 0:
             number = int(value.__index__())
             return number if number >= 0 else self.error(obj, value)
@@ -81,6 +81,11 @@ def _floats(trait: Any, obj: Any, value: Any) -> tuple[float, ...]:
     if not found or not all(map(math.isfinite, found)):
         trait.error(obj, value)
     return found
+
+
+def is_element(center: Any) -> bool:
+    """Whether a centre is found among the elements."""
+    return center == BEST or isinstance(center, int)
 
 
 class CenterMenu(Menu):

@@ -153,6 +153,18 @@ def test_a_search_shows_elements_and_goes_on(make):
     assert viewer.elements.status.tolist() == direct.status.tolist()
 
 
+def test_with_targets_the_plane_begins_at_the_best_element(make):
+    targets = TEACHER(_X).detach() + 0.01 * torch.sin(5 * _X)
+    viewer = make(net(1, 2, 1, seed=3), _X, targets, elements=SCALED[::-1].copy(), **SMALL)
+    viewer.wait(60)
+    losses = viewer.elements.relative_loss
+    assert viewer.center == "best" and np.array_equal(viewer.result.center, viewer.elements.parameters[losses.argmin()])
+    assert losses.argmin() > 0 and losses[0] > losses.min()
+    alone = make(net(1, 2, 1, seed=3), _X, targets, n_elements=0, plane="random", **SMALL)
+    alone.wait(60)
+    assert np.array_equal(alone.result.center, flat(net(1, 2, 1, seed=3))), "there are no elements: the model itself"
+
+
 def test_cancel_keeps_the_elements_found(make):
     viewer = make(net(1, 2, 1), _X, n_elements=30, max_iterations=80, plane="random", **SMALL)
 
