@@ -7,12 +7,13 @@ from typing import Any
 
 import ipywidgets
 
-from netgeom_widgets.widgets.controls import ROW, OptionalNumber, icon_button
+from netgeom_widgets.widgets.controls import OptionalNumber, icon_button
+from netgeom_widgets.widgets.picked_panel import PickedPanel
 from netgeom_widgets.widgets.sample_list import SampleList
-from netgeom_widgets.widgets.word_lines import SelectionCount, WordLine
+from netgeom_widgets.widgets.word_lines import WordLine
 
 
-class EquivalencePanel(ipywidgets.Box):
+class EquivalencePanel(PickedPanel):
     """Index box, buttons, facts and the list of elements; it knows no model, and calls back for what is asked.
 
     Parameters
@@ -55,20 +56,15 @@ class EquivalencePanel(ipywidgets.Box):
             layout={"width": "auto"},
         )  # fmt: skip
         self._more.on_click(lambda _: more())
-        self._selection = SelectionCount("sample", "samples", clear)
-        self._pointer = WordLine("What the pointer is over")
-        self._facts = WordLine("What is known of the element")
-        self._told = WordLine("What is known of the point")
-        self._badges = ipywidgets.HTML(layout={"max_width": "100%"})
         self._counts = WordLine("How the starts ended")
         self._elements = SampleList("Elements: choose one to see it in the plane, and its function", go)
         self._element.observe(self._typed, "value")
         self._picking = [self._element, previous, following, self._none]
-        chosen = ipywidgets.Box([*self._picking, self._center, self._more], layout=ROW)
-        column = {"flex": "1 1 300px", "min_width": "0", "overflow": "visible"}
-        left = ipywidgets.VBox([chosen, self._selection, self._facts, self._told, self._pointer], layout=column)
-        right = ipywidgets.VBox([self._badges, self._counts, self._elements], layout=column)
-        super().__init__([left, right], layout={"flex": "1 1 100%", "flex_flow": "row wrap", "overflow": "visible"})
+        super().__init__(
+            [*self._picking, self._center, self._more], [self._counts, self._elements],
+            selected=("sample", "samples"), of_pick="What is known of the element",
+            of_place="What is known of the point", clear=clear,
+        )  # fmt: skip
         self.show_picked(None, "", "", centres=False)
 
     # ---- what is shown
@@ -96,18 +92,6 @@ class EquivalencePanel(ipywidgets.Box):
         self._none.disabled = element is None and not told
         self._facts.put(facts)
         self._told.put(told)
-
-    def show_selection(self, count: int) -> None:
-        """Show how many samples are selected."""
-        self._selection.show(count)
-
-    def show_badges(self, html: str) -> None:
-        """Show remarks on the picture, as HTML."""
-        self._badges.value = html
-
-    def point(self, text: str) -> None:
-        """Show what the pointer is over."""
-        self._pointer.put(text)
 
     # ---- what is asked
 

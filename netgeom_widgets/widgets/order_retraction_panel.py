@@ -7,12 +7,12 @@ from typing import Any
 
 import ipywidgets
 
-from netgeom_widgets.widgets.controls import ROW, OptionalNumber, icon_button
+from netgeom_widgets.widgets.controls import OptionalNumber, icon_button
+from netgeom_widgets.widgets.picked_panel import PickedPanel
 from netgeom_widgets.widgets.sample_list import SampleList
-from netgeom_widgets.widgets.word_lines import SelectionCount, WordLine
 
 
-class OrderRetractionPanel(ipywidgets.Box):
+class OrderRetractionPanel(PickedPanel):
     """Index cells, facts, lists of nodes and obstructions; it knows no retraction, and calls back for what is asked.
 
     Parameters
@@ -58,23 +58,18 @@ class OrderRetractionPanel(ipywidgets.Box):
         self._collapse = icon_button("compress", "Collapse the picked node: it is no Morse set any more", collapse)
         self._restore = icon_button("expand", "Have the collapsed nodes back", restore)
         self._write = icon_button("share-alt", "Write the Morse graph next to the notebook (GraphML)", write)
-        self._selection = SelectionCount("run", "runs", clear)
-        self._pointer = WordLine("What the pointer is over")
-        self._facts = WordLine("What is known of the node")
-        self._told = WordLine("What is known of the cell")
-        self._badges = ipywidgets.HTML(layout={"max_width": "100%"})
         self._nodes = SampleList("Morse nodes: choose one to see its set, its tile and its basin", go)
         self._listed_what = ipywidgets.Label(layout={"display": "none"})
         self._obstructions = SampleList("Boxes that no value fits: choose one to see what it reaches", cell)
         self._node.observe(self._node_typed, "value")
         self._cell.observe(self._cell_typed, "value")
         nodes = [self._node, previous, following, self._collapse, self._restore]
-        chosen = ipywidgets.Box([*nodes, self._cell, self._none, self._take, self._write], layout=ROW)
-        column = {"flex": "1 1 300px", "min_width": "0", "overflow": "visible"}
-        left = ipywidgets.VBox([chosen, self._selection, self._facts, self._told, self._pointer], layout=column)
-        lists = [self._nodes, self._listed_what, self._obstructions]
-        right = ipywidgets.VBox([self._badges, *lists], layout=column)
-        super().__init__([left, right], layout={"flex": "1 1 100%", "flex_flow": "row wrap", "overflow": "visible"})
+        super().__init__(
+            [*nodes, self._cell, self._none, self._take, self._write],
+            [self._nodes, self._listed_what, self._obstructions],
+            selected=("run", "runs"), of_pick="What is known of the node", of_place="What is known of the cell",
+            clear=clear,
+        )  # fmt: skip
         self.show_picked(None, None, "", "")
 
     # ---- what is shown
@@ -109,18 +104,6 @@ class OrderRetractionPanel(ipywidgets.Box):
     def show_collapsed(self, some: bool) -> None:
         """Whether there are collapsed nodes to have back."""
         self._restore.layout.display = None if some else "none"
-
-    def show_selection(self, count: int) -> None:
-        """Show how many runs are selected."""
-        self._selection.show(count)
-
-    def show_badges(self, html: str) -> None:
-        """Show remarks on the picture, as HTML."""
-        self._badges.value = html
-
-    def point(self, text: str) -> None:
-        """Show what the pointer is over."""
-        self._pointer.put(text)
 
     # ---- what is asked
 
