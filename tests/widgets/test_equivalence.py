@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import dataclasses
 import gc
@@ -109,6 +110,20 @@ def test_a_plane_that_was_shown_is_not_computed_again(viewer, count, monkeypatch
     viewer.run()
     viewer.wait(60)
     assert viewer.result is before, "the model has not changed"
+
+
+def test_the_model_is_copied_when_a_run_starts(make):
+    model = copy.deepcopy(TEACHER)
+    viewer = make(model, _X, elements=SCALED, resolution=5)
+    with torch.no_grad():
+        model[2].weight.mul_(3)
+    viewer.wait(60)
+    assert np.array_equal(viewer.result.center, flat(TEACHER)) and viewer.elements.is_member[0]
+    viewer.run()
+    viewer.wait(60)
+    assert np.array_equal(viewer.result.center, flat(model)) and not viewer.elements.is_member.any()
+    assert np.allclose(viewer._figure.function._targets, model(_X).detach().numpy())
+    assert viewer.pointed.relative_loss == 0 and model[0].weight.requires_grad
 
 
 def test_planes(make):
