@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,10 @@ class LossRaster:
         self._hover = HoverTool(renderers=[image], tooltips=None, formatters=formats)
         plot.add_tools(self._hover)
         self.bar = add_colour_bar(plot, self.mapper, ticker=BasicTicker(desired_num_ticks=6, min_interval=1))
-        self.thin, self.strong, self.veil = (ColumnDataSource({"xs": [], "ys": []}) for _ in range(3))
+        self.thin, self.strong = (ColumnDataSource({"xs": [], "ys": []}) for _ in range(2))
+        # One row of all polygons, always: BokehJS paints before it has placed further rows where a message changes the
+        # layout too, as a caption that grows does.
+        self.veil = ColumnDataSource({"xs": [[]], "ys": [[]]})
         plot.multi_polygons(
             "xs", "ys", source=self.veil, fill_color="#ffffff", fill_alpha=0.12, line_color=None,
             hatch_pattern="right_diagonal_line", hatch_color="#ffffff", hatch_alpha=0.45, hatch_scale=10,
@@ -89,12 +93,16 @@ class LossRaster:
         if self._roots is not None and epsilon is not None:
             level = math.sqrt(epsilon)
             strong, veil = self._roots.lines([level]), self._roots.filled_below(level)
-        for source, (xs, ys) in ((self.strong, strong), (self.veil, veil)):
-            if xs or len(source.data["xs"]):
-                source.data = {"xs": xs, "ys": ys}
+        if strong[0] or len(self.strong.data["xs"]):
+            self.strong.data = dict(zip(("xs", "ys"), strong, strict=True))
+        if veil[0] or len(self.veil.data["xs"][0]):
+            self.veil.data = {
+                name: [list(chain.from_iterable(rows))] for name, rows in zip(("xs", "ys"), veil, strict=True)
+            }
 
     def clear(self) -> None:
         """Show nothing."""
         self.logs = self._roots = None
-        for source in (self.image, self.thin, self.strong, self.veil):
+        self.draw_epsilon(None)
+        for source in (self.image, self.thin):
             source.data = {name: [] for name in source.data}

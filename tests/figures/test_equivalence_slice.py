@@ -52,7 +52,7 @@ def test_epsilon_moves_contours_and_nothing_else():
     part.set_epsilon(0.99)
     assert "zero everywhere" in caption(part.root)
     part.set_epsilon(None)
-    assert not sent and not part.raster.strong.data["xs"] and not part.raster.veil.data["xs"]
+    assert not sent and not part.raster.strong.data["xs"] and part.raster.veil.data["xs"] == [[]]
     part.show(loss_slice(drawn.relative_loss + 0.25, drawn.axes), epsilon=1e-3)
     assert "No grid point has R ≤ 0.001: the least R is 0.25." in caption(part.root)
     for wrong in (0.0, -1.0, float("nan")):
