@@ -15,7 +15,7 @@ _COLUMNS = (  # field, title, kind, width
     ("status", "status", "text", 110),
     ("relative_loss", "relative loss R", "decimal", 104),
     ("loss", "loss J", "decimal", 96),
-    ("distance", "distance to the plane", "decimal", 136),
+    ("distance", "distance to the plane", "decimal", 156),
     ("kind", "kind", "text", 120),
     ("iterations", "iterations", "whole", 76),
     ("dead_units", "dead units", "text", 76),
