@@ -88,7 +88,7 @@ def equivalence_plot(
     picture = LossSlicePicture(height)
     picture.show(loss_slice, names=names, axes=axes, at=at, epsilon=epsilon, title=title, note=note)
     if elements is not None:
-        picture.draw_elements(_seen(elements, loss_slice))
+        picture.draw_elements(seen_elements(elements, loss_slice))
     if curves:
         picture.draw_curves([_curve(name, points, loss_slice) for name, points in curves.items()])
     if not histories or not hasattr(elements, "history"):
@@ -100,7 +100,7 @@ def equivalence_plot(
     return wrapping_row(*(Column(root, max_width=width, **sizes) for root, width in parts), spacing=8)
 
 
-def _seen(elements: Any, loss_slice: Any) -> SliceElements:
+def seen_elements(elements: Any, loss_slice: Any) -> SliceElements:
     """Elements with finite parameters, seen from a slice."""
     points = np.atleast_2d(np.asarray(getattr(elements, "parameters", elements), dtype=float))
     known = np.flatnonzero(np.isfinite(points).all(axis=1))

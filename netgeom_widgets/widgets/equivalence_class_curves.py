@@ -12,11 +12,12 @@ import numpy as np
 import traitlets
 from bokeh.models import LayoutDOM
 
-from netgeom_widgets.errors import NetgeomError, TooLargeError
+from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress
 from netgeom_widgets.figures.equivalence_curves import ClassCurve, ClassCurvesFigure
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.widgets.controls import OptionalNumber, narrow
+from netgeom_widgets.widgets.equivalence_exact import Points, along_axes, images_of, null_directions, orbits_of
 from netgeom_widgets.widgets.equivalence_local import PLACES, LocalSpaces, lacks_point, needed_of, point_of, reach_of
 from netgeom_widgets.widgets.equivalence_overlays import ParameterCurve
 from netgeom_widgets.widgets.equivalence_spectrum import SpectrumPanel
@@ -33,18 +34,10 @@ ALONG = {
     "null": "null directions, one after the other",
     "nothing": "nothing",
 }
-#: Null directions that are followed: more curves cannot be told apart.
-MOST_TRACED = 4
-#: Factors by which an orbit scales a unit.
-ORBIT = np.geomspace(1 / 16, 16, 121)
-#: Units whose orbits are shown, and images under the discrete symmetries.
-MOST_ORBITS, MOST_IMAGES = 12, 200
-#: Of a unit vector less than this in the null space is none.
-_TOO_SMALL = 1e-6
+#: Traces that are kept: what was followed is not followed again.
 _KEPT = 32
 #: Called with a key, curves, and unit directions by name; with the key alone it takes away what has that key.
 Overlay = Callable[..., None]
-Points = tuple[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +104,14 @@ class ClassCurvesPart(Part):
     ) -> Found:
         """What is exact, then the null space, then curve by curve."""
         start, words = point_of(subject, options["curves_from"], options["element"])
-        orbits, notes = _orbits(subject, start) if options["orbits"] else ((), ())
-        images, more = _images(subject, start) if options["images"] else (np.empty((0, len(start))), ())
+        orbits, notes = orbits_of(subject, start) if options["orbits"] else ((), ())
+        images, more = images_of(subject, start) if options["images"] else (np.empty((0, len(start))), ())
         found = Found(words, orbits=orbits, images=images, notes=(*notes, *more))
         if options["trace_along"] == "nothing" and not options["arrows"]:
             return found
         space = self._spaces.at(subject, start, progress=progress, cancel=cancel)
         axes = options["trace_along"] == "axes"
-        directions = _along_axes(subject, space) if axes else _null_directions(space)
+        directions = along_axes(subject, space) if axes else null_directions(space)
         if not directions:
             which = "to first order no axis has a part in the class" if space.bounds[1] else "the class is a point"
             found = replace(found, notes=(*found.notes, f"At {words} {which}: there is nothing to follow."))
@@ -285,25 +278,6 @@ class ClassCurvesPanel(SpectrumPanel):
         super()._validate(settings)  # type: ignore[misc]
 
 
-def _along_axes(picture: Picture, space: Any) -> list[Points]:
-    """The part of each axis in the null space, at length one, where there is one."""
-    rows = picture.basis / np.linalg.norm(picture.basis, axis=1, keepdims=True)
-    parts = np.asarray(space.project(rows))
-    sizes = np.linalg.norm(parts, axis=1)
-    return [
-        (f"axis c{at + 1}", part / size)
-        for at, (part, size) in enumerate(zip(parts, sizes, strict=True))
-        if size > _TOO_SMALL
-    ]
-
-
-def _null_directions(space: Any) -> list[Points]:
-    """The first few null directions; random ones where no others can be had."""
-    k = min(MOST_TRACED, space.bounds[1])
-    rows = [] if not k else space.sample(k) if space.estimated else space.directions(k)
-    return [(f"null direction {at}", row) for at, row in enumerate(rows)]
-
-
 def _joined(name: str, forth: Any, back: Any, picture: Picture) -> tuple[np.ndarray, ClassCurve]:
     """Both ways from a point as one curve."""
 
@@ -314,42 +288,3 @@ def _joined(name: str, forth: Any, back: Any, picture: Picture) -> tuple[np.ndar
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     length -= length[len(back.parameters) - 1]
     return points, ClassCurve(name, length, both("residual"), both("dimension"), picture.project(points)[1])
-
-
-def _orbits(picture: Picture, start: np.ndarray) -> tuple[tuple[Points, ...], tuple[str, ...]]:
-    """The orbit of each hidden unit that may be scaled, and what to know of them."""
-    from netgeom_widgets.kernels.equivalence import symmetry_orbit
-
-    mlp = picture.problem.network.mlp
-    hidden = [] if mlp is None else mlp.layers[:-1]
-    units = [
-        (at, unit) for at, layer in enumerate(hidden) if layer.activation.homogeneous for unit in range(layer.n_out)
-    ]
-    orbits, notes = [], []
-    for layer, unit in units[:MOST_ORBITS]:
-        try:
-            orbits.append(
-                (f"unit {unit} of layer {layer}", symmetry_orbit(picture.model, start, unit, ORBIT, layer=layer))
-            )
-        except NetgeomError as error:
-            notes.append(str(error))
-    if not units:
-        notes.append(
-            "No hidden unit can be scaled: that takes layers in a chain, and ReLU or another homogeneous function."
-        )
-    if len(units) > MOST_ORBITS:
-        notes.append(f"Orbits of the first {MOST_ORBITS} of {len(units):,} units.")
-    return tuple(orbits), tuple(notes)
-
-
-def _images(picture: Picture, start: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Images under the discrete symmetries, and what to know of them."""
-    from netgeom_widgets.kernels.equivalence import discrete_images
-
-    try:
-        return np.asarray(discrete_images(picture.model, start, limit=MOST_IMAGES)), ()
-    except TooLargeError:
-        drawn = discrete_images(picture.model, start, n=MOST_IMAGES)
-        return np.asarray(drawn), (f"{MOST_IMAGES} images, drawn at random: there are too many to show all.",)
-    except NetgeomError as error:
-        return np.empty((0, len(start))), (f"There are no discrete images: {error}",)

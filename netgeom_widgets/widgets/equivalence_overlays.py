@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from netgeom_widgets.figures.equivalence_marks import SliceElements
+from netgeom_widgets.figures.equivalence import seen_elements
 from netgeom_widgets.figures.equivalence_overlays import SliceCurve
 from netgeom_widgets.widgets.equivalence_picture import Picture
 from netgeom_widgets.widgets.equivalence_source import Source
@@ -63,19 +63,7 @@ class Overlays(traitlets.HasTraits):
             return
         self._elements_drawn, self._laid_drawn = drawn, None
         elements = picture.elements
-        if elements is None:
-            self._figure.draw_elements(None)
-            return
-        known = np.flatnonzero(np.isfinite(picture.distance))
-        self._figure.draw_elements(
-            SliceElements(
-                picture.coordinates[known],
-                picture.distance[known],
-                np.asarray(elements.relative_loss)[known],
-                [str(elements.status[i]) for i in known],
-                known,
-            )
-        )
+        self._figure.draw_elements(None if elements is None else seen_elements(elements, picture.found))
 
     def _draw_overlays(self, picture: Picture) -> None:
         """Project curves and directions; called with the lock held, in a batch."""

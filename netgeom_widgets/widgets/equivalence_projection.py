@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ import traitlets
 from bokeh.models import LayoutDOM
 
 from netgeom_widgets.execution import Cancel, Progress
+from netgeom_widgets.figures.equivalence import seen_elements
+from netgeom_widgets.figures.equivalence_marks import SliceElements
 from netgeom_widgets.figures.equivalence_projection import ProjectionPicture
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.widgets.controls import narrow
@@ -22,7 +24,6 @@ from netgeom_widgets.widgets.equivalence_space import (
     grid_arrays,
     grid_words,
     lacks_directions,
-    seen_elements,
 )
 from netgeom_widgets.widgets.part import NothingToShowError, Part, Publish
 
@@ -108,7 +109,7 @@ class ProjectionPart(Part):
         progress.update(text=f"projecting {len(chosen):,} points by {METHODS[method]}")
         cancel.checkpoint()
         rows = epsilon_set(found.relative_loss, found.axes, epsilon)[chosen]
-        elements = seen_elements(subject.elements, found, within=True)
+        elements = None if subject.elements is None else _within(seen_elements(subject.elements, found), found.axes)
         with_elements = rows if elements is None else np.concatenate([rows, elements.coordinates])
         projection = project_points(with_elements, method)
         return Projected(found, plane, epsilon, rows, losses[inside][chosen], elements, projection, len(inside))
@@ -163,3 +164,18 @@ class ProjectionPanel(SpacePanel):
     def _projection_controls(self) -> list[ipywidgets.Widget]:
         controls: dict[str, Any] = self._controls  # type: ignore[attr-defined]  # of Settings
         return [controls[f"projection_{name}"].box for name in ("dims", "points", "method")]
+
+
+def _within(elements: SliceElements, axes: Sequence[np.ndarray]) -> SliceElements:
+    """Those whose places lie within the grid: others would push it together."""
+    ends = np.array([[axis[0], axis[-1]] for axis in axes])
+    at = np.asarray(elements.coordinates)
+    rows = np.flatnonzero(((at >= ends[:, 0]) & (at <= ends[:, 1])).all(axis=1))
+    losses, status = elements.relative_loss, elements.status
+    return SliceElements(
+        at[rows],
+        np.asarray(elements.distance)[rows],
+        None if losses is None else np.asarray(losses)[rows],
+        None if status is None else [status[row] for row in rows],
+        np.asarray(elements.ids)[rows],
+    )

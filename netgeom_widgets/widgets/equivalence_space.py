@@ -12,7 +12,7 @@ from bokeh.models import LayoutDOM
 
 from netgeom_widgets.errors import NetgeomError, TooLargeError
 from netgeom_widgets.execution import Cancel, Progress
-from netgeom_widgets.figures.equivalence_marks import SliceElements
+from netgeom_widgets.figures.equivalence import seen_elements
 from netgeom_widgets.figures.equivalence_space import MODES, EpsilonSpace
 from netgeom_widgets.figures.plots import number
 from netgeom_widgets.widgets.controls import narrow
@@ -115,7 +115,7 @@ class SpacePart(Part):
         """Contours and points."""
         space, plane = found
         self._figure.show(space, names=plane.names)
-        self._figure.draw_elements(seen_elements(subject.elements, space))
+        self._figure.draw_elements(None if subject.elements is None else seen_elements(subject.elements, space))
         self._drawn: tuple[Any, ...] = ()
 
     def mark(self, marks: dict[str, Any]) -> None:
@@ -161,23 +161,6 @@ class SpacePanel(ViewerParts):
     def _space_controls(self) -> list[ipywidgets.Widget]:
         controls: dict[str, Any] = self._controls  # type: ignore[attr-defined]  # of Settings
         return [controls[name].box for name in ("space_points", "space_mode", "azimuth", "elevation")]
-
-
-def seen_elements(elements: Any, found: Any, *, within: bool = False) -> SliceElements | None:
-    """Elements as a slice sees them, those ``within`` its grid alone if wanted; None without any."""
-    from netgeom_widgets.kernels.equivalence import coordinates
-
-    if elements is None:
-        return None
-    known = np.flatnonzero(np.isfinite(elements.parameters).all(axis=1))
-    if not len(known):
-        return None
-    at, distance = coordinates(elements.parameters[known], found.center, found.basis)
-    if within:
-        ends = np.array([[axis[0], axis[-1]] for axis in found.axes])
-        inside = ((at >= ends[:, 0]) & (at <= ends[:, 1])).all(axis=1)
-        known, at, distance = known[inside], at[inside], distance[inside]
-    return SliceElements(at, distance, elements.relative_loss[known], [str(elements.status[i]) for i in known], known)
 
 
 def lacks_directions(picture: Picture, k: int) -> str:
