@@ -97,7 +97,7 @@ class Source:
             return
         if model is None or inputs is None:
             missing = "model" if model is None else "inputs"
-            raise NetgeomError(f"There is no {missing}.", expected="model and inputs, or loss and axes", got="None")
+            raise NetgeomError(f"No {missing} given.", expected="model and inputs, or loss and axes", got="None")
         self._look_at(self.copied())
         self.given = None if elements is None else self._elements_of(elements)
         if basis is not None:

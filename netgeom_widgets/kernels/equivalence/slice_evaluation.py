@@ -107,7 +107,7 @@ class SliceEvaluator:
     def __init__(self, problem: Problem, center: Any, basis: Any, axes: Any, method: str = "auto") -> None:
         self.problem = problem
         n_parameters = problem.network.n_parameters
-        self.center = as_parameters(center, n_parameters, "centre")
+        self.center = as_parameters(center, n_parameters, "coordinates of the centre")
         if len(self.center) != 1:
             raise NetgeomError("There is one centre", expected=f"({n_parameters},)", got=f"{len(self.center)} rows")
         self.basis = as_basis(basis, n_parameters)
