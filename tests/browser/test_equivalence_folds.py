@@ -8,7 +8,8 @@ from tests.browser.conftest import Lab
 
 EXAMPLE = """
 import netgeom_widgets as ng
-viewer = ng.EquivalenceSliceViewer.demo("genni fcn", resolution=31, epsilon=0.1, arrows=True, orbits=True)
+few = {"n_elements": 5, "resolution": 21, "trace_steps": 10, "space_points": 11, "projection_points": 7}
+viewer = ng.EquivalenceSliceViewer.demo("genni fcn", epsilon=0.3, arrows=True, orbits=True, images=True, **few)
 viewer
 """
 FOLDS = {
