@@ -6,7 +6,7 @@ import numpy as np
 
 from netgeom_widgets.figures.equivalence_comparison import ComparisonPicture, equivalence_comparison
 from netgeom_widgets.kernels.equivalence import LossSlice
-from tests.figures.drawn import HOSTILE, texts, whole
+from tests.figures.drawn import HOSTILE, texts, validated, whole
 
 
 def bowl(n: int, least: float) -> LossSlice:
@@ -39,4 +39,4 @@ def test_the_scale_is_that_of_both_together():
     both = ComparisonPicture()
     both.show(bowl(5, 1e-9), bowl(5, 1.0))
     assert both.pictures[1].limits[0] < alone.pictures[1].limits[0]
-    assert whole(root)
+    assert validated(root)

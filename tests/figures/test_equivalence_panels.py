@@ -57,7 +57,7 @@ def test_histories_end_where_the_starts_did_and_say_what_became_of_them():
         relative_loss=np.array([1e-22, 0.5, np.nan, np.inf]), settings={"tolerance": 1e-20},
     )  # fmt: skip
     part, taps = HistoryPicture(), []
-    part.on_pick(taps.append)
+    part.on_element(taps.append)
     part.show(found, note=HOSTILE)
     lines = part._lines.data
     assert [len(x) for x in lines["xs"]] == [3, 2, 0, 1] and np.allclose(lines["ys"][0], [0, -2, -20])
@@ -143,7 +143,7 @@ def test_a_spectrum_shows_its_gap_and_what_explains_the_rest():
     assert part._explained._parts.data["right"].tolist() == [3, 4]
     said = caption(part.plot)
     assert said.startswith("4 of 7 directions are null on these 5 samples, gap 1e+11. 2 are null because")
-    assert "Half the samples give the same number." in said and "scaling: 3" in texts(part.root) and whole(part.root)
+    assert "Half the samples give the same number." in said and "scaling: 3" in texts(part.root)
     part.show(null_space(half_dimension=5))
     assert "On half the samples 5 are: the number depends on the samples!" in caption(part.plot)
     none = null_space(
@@ -151,9 +151,9 @@ def test_a_spectrum_shows_its_gap_and_what_explains_the_rest():
         half_dimension=0, bounds=(0, 0),
     )  # fmt: skip
     part.show(none)
-    assert not part._null.visible and "no value near the threshold" in caption(part.plot) and whole(part.root)
+    assert not part._null.visible and "no value near the threshold" in caption(part.plot) and validated(part.root)
     part.show(null_space(dimension=None, rank=None, gap=np.nan, explained={}, estimated=True, bounds=(3, 6)))
-    assert "Estimated (matrix-free): between 3 and 6 of 7" in caption(part.plot) and whole(part.root)
+    assert "Estimated (matrix-free): between 3 and 6 of 7" in caption(part.plot) and validated(part.root)
     part.show(null_space(singular_values=np.zeros(3), rank=0, dimension=7, gap=np.inf, threshold=0.0))
     assert whole(part.root)
     part.show(null_space(dimension=7, explained=dict.fromkeys((*KINDS, "unexplained"), 1)))

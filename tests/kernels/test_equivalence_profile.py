@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgeom_widgets.errors import NetgeomError, TooLargeError
@@ -53,6 +53,7 @@ def test_outgoing_weights_of_several_outputs_by_least_squares():
         assert found[place] == pytest.approx(np.mean(rest**2), rel=1e-8)
 
 
+@settings(max_examples=12)  # each is a dozen minimisations
 @given(
     st.sampled_from([((2, 3, 1), "tanh"), ((2, 2, 1), "relu"), ((2, 2, 2, 1), "tanh")]),
     st.integers(1, 3),
