@@ -20,8 +20,8 @@ CurveKind = Literal["class", "closed form", "orbit", "path", "image"]
 #: Colour and dash of each kind of curve: none is told by its colour alone.
 CURVES: dict[str, tuple[str, str]] = {
     "class": ("#F0E442", "solid"),
-    "closed form": ("#CC79A7", "dashed"),
-    "orbit": ("#56B4E9", "dotted"),
+    "closed form": ("#CC79A7", "dotdash"),
+    "orbit": ("#56B4E9", "dashed"),
     "path": ("#E69F00", "dashdot"),
 }
 #: Of this kind points are marked and not joined; their colour and marker.
@@ -82,9 +82,9 @@ class CurveMarks:
         for kind, (colour, dash) in CURVES.items():
             source = ColumnDataSource({name: [] for name in ("xs", "ys", "alpha", "name", "kind", "far")})
             self._sources[kind] = source
-            look: dict[str, Any] = {"source": source, "line_alpha": "alpha", "line_join": "round"}
+            look: dict[str, Any] = {"source": source, "line_alpha": "alpha", "line_join": "round", "line_dash": dash}
             plot.multi_line("xs", "ys", line_color="#101010", line_width=4.0, **look)
-            lines.append(plot.multi_line("xs", "ys", line_color=colour, line_width=2.2, line_dash=dash, **look))
+            lines.append(plot.multi_line("xs", "ys", line_color=colour, line_width=2.2, **look))
         tips = [("@kind", "@name"), ("distance to the plane", "@far")]
         plot.add_tools(HoverTool(renderers=lines, tooltips=tips, line_policy="interp"))
         self._images = ColumnDataSource({name: [] for name in ("x", "y", "alpha", "name", "kind", "far")})
