@@ -137,12 +137,13 @@ class Source:
 
     def _elements_of(self, elements: Any) -> Any:
         """Elements as Elements or as parameter vectors."""
+        from netgeom_widgets.kernels._arrays import load_npy
         from netgeom_widgets.kernels.equivalence import Elements
 
         if isinstance(elements, str | os.PathLike) and Path(elements).suffix == ".npz":
             elements = Elements.load(elements)
         elif isinstance(elements, str | os.PathLike):
-            elements = _array_in(Path(elements))
+            elements = load_npy(elements, ".npy of parameter vectors (n, P), or .npz written by Elements.save")
         if isinstance(elements, Elements):
             _check_fit(elements, self.n_parameters)
             return elements
@@ -203,17 +204,6 @@ def _curves_of(curves: Any, n_parameters: int) -> dict[str, np.ndarray]:
     return {
         str(name): _vectors(f"parameters of the curve {name!r}", curve, n_parameters) for name, curve in curves.items()
     }
-
-
-def _array_in(path: Path) -> np.ndarray:
-    """The array of a .npy file; nothing in it is unpickled."""
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise NetgeomError(
-            f"{path} cannot be read ({type(error).__name__}: {error})",
-            expected=".npy of parameter vectors (n, P), or .npz written by Elements.save",
-        ) from error
 
 
 def _is_numbers(value: Any) -> bool:

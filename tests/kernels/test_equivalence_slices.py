@@ -305,8 +305,10 @@ def test_pca_and_random_bases(tmp_path):
     np.save(tmp_path / "plane.npy", plain)
     np.testing.assert_array_equal(eq.as_basis(tmp_path / "plane.npy", plain.shape[1]), plain)
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
-    for path, part in (("objects.npy", "cannot be read"), ("absent.npy", "cannot be read")):
-        with pytest.raises(NetgeomError, match=part):
+    (tmp_path / "empty.npy").touch()
+    np.savez(tmp_path / "several.npz", plain)
+    for path in ("objects.npy", "absent.npy", "empty.npy", "several.npz"):
+        with pytest.raises(NetgeomError, match="cannot be read"):
             eq.as_basis(tmp_path / path, 3)
 
 

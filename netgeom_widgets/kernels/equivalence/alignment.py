@@ -42,7 +42,22 @@ class Alignment:
 
 
 def align(model: Any, a: Any, b: Any) -> Float64[ndarray, " P"]:
-    """The image of b nearest to a: `alignment(...).parameters`."""
+    """The image of b nearest to a: `alignment(...).parameters`, whose documentation holds here.
+
+    Parameters
+    ----------
+    model, a, b
+        As `alignment` takes them.
+
+    Returns
+    -------
+    (P,) float64
+
+    Raises
+    ------
+    NetgeomError
+        As `alignment`.
+    """
     return alignment(model, a, b).parameters
 
 

@@ -70,7 +70,22 @@ def cluster_elements(
     progress: bool | Progress | None = None,
     cancel: Cancel | None = None,
 ) -> Int32[ndarray, " n"]:
-    """One label for all trivial copies: `element_clusters(...).labels`."""
+    """One label for all trivial copies: `element_clusters(...).labels`, whose documentation holds here.
+
+    Parameters
+    ----------
+    model, elements, tolerance, progress, cancel
+        As `element_clusters` takes them.
+
+    Returns
+    -------
+    (n,) int32
+
+    Raises
+    ------
+    NetgeomError
+        As `element_clusters`.
+    """
     return element_clusters(model, elements, tolerance=tolerance, progress=progress, cancel=cancel).labels
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int32, Int64, Shaped
 from numpy import ndarray
 
-from netgeom_widgets.kernels._npz import load_npz, save_npz
+from netgeom_widgets.kernels._arrays import load_npz, save_npz
 
 STATUSES = ("converged", "local_minimum", "dead", "diverged", "unfinished")
 _FORMAT = "netgeom_widgets elements 1"

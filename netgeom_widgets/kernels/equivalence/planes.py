@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
+from netgeom_widgets.kernels._arrays import load_npy
 from netgeom_widgets.kernels._inputs import as_array
 
 DEPENDENT = 1e-10  # a row this short after projection, relative to before, adds no direction
@@ -53,12 +54,7 @@ def as_basis(basis: Any, n_parameters: int) -> Float64[ndarray, "k P"]:
         A file that is no number array, another shape, values that are not finite, dependent rows.
     """
     if isinstance(basis, str | Path):
-        try:
-            basis = np.load(basis, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise NetgeomError(
-                f"{basis} cannot be read", expected="an array in numpy's .npy format", got=f"{error}"
-            ) from error
+        basis = load_npy(basis, "an array in numpy's .npy format")
     rows = np.atleast_2d(as_array(basis, "basis").astype(np.float64))
     if rows.ndim != 2 or rows.shape[1] != n_parameters or not len(rows):
         raise NetgeomError(

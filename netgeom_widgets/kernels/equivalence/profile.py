@@ -151,7 +151,22 @@ def profile_parts(
     max_iterations: int = 100,
     cancel: Cancel | None = None,
 ) -> Iterator[SlicePart]:
-    """The same values part by part, a coarse grid first; a point comes again when a neighbour's minimum lowers it."""
+    """The same values part by part, a coarse grid first; a point comes again when a neighbour's minimum lowers it.
+
+    Parameters
+    ----------
+    model, inputs, targets, center, basis, axes, max_iterations, cancel
+        As `relative_profile_slice` takes them.
+
+    Returns
+    -------
+    iterator of SlicePart
+
+    Raises
+    ------
+    NetgeomError
+        As `relative_profile_slice`.
+    """
     problem = as_problem(model, inputs, targets)
     return ProfileEvaluator(problem, center, basis, axes, max_iterations=max_iterations).parts(as_cancel(cancel))
 

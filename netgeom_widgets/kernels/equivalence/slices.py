@@ -108,6 +108,21 @@ def slice_parts(
     method: str = "auto",
     cancel: Cancel | None = None,
 ) -> Iterator[SlicePart]:
-    """The same values part by part, a coarse grid first, always to the last point; checks come before all parts."""
+    """The same values part by part, a coarse grid first, always to the last point; checks come before all parts.
+
+    Parameters
+    ----------
+    model, inputs, targets, center, basis, axes, method, cancel
+        As `relative_loss_slice` takes them.
+
+    Returns
+    -------
+    iterator of SlicePart
+
+    Raises
+    ------
+    NetgeomError
+        As `relative_loss_slice`.
+    """
     problem = as_problem(model, inputs, targets)
     return SliceEvaluator(problem, center, basis, axes, method).parts(as_cancel(cancel))

@@ -16,9 +16,9 @@ from numpy import ndarray
 
 from netgeom_widgets.errors import NetgeomError
 from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_executor, as_progress, single_blas_threads
+from netgeom_widgets.kernels._arrays import load_npz, save_npz
 from netgeom_widgets.kernels._inputs import as_choice, as_count
 from netgeom_widgets.kernels._memory import require_memory
-from netgeom_widgets.kernels._npz import load_npz, save_npz
 from netgeom_widgets.kernels.transitions.inputs import Snapshots, as_rows
 from netgeom_widgets.kernels.transitions.search import METRICS, nearest
 

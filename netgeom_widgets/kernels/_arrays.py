@@ -1,4 +1,4 @@
-"""Results as one npz file each: written whole or not at all, and read back only where everything fits."""
+"""Arrays in files: npy, and results as one npz each, written whole or not at all and read only where all fits."""
 
 from __future__ import annotations
 
@@ -75,3 +75,27 @@ def load_npz(
         raise NetgeomError(
             f"{path} holds no {what}", expected=f"a file of {writer}", got=f"{type(error).__name__}: {error}"
         ) from error
+
+
+def load_npy(path: str | os.PathLike[str], expected: str) -> np.ndarray:
+    """The array of an npy file; nothing in it is unpickled.
+
+    Parameters
+    ----------
+    path : path
+    expected : str
+        Of the error.
+
+    Raises
+    ------
+    NetgeomError
+        No such file, or it holds something else.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            raise ValueError("several arrays")
+    except (OSError, ValueError, EOFError) as error:
+        got = f"{type(error).__name__}: {error}"
+        raise NetgeomError(f"{path} cannot be read", expected=expected, got=got) from error
+    return found
