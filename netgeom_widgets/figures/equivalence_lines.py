@@ -151,9 +151,9 @@ class LossLinePicture:
         if point is not None:
             self._point.location = float(point)
 
-    def on_point(self, act: Callable[[float], None]) -> None:
-        """Call with the coordinate that the user taps."""
-        on_tap(self.root, lambda event: event.x, act)
+    def on_point(self, act: Callable[[float], None], *, double: bool = False) -> None:
+        """Call with the coordinate that the user taps, or taps twice."""
+        on_tap(self.root, lambda event: event.x, act, double=double)
 
     def _add_line(self, at: int) -> GlyphRenderer:
         colours = palettes.categorical(LEGEND_ENTRIES)

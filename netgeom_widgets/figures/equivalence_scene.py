@@ -121,11 +121,11 @@ class EquivalenceScene:
         axes = [one.axes[0] for one in self.line.slices.values()]
         return (x,) if axes and axes[0].min() <= x <= axes[0].max() else None
 
-    def on_element(self, act: Callable[[int], None]) -> None:
-        """Call with the number of an element that the user taps."""
-        self.plane.on_element(act)
+    def on_element(self, act: Callable[[int], None], *, double: bool = False) -> None:
+        """Call with the number of an element that the user taps, or taps twice."""
+        self.plane.on_element(act, double=double)
 
-    def on_point(self, act: Callable[[tuple[float, ...]], None]) -> None:
-        """Call with the coordinates that the user taps."""
-        self.plane.on_point(act)
-        self.line.on_point(lambda c: act((c,)))
+    def on_point(self, act: Callable[[tuple[float, ...]], None], *, double: bool = False) -> None:
+        """Call with the coordinates that the user taps, or taps twice."""
+        self.plane.on_point(act, double=double)
+        self.line.on_point(lambda c: act((c,)), double=double)

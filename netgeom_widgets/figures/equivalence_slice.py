@@ -224,17 +224,17 @@ class LossSlicePicture:
         self._point_said = literal(words) if point is not None else ""
         self._say()
 
-    def on_element(self, act: Callable[[int], None]) -> None:
-        """Call with the number of an element that the user taps."""
-        on_tap(self.root, self._marks.at, act)
+    def on_element(self, act: Callable[[int], None], *, double: bool = False) -> None:
+        """Call with the number of an element that the user taps, or taps twice."""
+        on_tap(self.root, self._marks.at, act, double=double)
 
-    def on_point(self, act: Callable[[tuple[float, ...]], None]) -> None:
-        """Call with the coordinates of a point that the user taps where no element is."""
+    def on_point(self, act: Callable[[tuple[float, ...]], None], *, double: bool = False) -> None:
+        """Call with the coordinates of a point that the user taps, or taps twice, where no element is."""
 
         def beside(event: Tap) -> tuple[float, ...] | None:
             return self.point_at(event.x, event.y) if self._marks.at(event) is None else None
 
-        on_tap(self.root, beside, act)
+        on_tap(self.root, beside, act, double=double)
 
     def point_at(self, x: float | None, y: float | None) -> tuple[float, ...] | None:
         """Coordinates, all of them, at a point of the plot; None outside of the picture."""

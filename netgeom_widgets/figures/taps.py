@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from bokeh.core.property.descriptors import UnsetValueError
-from bokeh.events import Tap
+from bokeh.events import DoubleTap, Tap
 from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 
@@ -19,15 +19,17 @@ _REACH = 14.0
 _NARROW = (400.0, 190.0)
 
 
-def on_tap(plot: figure, find: Callable[[Tap], _Found | None], act: Callable[[_Found], None]) -> None:
-    """Call ``act`` with what ``find`` says lies under a tap of the user, where there is something."""
+def on_tap(
+    plot: figure, find: Callable[[Tap], _Found | None], act: Callable[[_Found], None], *, double: bool = False
+) -> None:
+    """Call ``act`` with what ``find`` says lies under a tap of the user, or a double one, where there is something."""
 
-    def tapped(event: Tap) -> None:
+    def tapped(event: Any) -> None:
         found = find(event)
         if found is not None:
             act(found)
 
-    plot.on_event(Tap, tapped)
+    plot.on_event(DoubleTap if double else Tap, tapped)
 
 
 def nearest_id(plot: figure, source: ColumnDataSource, event: Tap) -> int | None:

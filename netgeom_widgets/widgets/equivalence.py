@@ -130,6 +130,8 @@ class EquivalenceSliceViewer(
         self._figure = figure = EquivalenceScene(*function)
         figure.on_element(lambda element: self._paint(lambda: self._tapped_element(element), "pick"))
         figure.on_point(lambda point: self._paint(lambda: self._tapped_point(point), "pick"))
+        figure.on_element(lambda element: self._paint(lambda: self._center_at(element), "center"), double=True)
+        figure.on_point(lambda point: self._paint(lambda: self._center_at(point), "center"), double=True)
         self._offer_choices()
         self._setup_pointing()
         self._show_dimension()

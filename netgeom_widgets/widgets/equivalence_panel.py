@@ -49,7 +49,9 @@ class EquivalencePanel(PickedPanel):
         )  # fmt: skip
         previous = icon_button("chevron-left", "Previous element", lambda: step(-1))
         following = icon_button("chevron-right", "Next element", lambda: step(1))
-        self._center = icon_button("crosshairs", "Centre here: the plane begins at the picked point or element", center)
+        self._center = icon_button(
+            "crosshairs", "Centre here: the plane begins at what is picked, as by a double click on it", center
+        )
         self._none = icon_button("times", "Pick no point and no element", forget)
         self._more = ipywidgets.Button(
             description="Find more", icon="plus", tooltip="Make as many starts again, in the background",

@@ -110,11 +110,18 @@ class Picking(traitlets.HasTraits):
 
     def _center_here(self) -> None:
         """Have the plane begin at the picked element or point."""
-        picture = self._picture
         if self.element >= 0:
-            self.center = self.element
-        elif picture is not None and self.point is not None:
-            self.center = tuple(picture.parameters_at(self.point).tolist())
+            self._center_at(self.element)
+        elif self.point is not None:
+            self._center_at(self.point)
+
+    def _center_at(self, place: int | tuple[float, ...]) -> None:
+        """Have the plane begin at an element or a point of it, where it is known what that is."""
+        picture = self._picture
+        if isinstance(place, int):
+            self.center = place
+        elif picture is not None and picture.plane is not None:
+            self.center = tuple(picture.parameters_at(place).tolist())
 
     # ---- what is known
 

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from bokeh.events import MouseLeave, MouseMove, Tap
+from bokeh.events import DoubleTap, MouseLeave, MouseMove, Tap
 from ipywidgets.widgets.widget import _instances
 from torch import nn
 from torch.nn.utils import parameters_to_vector
@@ -369,6 +369,13 @@ def test_the_function_follows_pointer_and_picks(viewer):
     viewer._center_here()
     viewer.wait(60)
     assert np.array_equal(viewer.result.center, theta) and viewer.point is None, "another plane: no such point"
+    theta = viewer.parameters_at(away)
+    move(viewer, DoubleTap, *away)
+    viewer.wait(60)
+    assert np.array_equal(viewer.result.center, theta)
+    move(viewer, DoubleTap, *viewer._picture.coordinates[1])
+    viewer.wait(60)
+    assert viewer.center == 1
     with pytest.raises(NetgeomError, match="no such element"):
         viewer.element = 3
     with pytest.raises(NetgeomError, match="2 coordinates"):
