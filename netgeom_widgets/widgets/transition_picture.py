@@ -111,6 +111,10 @@ class PictureMaker:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what has been computed."""
         self._searches = Recent(3)  # these are large: (snapshots, samples, neighbours)
         self._overlaps = Recent(3)
         self._matrices = Recent(32)
