@@ -83,6 +83,9 @@ class Training(Stepping, Following):
         if self._checkpoints is not None:
             self._set_steps(self._checkpoints.steps)
 
+    def _recording_rested(self) -> None:
+        self._recording_grew()  # a run may have taken note of steps, and left the one it showed
+
     def _kernel_at(self, step: int, domain: Slice, **limits: Any) -> Kernel:
         """What computes partitions of the network at a step."""
         assert self._checkpoints is not None  # noqa: S101 - there is no step without checkpoints

@@ -101,6 +101,9 @@ class Training(Stepping, Following):
         if self._checkpoints is not None:
             self._set_steps(self._checkpoints.steps)
 
+    def _recording_rested(self) -> None:
+        self._recording_grew()  # a run may have taken note of steps, and left the one it showed
+
     def _bars(self) -> list[ipywidgets.Widget]:
         bars = super()._bars()
         if self._steps and self._step_control is not None:

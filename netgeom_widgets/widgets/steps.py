@@ -113,6 +113,7 @@ class Stepping(traitlets.HasTraits):
     playing = traitlets.Bool(False, read_only=True, help="Whether the steps are shown one after another.")
 
     _steps: tuple[int, ...] = ()  # increasing
+    _left_behind: int | None = None  # the step shown, which was the last one, where later ones were not to be followed
     _step_control: StepControl | None = None
     _stepped_at = 0.0
 
@@ -139,9 +140,13 @@ class Stepping(traitlets.HasTraits):
         return -1 if self.step is None else bisect_left(self._steps, self.step)
 
     def _set_steps(self, steps: Iterable[int], *, follow: bool = True) -> None:
-        """Take note of further steps; with ``follow``, a widget that showed the last one shows the new last one."""
-        was_last = not self._steps or self.step == self._steps[-1]
+        """Take note of further steps; with ``follow``, a widget that showed the last one shows the new last one.
+
+        Without, it stays where it is, and goes on from there with the next steps that are followed.
+        """
+        was_last = not self._steps or self.step in (self._steps[-1], self._left_behind)
         self._steps = tuple(int(step) for step in steps)
+        self._left_behind = self.step if was_last and not follow else None
         if self._steps and (self.step not in self._steps or (follow and was_last and not self.playing)):
             self.step = self._steps[-1]
         self._show_step()

@@ -179,6 +179,16 @@ def test_a_widget_at_the_last_step_goes_on_to_a_new_one_and_others_stay(make):
     staying.step = 50
 
 
+def test_steps_that_a_run_did_not_follow_do_not_end_following(make):
+    following, gone = make(), make()
+    for widget in (following, gone):
+        widget._set_steps((*RECORDED, 50), follow=False)
+    gone.step = RECORDED[0]
+    for widget in (following, gone):
+        widget._set_steps((*RECORDED, 50, 60))
+    assert following.step == 60 and gone.step == RECORDED[0]
+
+
 def test_the_first_steps_of_a_recording_show_the_control(make):
     widget = make(Marked, ())
     widget._set_steps((0,))
