@@ -36,8 +36,8 @@ class EquivalenceSliceViewer(
     """The loss on a slice through the parameters of a network, and parameters that give the same function.
 
     Elements of the class are searched from many starts; each has an honest status. Click an element or a point to see
-    its function beside the targets. What each number is, and what is exact: see
-    :mod:`netgeom_widgets.kernels.equivalence`.
+    its function beside the targets, click it twice to have the plane begin there. What each number is, and what is
+    exact: see :mod:`netgeom_widgets.kernels.equivalence`.
 
     Parameters
     ----------
