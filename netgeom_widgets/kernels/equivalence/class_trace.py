@@ -16,7 +16,7 @@ from netgeom_widgets.execution import Cancel, Progress, as_cancel, as_progress
 from netgeom_widgets.kernels._inputs import as_count
 from netgeom_widgets.kernels._memory import require_memory
 from netgeom_widgets.kernels.equivalence.jacobian_svd import JacobianSVD, as_rtol, jacobian_svd
-from netgeom_widgets.kernels.equivalence.problem import Problem, as_parameter_vector, as_problem, network_at
+from netgeom_widgets.kernels.equivalence.problem import Problem, as_parameter_vector, network_at, problem_of
 
 _MOST_CORRECTIONS = 12
 _ROUNDING = 1e-26  # R at which corrections end: sqrt(R), the error of an output, is 1e-13 of their spread
@@ -146,7 +146,7 @@ def trace_class(
     if not bool(way.any()):
         raise NetgeomError("The direction is zero", expected="a direction of any other length", got="zeros")
     with torch.no_grad():
-        problem = as_problem(model, inputs, network.outputs(theta).T.numpy())
+        problem = problem_of(network, network.outputs(theta))
         points, lengths, stopped = _follow(problem, theta, way / way.norm(), steps, step_size, rtol, reports, cancel)
     return Trace(
         parameters=torch.stack([point.theta for point in points]).numpy(),

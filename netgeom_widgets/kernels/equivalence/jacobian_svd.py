@@ -146,8 +146,7 @@ def _triangle(
 
 def _rows(network: FlatNetwork, theta: Tensor, samples: slice) -> Float64[Tensor, "rows P"]:
     """The Jacobian of some samples, one row for each output of each sample."""
-    part = network if samples == slice(0, network.n_samples) else network.at(network.inputs[samples])
-    outputs, jacobian = part.jacobian(theta[None])
+    outputs, jacobian = network.on(samples).jacobian(theta[None])
     require_finite(outputs)
     return require_finite(jacobian)[0].permute(2, 1, 0).reshape(-1, network.n_parameters)
 

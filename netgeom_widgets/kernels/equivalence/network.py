@@ -210,20 +210,20 @@ class FlatNetwork:
 
     def _settle(self) -> None:
         """Which way holds: the closed form, vmap, or one parameter vector after the other."""
-        few, tried = self._trial()
+        few, tried, expected = trial = self._trial()
+        mlp = read_mlp(self.model, {entry.name: entry.part for entry in self.layout})
         with torch.no_grad():
-            expected = torch.stack([self.one(row, few) for row in tried])
-            mlp = read_mlp(self.model, {entry.name: entry.part for entry in self.layout})
             if mlp is not None and same_function(mlp, tried, few.reshape(len(few), -1).T, expected):
                 self.mlp, self.method = mlp, "batch"
-            elif self.n_parameters <= _BATCHED_PARAMETERS and self.can_batch():
+            elif self.n_parameters <= _BATCHED_PARAMETERS and self._batches(*trial):
                 self.method = "batch"
 
     def can_batch(self) -> bool:
         """Whether vmap gives the module's own values at a few parameter vectors; `notes` say why not."""
-        few, tried = self._trial()
+        return self._batches(*self._trial())
+
+    def _batches(self, few: Tensor, tried: Tensor, expected: Tensor) -> bool:
         with torch.no_grad():
-            expected = torch.stack([self.one(row, few) for row in tried])
             try:
                 found = self._batched(tried, few)
             except Exception as error:  # noqa: BLE001 - vmap raises many kinds; the module itself has been called
@@ -234,10 +234,12 @@ class FlatNetwork:
             return False
         return True
 
-    def _trial(self) -> tuple[Tensor, Tensor]:
-        """A few samples, and a few parameter vectors (B, P) about the model's own."""
+    def _trial(self) -> tuple[Tensor, Tensor, Tensor]:
+        """A few samples, a few parameter vectors (B, P) about the model's own, and the module's outputs (B, C, n)."""
         noise = torch.randn((3, self.n_parameters), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-        return self.inputs[:_TRIED_SAMPLES], torch.cat([self.parameters[None], self.parameters + noise])
+        few, tried = self.inputs[:_TRIED_SAMPLES], torch.cat([self.parameters[None], self.parameters + noise])
+        with torch.no_grad():
+            return few, tried, torch.stack([self.one(row, few) for row in tried])
 
 
 def _layout(named: dict[str, nn.Parameter]) -> tuple[Entry, ...]:

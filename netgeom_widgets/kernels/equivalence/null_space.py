@@ -132,7 +132,7 @@ def _estimated(
     values, vectors = top_singular_vectors(Jacobian(network, theta, cancel), _TOP, progress=progress, rng=rng)
     explained, notes = explained_dimensions(network, theta, vectors)
     few = max(1, min(_PROBED_ROWS, most_rows(p) // 2) // network.n_outputs)
-    probed = jacobian_svd(network.at(network.inputs[:few]), theta, cancel=cancel).rank(rtol)
+    probed = jacobian_svd(network.on(slice(few)), theta, cancel=cancel).rank(rtol)
     bounds = (max(p - n_rows, sum(explained.values()), 0), p - max(probed, len(values)))
     notes.insert(0, f"With {p} parameters and {n_rows} outputs the dimension is not computed: bounds are given.")
     return NullSpace(

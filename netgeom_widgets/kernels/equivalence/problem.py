@@ -107,15 +107,26 @@ def as_problem(model: nn.Module, inputs: Any, targets: Any = None) -> Problem:
         y = network.outputs(network.parameters)
     else:
         y = _as_targets(targets, network)
+    return problem_of(network, y, is_teacher=targets is None)
+
+
+def problem_of(network: FlatNetwork, y: Tensor, *, is_teacher: bool = False) -> Problem:
+    """The problem of a network that is checked already, and targets (C, N).
+
+    Raises
+    ------
+    NetgeomError
+        Constant targets.
+    """
     variance = float((y - y.mean(1, keepdim=True)).square().mean())
     if variance <= (4 * torch.finfo(y.dtype).eps * float(y.abs().max())) ** 2:
         raise NetgeomError(
             "The targets are constant: every loss relative to their variance would be infinite",
             expected="targets that differ between samples",
-            got=f"{float(y[0, 0]):g} for all {y.shape[1]} samples{' from the model' * (targets is None)}",
+            got=f"{float(y[0, 0]):g} for all {y.shape[1]} samples{' from the model' * is_teacher}",
             try_this="more samples, or a teacher that is not dead on them",
         )
-    return Problem(network, y, variance, float(y.square().mean()), variance, targets is None)
+    return Problem(network, y, variance, float(y.square().mean()), variance, is_teacher)
 
 
 def _as_targets(targets: Any, network: FlatNetwork) -> Tensor:
